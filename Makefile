@@ -1,0 +1,61 @@
+# Two commands do everything: `make up` and `make test`. See README.md.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STACK ?= examples/lab.yaml
+SIM ?= lab
+JOBS ?= 2
+
+.PHONY: help
+help: ## Show what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+# The stamp is younger than pyproject.toml as long as what is installed is what it asks for.
+$(VENV)/.installed: pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing sparkrig into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e .
+	@touch $@
+
+$(VENV)/.developing: $(VENV)/.installed
+	@echo "installing what development needs into $(VENV)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+.PHONY: up
+up: $(VENV)/.installed ## The whole stack on an embedded cluster: tools, cluster, releases, status
+	@$(BIN)/python scripts/make_up.py --stack $(STACK) --sim $(SIM)
+
+.PHONY: down
+down: $(VENV)/.installed ## Delete the embedded cluster
+	@$(BIN)/sparkrig cluster delete --on sim:$(SIM)
+
+.PHONY: dev
+dev: $(VENV)/.developing ## The virtual environment with everything for development
+
+.PHONY: test
+test: $(VENV)/.developing ## All tests that need no root
+	@$(BIN)/sparkrig tools install
+	@$(BIN)/sparkrig tools install registry >/dev/null   # for the tests of oci:// sources
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
+
+.PHONY: soak
+soak: $(VENV)/.developing ## Ten minutes of random operations and faults (SOAK_SECONDS, SOAK_SEED)
+	@SOAK_SECONDS=$${SOAK_SECONDS:-600} $(BIN)/python -m pytest -s tests/cluster/test_soak.py --timeout 3600
+
+.PHONY: lint
+lint: $(VENV)/.developing ## Formatting, lint, types, import layers
+	@$(BIN)/ruff format --check installer tests scripts
+	@$(BIN)/ruff check installer tests scripts
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --config pyproject.toml
+
+.PHONY: docs
+docs: $(VENV)/.installed ## The reference of all values, from the schemas
+	@$(BIN)/python scripts/reference.py
+
+.PHONY: clean
+clean: ## Remove what was made here (not the tools in the user's cache)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache artefacts
