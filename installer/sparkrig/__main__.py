@@ -1,0 +1,6 @@
+"""``python -m sparkrig``."""
+
+from sparkrig.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Plan -> ApplyResult: a bounded parallel executor over a graph, and what each operation does."""

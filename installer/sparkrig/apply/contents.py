@@ -1,0 +1,181 @@
+"""What a ``down`` has to know of the cluster: what is in a namespace, whose custom resources and webhooks there are.
+
+Reads metadata only where that is enough. Writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from sparkrig.cluster.api import KubeApi, ResourceInfo
+from sparkrig.cluster.apierrors import ApiError, NotFoundApi
+from sparkrig.cluster.releases import read_release
+from sparkrig.defaults import API_CONNECTIONS, LABEL_REVISION, LABEL_STACK, SYSTEM_NAMESPACE
+from sparkrig.errors import AccessDenied
+from sparkrig.history.store import History
+from sparkrig.model import ObjectRef, ObservedState, ReleaseState
+from sparkrig.plan.build import GONE
+from sparkrig.plan.removal import CLAIM, Content, Survey, foreign_releases, made_by
+
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+_METHOD_NOT_ALLOWED = 405
+
+
+def survey(api: KubeApi, stack: str, observed: ObservedState, purge: Collection[str]) -> Survey:
+    """Reads what ``plan_removal`` needs; with a purge more than without."""
+    states = recorded(api, stack, observed) if purge else (observed.last.after if observed.last else ())
+    owners = {crd: state.component for state in reversed(states) for crd in state.crds}
+    users = sorted({ref.name for s in states for ref in s.inventory if (ref.group, ref.kind) == ("", "Namespace")})
+    users = [name for name in users if name in observed.namespaces]
+    spaces = {name for name, labels in observed.namespaces.items() if made_by(stack, labels)} - {SYSTEM_NAMESPACE}
+    looked_at = sorted(spaces | set(users) if {"namespaces", "claims"} & set(purge) else spaces)
+    contents = {name: contents_of(api, name) for name in looked_at}
+    resources = custom_resources(api, owners) if "crds" in purge else {}
+    return Survey(
+        custom_resources=resources,
+        crd_owners=owners,
+        shared_crds=_shared(api, stack, resources),
+        callbacks=_callbacks_seen(api),
+        hooks=_hooks(api, stack, observed),
+        contents=contents,
+        claims=_claims(api, stack, states, contents) if "claims" in purge else (),
+        users=tuple(users),
+        revisions=len(History(api, stack).infos()) if "history" in purge else 0,
+    )
+
+
+def recorded(api: KubeApi, stack: str, observed: ObservedState) -> tuple[ReleaseState, ...]:
+    """Every release that a recorded revision knew, as the newest of them knew it: also of a stack that is down."""
+    found: dict[tuple[str, str], ReleaseState] = {}
+    newest = (observed.last,) if observed.last else ()
+    for revision in (*newest, *reversed(History(api, stack).all())):
+        for state in (*revision.after, *revision.before):
+            found.setdefault((state.namespace, state.release), state)
+    return tuple(found.values())
+
+
+def contents_of(api: KubeApi, namespace: str) -> tuple[Content, ...]:
+    """Everything in a namespace, by its metadata; a kind that may not be listed shows as one object named ``?``."""
+
+    def read(info: ResourceInfo) -> list[Content]:
+        try:
+            items = api.list(info.collection(namespace), metadata_only=True)
+        except AccessDenied:
+            return [Content(ObjectRef(info.group, info.version, info.kind, namespace, "?"), {})]
+        except NotFoundApi:
+            return []
+        except ApiError as error:
+            if error.status == _METHOD_NOT_ALLOWED:  # made by POST only, such as an access review
+                return []
+            raise
+        return [
+            Content(ObjectRef(info.group, info.version, info.kind, namespace, i["metadata"]["name"]), i["metadata"])
+            for i in items
+        ]
+
+    kinds = [info for info in resources(api).values() if info.namespaced]
+    with ThreadPoolExecutor(API_CONNECTIONS) as pool:
+        return tuple(content for found in pool.map(read, kinds) for content in found)
+
+
+def resources(api: KubeApi) -> dict[tuple[str, str], ResourceInfo]:
+    """(group, plural) -> one version of each resource that the API server serves, read anew."""
+    found: dict[tuple[str, str], ResourceInfo] = {}
+    for info in api.discovery.fresh():
+        found.setdefault((info.group, info.plural), info)
+    return found
+
+
+def custom_resources(api: KubeApi, crds: Iterable[str]) -> dict[str, tuple[ObjectRef, ...]]:
+    """CRD that is there -> its custom resources, in all namespaces."""
+    served = resources(api)
+    found = {}
+    for name in sorted(set(crds)):
+        plural, _, group = name.partition(".")
+        info = served.get((group, plural))
+        if info is None:
+            continue
+        items = (item["metadata"] for item in api.list(info.collection(), metadata_only=True))
+        found[name] = tuple(
+            ObjectRef(group, info.version, info.kind, item.get("namespace", ""), item["name"]) for item in items
+        )
+    return found
+
+
+def _claims(
+    api: KubeApi, stack: str, states: Iterable[ReleaseState], contents: Mapping[str, tuple[Content, ...]]
+) -> tuple[ObjectRef, ...]:
+    """Volume claims of the releases, and those in the stack's namespaces that no Helm release of others shares."""
+    named = {(ref.namespace, ref.name) for s in states for ref in s.inventory if ref.kind == CLAIM}
+    spaces = {name for name, found in contents.items() if not foreign_releases(found, stack)}
+    items = (item["metadata"] for item in api.list("/api/v1/persistentvolumeclaims", metadata_only=True))
+    places = sorted((item["namespace"], item["name"]) for item in items)
+    return tuple(ObjectRef("", "v1", CLAIM, *p) for p in places if p in named or p[0] in spaces)
+
+
+def _shared(api: KubeApi, stack: str, crds: Collection[str]) -> dict[str, str]:
+    """CRDs that another stack's newest record names."""
+    if not crds:
+        return {}
+    secrets = f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/secrets"
+    items = api.list(secrets, label_selector=LABEL_REVISION, metadata_only=True)
+    found = {}
+    for other in sorted({item["metadata"]["labels"].get(LABEL_STACK, stack) for item in items} - {stack}):
+        last, _, _ = History(api, other).newest()
+        for state in last.after if last else ():
+            found.update({crd: other for crd in state.crds if crd in crds})
+    return found
+
+
+def _callbacks_seen(api: KubeApi) -> dict[ObjectRef, frozenset[tuple[str, str]]]:
+    """As ``_callbacks``; who may not look at them may not remove them either."""
+    try:
+        return _callbacks(api)
+    except AccessDenied:
+        return {}
+
+
+def _callbacks(api: KubeApi) -> dict[ObjectRef, frozenset[tuple[str, str]]]:
+    """Webhook configurations and APIServices, with the Services that they call."""
+    found = {}
+    for kind in ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"):
+        for item in api.list(f"{ADMISSION}/{kind.lower()}s"):
+            services = [(hook.get("clientConfig") or {}).get("service") for hook in item.get("webhooks") or ()]
+            ref = ObjectRef("admissionregistration.k8s.io", "v1", kind, "", item["metadata"]["name"])
+            found[ref] = _named(services)
+    for item in api.list("/apis/apiregistration.k8s.io/v1/apiservices"):
+        ref = ObjectRef("apiregistration.k8s.io", "v1", "APIService", "", item["metadata"]["name"])
+        found[ref] = _named([(item.get("spec") or {}).get("service")])
+    return found
+
+
+def _named(services: Iterable[Mapping[str, Any] | None]) -> frozenset[tuple[str, str]]:
+    """The Services; none at all where one of them is none (a URL), so that the whole is left alone."""
+    listed = list(services)
+    if not all(listed):
+        return frozenset()
+    return frozenset((str(s["namespace"]), str(s["name"])) for s in listed if s)
+
+
+def _hooks(api: KubeApi, stack: str, observed: ObservedState) -> tuple[ObjectRef, ...]:
+    """What hooks of the stack's newest Helm revisions made."""
+    found = []
+    for (namespace, name), release in sorted(observed.releases.items()):
+        if release.stack == stack and release.status not in GONE:
+            stored = read_release(api, namespace, name, release.revision)
+            found += [_hook_ref(hook, namespace) for hook in stored.get("hooks") or ()]
+    return tuple(sorted({ref for ref in found if ref is not None}))
+
+
+def _hook_ref(hook: Mapping[str, Any], namespace: str) -> ObjectRef | None:
+    from sparkrig.documents.plain import load_plain_all
+
+    for item in load_plain_all(str(hook.get("manifest") or ""), "hook"):
+        if isinstance(item, Mapping) and item.get("kind"):
+            group, _, version = str(item.get("apiVersion", "")).rpartition("/")
+            metadata = item.get("metadata") or {}
+            place = str(metadata.get("namespace") or namespace)
+            return ObjectRef(group, version, str(item["kind"]), place, str(metadata.get("name")))
+    return None

@@ -1,0 +1,174 @@
+"""What a plan's CRDs would do, looked at before anything is written: dangers, whom they hurt, who owned them.
+
+Reads the CRDs that change, and the custom resources of those that are dangerous. Writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sparkrig.apply.crd_migration import CRDS
+from sparkrig.apply.crds import installed, is_current, labelled, owners
+from sparkrig.cluster.api import KubeApi
+from sparkrig.defaults import API_CONNECTIONS
+from sparkrig.errors import Refused, SparkrigError
+from sparkrig.helm.archive import crds as chart_crds
+from sparkrig.model import Action, Operation, Plan, ReleaseState
+from sparkrig.plan.crd_safety import HOPELESS, Danger, dangers, storage_version
+from sparkrig.plan.crd_use import Reach, reach
+
+SHOWN = 8
+"""Lines about one component's CRDs before the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class CrdChange:
+    """One CRD that is in the cluster and would become another one."""
+
+    component: str
+    name: str
+    reaches: tuple[Reach, ...]
+    owners: tuple[str, ...]
+    """Who applied it so far, where that was not us."""
+
+    @property
+    def hurting(self) -> tuple[Reach, ...]:
+        """What speaks against it."""
+        return tuple(one for one in self.reaches if one.blocks)
+
+    @property
+    def hopeless(self) -> bool:
+        """True when no permission helps: it has to be deleted first, and custom resources are there."""
+        return any(one.danger.code in HOPELESS and one.objects for one in self.reaches)
+
+
+class CrdReview:
+    """Looks at the CRDs of plans; remembers the last one for ``refuse``."""
+
+    def __init__(self, api: KubeApi) -> None:
+        self._api = api
+        self.changes: tuple[CrdChange, ...] = ()
+
+    def reviewed(self, plan: Plan) -> Plan:
+        """The plan with what it does to CRDs, below each component; one without CRDs costs no request."""
+        operations = [operation for operation in plan.operations if operation.action is Action.CRDS]
+        if not operations:
+            self.changes = ()
+            return plan
+        there = installed(self._api)
+        states = [*plan.unchanged, *(operation.state for operation in plan.operations if operation.state)]
+        lines: dict[str, list[str]] = {}
+        changes: list[CrdChange] = []
+        for operation in operations:
+            wanted = _wanted(operation)
+            todo = [crd for crd in wanted if not is_current(there.get(crd["metadata"]["name"]), crd)]
+            old = [crd for crd in todo if crd["metadata"]["name"] in there]
+            with ThreadPoolExecutor(API_CONNECTIONS) as pool:
+                found = pool.map(lambda crd, o=operation: self._look(o.component, crd, states), old)
+                mine = [change for change in found if change is not None]
+            changes += mine
+            if todo:
+                counted = f"CRDs: {len(todo) - len(old)} new, {len(old)} applied again, {len(wanted) - len(todo)} as is"
+                lines[operation.component] = [counted, *_lines(mine)]
+        self.changes = tuple(changes)
+        return replace(
+            plan,
+            changes=tuple(
+                replace(change, details=(*change.details, *lines.get(change.component, ()))) for change in plan.changes
+            ),
+        )
+
+    def refuse(self, allowed: Sequence[str]) -> None:
+        """Stops before anything is written where custom resources would be hurt.
+
+        ``allowed`` names CRDs whose change somebody takes the risk of.
+
+        Raises:
+            Refused: names each CRD, danger and custom resource.
+        """
+        hurting = [c for c in self.changes if c.hurting and (c.name not in allowed or c.hopeless)]
+        if not hurting:
+            return
+        lines = [f"CRD {change.name} ({change.component}): {one}" for change in hurting for one in change.hurting]
+        hopeless = [change.name for change in hurting if change.hopeless]
+        flags = " ".join(f"--allow-crd-change {change.name}" for change in hurting if not change.hopeless)
+        hint = f"save and delete the custom resources of {', '.join(hopeless)} first" if hopeless else ""
+        if flags:
+            hint += (f"; for the others {flags}") if hopeless else f"change the custom resources, or go on with {flags}"
+        raise Refused(
+            f"{len(hurting)} CRD change{'s' if len(hurting) > 1 else ''} would hurt custom resources; "
+            "nothing was changed",
+            detail=lines,
+            hint=hint,
+        )
+
+    def _look(self, component: str, crd: Mapping[str, Any], states: Iterable[ReleaseState]) -> CrdChange | None:
+        name = crd["metadata"]["name"]
+        live = self._api.get(f"{CRDS}/{name}", missing_ok=True)
+        if live is None:
+            return None
+        objects = _Objects(self._api, live)
+        reaches = tuple(_with_releases(objects.reach(danger), live["spec"], states) for danger in dangers(live, crd))
+        return CrdChange(component, name, reaches, owners(live["metadata"], component))
+
+
+class _Objects:
+    """The custom resources of one CRD, read once a version and only when they are asked for."""
+
+    def __init__(self, api: KubeApi, crd: Mapping[str, Any]) -> None:
+        self._api = api
+        self._spec = crd["spec"]
+        self._read: dict[str, list[dict[str, Any]]] = {}
+
+    def reach(self, danger: Danger) -> Reach:
+        """The danger with what it hurts; what cannot be read counts as hurt."""
+        try:
+            return reach(danger, self._in(danger.version))
+        except SparkrigError as error:
+            return Reach(danger, (f"(unknown: {error.message})",))
+
+    def _in(self, version: str) -> list[dict[str, Any]]:
+        served = [v["name"] for v in self._spec["versions"] if v.get("served")]
+        storage = storage_version(self._spec)
+        version = next((v for v in (version, storage, *served) if v in served), "")
+        if not version:
+            return []
+        if version not in self._read:
+            collection = f"/apis/{self._spec['group']}/{version}/{self._spec['names']['plural']}"
+            self._read[version] = self._api.list(collection)
+        return self._read[version]
+
+
+def _with_releases(found: Reach, spec: Mapping[str, Any], states: Iterable[ReleaseState]) -> Reach:
+    """Adds releases that use a version which is no longer served: Helm could neither upgrade nor remove them."""
+    if found.danger.code != "version-removed":
+        return found
+    key = (spec["group"], found.danger.version, spec["names"]["kind"])
+    using = {
+        f"release {state.namespace}/{state.release}"
+        for state in states
+        if any((ref.group, ref.version, ref.kind) == key for ref in state.inventory)
+    }
+    return replace(found, objects=(*found.objects, *sorted(using)))
+
+
+def _wanted(operation: Operation) -> list[dict[str, Any]]:
+    desired = operation.desired
+    if desired is None:
+        return []
+    return [
+        labelled(crd, operation.component, desired.crd_labels) for crd in chart_crds(desired.chart.path, desired.values)
+    ]
+
+
+def _lines(changes: Sequence[CrdChange]) -> list[str]:
+    lines = [f"takes CRD {c.name} over from {', '.join(c.owners)}" for c in changes if c.owners]
+    for change in changes:
+        for one in change.reaches:
+            mark = f"! CRD {change.name}: {one}" if one.blocks else f"CRD {change.name}: {one}"
+            lines.append(f"{mark}   needs --allow-crd-change {change.name}" if one.blocks else mark)
+    lines.sort(key=lambda line: not line.startswith("!"))
+    return lines if len(lines) <= SHOWN else [*lines[:SHOWN], f"and {len(lines) - SHOWN} more about CRDs"]

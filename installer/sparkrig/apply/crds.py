@@ -1,0 +1,178 @@
+"""Applies a chart's CRDs by server-side apply and waits until the server serves them.
+
+Owner of the CRDs whose component says ``crds.owner: us``. One field manager, no
+last-applied annotation, in parallel over the client's connections. One that is as this chart was
+applied before costs nothing. ``crd_review`` has looked at what a change would do before this runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sparkrig.apply.crd_migration import CRDS, DIGEST, migrate, recreate
+from sparkrig.apply.waiting import Waiter
+from sparkrig.cluster.api import KubeApi
+from sparkrig.defaults import API_CONNECTIONS, FIELD_MANAGER, LABEL_COMPONENT
+from sparkrig.model import ObjectRef
+from sparkrig.plan.crd_safety import HOPELESS, dangers, stored_versions
+
+LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+_OURS: Final = ("f:group", "f:scope", "f:versions")
+"""Fields of the spec that whoever applies a CRD owns; a change by somebody else takes them away."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What applying a chart's CRDs did."""
+
+    names: tuple[str, ...]
+    changed: tuple[str, ...]
+    """Those that existed before with another spec."""
+
+
+async def apply_crds(
+    api: KubeApi,
+    waiter: Waiter,
+    crds: Sequence[Mapping[str, Any]],
+    *,
+    component: str,
+    labels: Mapping[str, str],
+    timeout_s: float,
+    say: Say,
+) -> Applied:
+    """Applies the CRDs that are not as wanted, and returns once those are established.
+
+    No stack label is set: a CRD outlives the stack that brought it and may serve several.
+
+    Raises:
+        OperationError: one cannot be applied, its custom resources cannot be rewritten in its new storage
+            version, or it is not established after ``timeout_s`` seconds.
+    """
+    gate = asyncio.Semaphore(API_CONNECTIONS)
+    there = await asyncio.to_thread(installed, api)
+    wanted = [labelled(crd, component, labels) for crd in crds]
+    todo = [crd for crd in wanted if not is_current(there.get(crd["metadata"]["name"]), crd)]
+    changed: list[str] = []
+    done = 0
+
+    async def one(crd: dict[str, Any]) -> None:
+        nonlocal done
+        async with gate:
+            if await asyncio.to_thread(_apply, api, crd, say):
+                changed.append(str(crd["metadata"]["name"]))
+        done += 1
+        say(f"applied {done}/{len(todo)} CRDs")
+
+    outcomes = await asyncio.gather(*(one(crd) for crd in todo), return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+    if todo:
+        names = [str(crd["metadata"]["name"]) for crd in todo]
+        refs = [ObjectRef("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "", name) for name in names]
+        await waiter.until_ready(refs, (), timeout_s=timeout_s, say=say)
+    return Applied(tuple(sorted(crd["metadata"]["name"] for crd in wanted)), tuple(sorted(changed)))
+
+
+def installed(api: KubeApi) -> dict[str, dict[str, Any]]:
+    """Name -> metadata of every CRD in the cluster; one metadata-only LIST."""
+    return {item["metadata"]["name"]: item["metadata"] for item in api.list(CRDS, metadata_only=True)}
+
+
+def is_current(metadata: Mapping[str, Any] | None, crd: Mapping[str, Any]) -> bool:
+    """Whether the CRD with that metadata is as ``crd`` (from ``labelled``) was applied, and nobody changed it since."""
+    if metadata is None or metadata.get("deletionTimestamp"):
+        return False
+    if (metadata.get("annotations") or {}).get(DIGEST) != crd["metadata"]["annotations"][DIGEST]:
+        return False
+    mine = [e for e in metadata.get("managedFields") or () if e.get("manager") == FIELD_MANAGER]
+    return any(entry.get("operation") == "Apply" and all(key in _spec(entry) for key in _OURS) for entry in mine)
+
+
+def _spec(entry: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an entry of managedFields owns of the spec."""
+    owned: Mapping[str, Any] = (entry.get("fieldsV1") or {}).get("f:spec") or {}
+    return owned
+
+
+def owners(metadata: Mapping[str, Any], component: str) -> tuple[str, ...]:
+    """Who else applies that CRD, in a person's words; empty when nobody but us and this component does."""
+    annotations, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
+    found = []
+    if release := annotations.get("meta.helm.sh/release-name"):
+        found.append(f"Helm release {annotations.get('meta.helm.sh/release-namespace')}/{release}")
+    found += [f"field manager {manager}" for manager in sorted(_other_managers(metadata))]
+    if labels.get(LABEL_COMPONENT, component) != component:
+        found.append(f"component {labels[LABEL_COMPONENT]}")
+    return tuple(found)
+
+
+def _other_managers(metadata: Mapping[str, Any]) -> set[str]:
+    entries = metadata.get("managedFields") or ()
+    return {str(e.get("manager")) for e in entries if _applies(e)} - {FIELD_MANAGER}
+
+
+def _applies(entry: Mapping[str, Any]) -> bool:
+    """Whether the entry is of somebody who applies the CRD, not of one who fills in a certificate or the status."""
+    return any(key in _spec(entry) for key in _OURS)
+
+
+def _apply(api: KubeApi, crd: dict[str, Any], say: Say) -> bool:
+    """Applies one CRD; True when it existed and its spec is another one now."""
+    path = f"{CRDS}/{crd['metadata']['name']}"
+    before = api.get(path, missing_ok=True)
+    if before is not None:
+        if any(danger.code in HOPELESS for danger in dangers(before, crd)):
+            recreate(api, before, say)
+        if before["spec"].get("preserveUnknownFields"):
+            crd["spec"]["preserveUnknownFields"] = False  # left by v1beta1; nobody else would take it away
+        new = {version["name"] for version in crd["spec"]["versions"]}
+        if any(version not in new for version in stored_versions(before)):
+            migrate(api, before, crd, say)
+    after = _sole_owner(api, path, api.apply(crd, force=True))
+    return before is not None and before["metadata"]["generation"] != after["metadata"]["generation"]
+
+
+def _sole_owner(api: KubeApi, path: str, crd: dict[str, Any]) -> dict[str, Any]:
+    """Takes a CRD that somebody else applied over for good: two managers of one CRD undo each other's work.
+
+    Who owns single fields (a certificate's injector, the API server's status) keeps them.
+    """
+    metadata = crd["metadata"]
+    strangers = _other_managers(metadata)
+    if not strangers and LAST_APPLIED not in (metadata.get("annotations") or {}):
+        return crd
+    kept = [e for e in metadata["managedFields"] if e.get("manager") == FIELD_MANAGER or not _applies(e)]
+    operations: list[dict[str, Any]] = [
+        {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
+        {"op": "replace", "path": "/metadata/managedFields", "value": kept},
+    ]
+    if LAST_APPLIED in (metadata.get("annotations") or {}):
+        operations.append({"op": "remove", "path": f"/metadata/annotations/{LAST_APPLIED.replace('/', '~1')}"})
+    return api.patch(path, operations, kind="json")
+
+
+def labelled(crd: Mapping[str, Any], component: str, labels: Mapping[str, str]) -> dict[str, Any]:
+    """The CRD as we apply it: our labels and its digest added, what a server writes taken out."""
+    result = copy.deepcopy(dict(crd))
+    result.pop("status", None)
+    metadata = result["metadata"]
+    metadata.pop("creationTimestamp", None)
+    metadata["labels"] = {
+        **(metadata.get("labels") or {}),
+        **labels,
+        "app.kubernetes.io/managed-by": FIELD_MANAGER,
+        LABEL_COMPONENT: component,
+    }
+    text = json.dumps(result, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), DIGEST: digest}
+    return result

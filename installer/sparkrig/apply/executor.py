@@ -1,0 +1,215 @@
+"""Runs a plan's graph: bounded, longest path first, stopping in order.
+
+Knows nothing of Helm or Kubernetes: what an operation does is the given ``run``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import time
+from collections.abc import Awaitable, Callable
+
+from sparkrig.defaults import WORKERS
+from sparkrig.errors import SparkrigError
+from sparkrig.model import (
+    Action,
+    ApplyResult,
+    Event,
+    Operation,
+    OperationResult,
+    OperationStatus,
+    Plan,
+    ReleaseState,
+)
+from sparkrig.plan.graph import remaining_path_s
+
+Say = Callable[[str], None]
+"""Called by an operation with what it is doing or waiting for."""
+Run = Callable[[Operation, Say], Awaitable[ReleaseState | None]]
+Listener = Callable[[Event], None]
+Guard = Callable[[], None]
+"""Called before an operation starts; raises when it must not (the lock was lost)."""
+
+LOOKING = (Action.WAIT,)
+"""Actions that only look: they take no worker, and are given up when the run stops."""
+
+
+class Stop:
+    """The one way to end a run early, shared by the executor, signal handlers and the lock's heartbeat.
+
+    Belongs to the event loop's thread; ``lose`` alone may be called from another one.
+    """
+
+    def __init__(self) -> None:
+        self.reason: str | None = None
+        self.interrupted = False
+        """True when a person or the system asked for the end, not a failure."""
+        self._hard = False
+        self._tasks: dict[asyncio.Task[OperationResult], Operation] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @property
+    def asked(self) -> bool:
+        """True when nothing more may start."""
+        return self.reason is not None
+
+    def attach(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Tells which loop runs the operations."""
+        self._loop = loop
+
+    def ask(self, reason: str, *, hard: bool = False, interrupted: bool = False) -> None:
+        """Start nothing more and give up waiting; ``hard`` ends what changes the cluster too."""
+        self.reason = self.reason or reason
+        self._hard = self._hard or hard
+        self.interrupted = self.interrupted or interrupted
+        for task, operation in self._tasks.items():
+            if self._hard or operation.action in LOOKING:
+                task.cancel()
+
+    def lose(self, reason: str) -> None:
+        """The lock is gone: end everything at once. Callable from any thread."""
+        if self._loop is not None and not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(functools.partial(self.ask, reason, hard=True))
+        else:
+            self.reason = self.reason or reason
+
+    def add(self, task: asyncio.Task[OperationResult], operation: Operation) -> None:
+        """Takes charge of a running operation."""
+        self._tasks[task] = operation
+
+    async def next_done(self) -> list[tuple[asyncio.Task[OperationResult], Operation]]:
+        """Waits until at least one operation ended and hands those over; empty when none runs."""
+        if not self._tasks:
+            return []
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        return [(task, self._tasks.pop(task)) for task in done]
+
+
+class Executor:
+    """Runs plans. One instance a run; it must live on the event loop of the main thread."""
+
+    def __init__(
+        self,
+        run: Run,
+        *,
+        listener: Listener,
+        guard: Guard = lambda: None,
+        workers: int = WORKERS,
+        stop: Stop | None = None,
+        keep_going: bool = False,
+    ) -> None:
+        """``workers`` bounds the operations that change the cluster at the same time.
+
+        ``keep_going`` runs what does not depend on a failed operation all the same.
+        """
+        self._keep_going = keep_going
+        self._run = run
+        self._listener = listener
+        self._guard = guard
+        self._workers = asyncio.Semaphore(workers)
+        self.stop = stop or Stop()
+
+    async def execute(self, plan: Plan) -> ApplyResult:
+        """Runs every operation whose needs succeeded; the first failure stops new work.
+
+        Never raises for a failed operation: the result says what happened to each of them.
+        """
+        waiting = {operation.id: operation for operation in plan.operations}
+        weight = remaining_path_s(plan.operations)
+        results: dict[str, OperationResult] = {}
+        while True:
+            if not self.stop.asked:
+                for operation in _startable(waiting, results, weight):
+                    del waiting[operation.id]
+                    self.stop.add(asyncio.create_task(self._one(operation), name=operation.id), operation)
+            ended = await self.stop.next_done()
+            if not ended:
+                break
+            for task, operation in ended:
+                result = results[operation.id] = _outcome(task, operation)
+                if result.status is OperationStatus.FAILED and not self._keep_going:
+                    self.stop.ask(f"{operation.id} failed")
+        for operation in waiting.values():
+            results[operation.id] = self._skipped(operation, results)
+        in_order = tuple(results[operation.id] for operation in plan.operations)
+        return ApplyResult(in_order, _after(plan, in_order), self.stop.interrupted)
+
+    async def _one(self, operation: Operation) -> OperationResult:
+        if operation.action in LOOKING:
+            return await self._timed(operation)
+        async with self._workers:
+            if self.stop.asked:
+                return self._skipped(operation, {})
+            return await self._timed(operation)
+
+    async def _timed(self, operation: Operation) -> OperationResult:
+        started = time.monotonic()
+
+        def tell(status: OperationStatus, message: str) -> None:
+            seconds = time.monotonic() - started
+            self._listener(Event(operation.component, operation.id, status, message, seconds))
+
+        def end(status: OperationStatus, message: str, state: ReleaseState | None = None) -> OperationResult:
+            tell(status, message)
+            return OperationResult(operation, status, time.monotonic() - started, message, state)
+
+        tell(OperationStatus.RUNNING, operation.reason)
+        try:
+            self._guard()
+            state = await self._run(operation, lambda message: tell(OperationStatus.RUNNING, message))
+        except asyncio.CancelledError:
+            if self.stop.reason is None:
+                raise
+            return end(OperationStatus.INTERRUPTED, f"given up: {self.stop.reason}")
+        except SparkrigError as error:
+            return end(OperationStatus.FAILED, _message(error))
+        return end(OperationStatus.DONE, "", state)
+
+    def _skipped(self, operation: Operation, results: dict[str, OperationResult]) -> OperationResult:
+        blocked = [n for n in operation.needs if n in results and results[n].status is not OperationStatus.DONE]
+        why = f"{blocked[0]} did not succeed" if blocked else self.stop.reason or "not started"
+        self._listener(Event(operation.component, operation.id, OperationStatus.SKIPPED, why, 0.0))
+        return OperationResult(operation, OperationStatus.SKIPPED, 0.0, why)
+
+
+def _startable(
+    waiting: dict[str, Operation], results: dict[str, OperationResult], weight: dict[str, float]
+) -> list[Operation]:
+    """What can start now, the longest remaining path first."""
+    free = [
+        operation
+        for operation in waiting.values()
+        if all(n in results and results[n].status is OperationStatus.DONE for n in operation.needs)
+    ]
+    return sorted(free, key=lambda operation: -weight[operation.id])
+
+
+def _outcome(task: asyncio.Task[OperationResult], operation: Operation) -> OperationResult:
+    if task.cancelled():
+        return OperationResult(operation, OperationStatus.INTERRUPTED, 0.0, "given up before it started")
+    error = task.exception()
+    if error is None:
+        return task.result()
+    # A defect of ours must not lose what the other operations did: it is recorded like a failure.
+    return OperationResult(operation, OperationStatus.FAILED, 0.0, f"{type(error).__name__}: {error}")
+
+
+def _message(error: SparkrigError) -> str:
+    return "\n".join((error.message, *error.detail, *((f"next: {error.hint}",) if error.hint else ())))
+
+
+def _after(plan: Plan, results: tuple[OperationResult, ...]) -> tuple[ReleaseState, ...]:
+    """Every release of the stack as the run left it, in the plan's order."""
+    states: dict[str, ReleaseState] = {state.component: state for state in plan.unchanged}
+    for result in results:
+        operation = result.operation
+        if operation.action is Action.WAIT:
+            continue
+        if result.state is not None:
+            states[operation.component] = result.state
+        elif operation.action is Action.UNINSTALL and result.status is OperationStatus.DONE:
+            states.pop(operation.component, None)
+        elif operation.state is not None and operation.component not in states:
+            states[operation.component] = operation.state
+    return tuple(states.values())

@@ -1,0 +1,323 @@
+"""What each operation of a plan does to the cluster."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sparkrig.apply.clearing import clear_the_way
+from sparkrig.apply.crds import apply_crds
+from sparkrig.apply.failures import explained, last_attempt, old_hooks
+from sparkrig.apply.read_back import refuse_dropped
+from sparkrig.apply.removal import delete_all, is_custom, make_namespace, vacate, with_finalizers
+from sparkrig.apply.waiting import Waiter
+from sparkrig.cluster.api import KubeApi
+from sparkrig.defaults import FIELD_MANAGER, LABEL_STACK
+from sparkrig.errors import OperationError
+from sparkrig.helm.archive import crds as chart_crds
+from sparkrig.helm.client import HelmClient, HelmResult, objects
+from sparkrig.helm.errors import HelmError
+from sparkrig.helm.recovery import recover, stored_manifest
+from sparkrig.model import Action, DesiredRelease, ObjectRef, Operation, ReadinessRule, ReleaseState, refs_of
+from sparkrig.plan.removal import DELETE_S
+from sparkrig.secrets.cluster import SecretBook
+from sparkrig.secrets.rolling import roll
+
+Say = Callable[[str], None]
+
+KEEP_ANNOTATION = "helm.sh/resource-policy"
+"""Helm leaves an object with this annotation (value ``keep``) in the cluster when it uninstalls."""
+
+
+DATA_KINDS = ("PersistentVolumeClaim", "Namespace")
+"""Kinds taken for data where no record says which kinds the component keeps."""
+
+
+class Operator:
+    """Performs operations with one Helm client, one API connection and one set of watches."""
+
+    def __init__(
+        self,
+        stack: str,
+        api: KubeApi,
+        helm: HelmClient,
+        waiter: Waiter,
+        rules: Callable[[str], tuple[ReadinessRule, ...]] = lambda _component: (),
+        allow_crd_change: Sequence[str] = (),
+    ) -> None:
+        """``rules`` gives the readiness rules of a component that is named by a record alone."""
+        self._stack = stack
+        self._rules = rules
+        self._allow_crd_change = allow_crd_change
+        self.changed_crds: tuple[str, ...] = ()
+        """CRDs that existed before and are different now."""
+        self._api = api
+        self._helm = helm
+        self._waiter = waiter
+        self._applied: dict[str, ReleaseState] = {}
+        self._uninstalled: set[str] = set()
+        """Components whose release a recovery marked so, to be installed anew."""
+        self._crds: dict[str, tuple[str, ...]] = {}
+        self._book = SecretBook(stack, api)
+        self._marks: dict[str, str] = {}
+
+    async def run(self, operation: Operation, say: Say) -> ReleaseState | None:
+        """Does one operation; returns the release's new state where it changed one.
+
+        Raises:
+            SparkrigError: it failed; the message is for a person.
+        """
+        match operation.action:
+            case Action.NAMESPACE:
+                await self._namespace(operation, say)
+            case Action.RECOVER:
+                await self._recover(operation, say)
+            case Action.CRDS:
+                await self._apply_crds(operation, say)
+            case Action.INSTALL | Action.UPGRADE | Action.REPAIR:
+                return await self._install(operation, say)
+            case Action.WAIT:
+                await self._wait(operation, say)
+            case Action.SECRETS:
+                await asyncio.to_thread(self._secrets, operation)
+            case Action.ROLL:
+                return await asyncio.to_thread(self._roll, operation, say)
+            case Action.DELETE:
+                await asyncio.to_thread(self._delete, operation, operation.objects, say)
+            case Action.VACATE:
+                if why := await asyncio.to_thread(vacate, self._api, self._stack, operation, say, _owner(operation)):
+                    say(f"kept: {why}")
+            case Action.UNINSTALL:
+                await self._uninstall(operation, say)
+            case Action.ROLLBACK:
+                return await self._rollback(operation, say)
+        return None
+
+    async def _namespace(self, operation: Operation, say: Say) -> None:
+        labels = {**operation.labels, LABEL_STACK: self._stack, "app.kubernetes.io/managed-by": FIELD_MANAGER}
+        manifest = {
+            "apiVersion": "v1",
+            "kind": "Namespace",
+            "metadata": {"name": operation.namespace, "labels": labels},
+        }
+        await asyncio.to_thread(make_namespace, self._api, self._stack, manifest, say)
+
+    def _secrets(self, operation: Operation) -> None:
+        if operation.secret is None:
+            self._book.remove(operation.secret_name, operation.namespaces)
+        else:
+            self._marks[operation.secret_name] = self._book.apply(operation.secret, operation.namespaces)
+
+    def _marks_of(self, desired: DesiredRelease) -> dict[str, str]:
+        """What the release's Secrets hold: as applied by this run, else as planned."""
+        return {name: self._marks.get(name, mark) for name, mark in desired.secrets.items()}
+
+    def _roll(self, operation: Operation, say: Say) -> ReleaseState:
+        desired = _desired(operation)
+        state = self._applied.get(operation.component) or operation.state
+        if state is None:
+            raise OperationError(f"{operation.id}: no record of what to restart")
+        marks = self._marks_of(desired)
+        rolled = roll(self._api, state, operation.rolled, marks)
+        say(f"restarting {', '.join(map(str, rolled))}" if rolled else "nothing reads what changed")
+        state = self._applied[operation.component] = replace(state, secrets=marks)
+        return state
+
+    async def _recover(self, operation: Operation, say: Say) -> None:
+        wanted = operation.action is not Action.UNINSTALL
+        recovered = await recover(self._api, operation.release, operation.namespace, wanted=wanted)
+        if recovered is not None:
+            say(recovered.reason)
+            if recovered.after == "uninstalled":
+                self._uninstalled.add(operation.component)
+
+    async def _apply_crds(self, operation: Operation, say: Say) -> None:
+        desired = _desired(operation)
+        found = await asyncio.to_thread(chart_crds, desired.chart.path, desired.values)
+        if found:
+            applied = await apply_crds(
+                self._api,
+                self._waiter,
+                found,
+                component=operation.component,
+                labels=desired.crd_labels,
+                timeout_s=min(120.0, operation.timeout_s),
+                say=say,
+            )
+            self._crds[operation.component] = applied.names
+            self.changed_crds += applied.changed
+
+    async def _install(self, operation: Operation, say: Say) -> ReleaseState:
+        desired = _desired(operation)
+        say(f"helm: {desired.chart.name} {desired.chart.version}")
+        # Only once: later, objects that somebody else made are a conflict like any other.
+        adopting = desired.adopt and operation.state is None
+        # A repair brings back what the record says, also where somebody changed it meanwhile.
+        forced = adopting or operation.action is Action.REPAIR or desired.conflicts == "take"
+        await clear_the_way(self._api, self._waiter, operation, say)
+        result = await self._with_help(
+            operation,
+            say,
+            lambda: self._helm.install_or_upgrade(
+                desired,
+                stack=self._stack,
+                deadline_s=operation.timeout_s,
+                take_ownership=adopting,
+                force_conflicts=forced,
+                replace=operation.component in self._uninstalled
+                or (operation.action is Action.INSTALL and operation.helm_revision is not None),
+            ),
+        )
+        state = await asyncio.to_thread(self._state, operation, desired, result)
+        manifests = objects(result.manifest)
+        await asyncio.to_thread(refuse_dropped, self._api, manifests, state.inventory, self._allow_crd_change)
+        self._applied[operation.component] = state
+        return state
+
+    async def _with_help(self, operation: Operation, say: Say, call: Callable[[], Awaitable[HelmResult]]) -> HelmResult:
+        """A helm call; once more where an old hook stood in its way, and with its reason where it fails.
+
+        Raises:
+            HelmError: with the failed hooks' pods, and with the webhooks that do not answer.
+        """
+        try:
+            return await call()
+        except HelmError as error:
+            attempt = await asyncio.to_thread(last_attempt, self._api, operation.release, operation.namespace)
+            old = await asyncio.to_thread(old_hooks, self._api, attempt) if attempt and error.code == "failed" else ()
+            if not old:
+                raise await asyncio.to_thread(explained, self._api, attempt, error) from error
+        await clear_the_way(self._api, self._waiter, replace(operation, recreated=(), leftovers=old), say)
+        await recover(self._api, operation.release, operation.namespace, wanted=True)
+        try:
+            return await call()
+        except HelmError as error:
+            attempt = await asyncio.to_thread(last_attempt, self._api, operation.release, operation.namespace)
+            raise await asyncio.to_thread(explained, self._api, attempt, error) from error
+
+    def _state(self, operation: Operation, desired: DesiredRelease, result: HelmResult) -> ReleaseState:
+        return ReleaseState(
+            component=desired.component,
+            release=desired.release,
+            namespace=desired.namespace,
+            chart=desired.chart.name,
+            version=desired.chart.version,
+            chart_digest=desired.chart.digest,
+            stand_in=desired.chart.stand_in,
+            digest=desired.digest,
+            helm_revision=result.revision,
+            inventory=inventory(self._api, objects(result.manifest), desired.namespace),
+            crds=self._crds.get(operation.component, ()),
+            values=desired.values,
+            keep=desired.keep,
+            needs=desired.needs,
+            timeout_s=desired.timeout_s,
+            rollback=desired.rollback,
+            namespace_labels=dict(desired.namespace_labels),
+            secrets=self._marks_of(desired),
+            immutable=desired.immutable,
+        )
+
+    async def _rollback(self, operation: Operation, say: Say) -> ReleaseState:
+        """Back to a Helm revision; fields that others changed meanwhile are taken back."""
+        state = operation.state
+        if state is None:
+            raise OperationError(f"{operation.id}: the plan does not say what to return to")
+        say(f"helm rollback to revision {state.helm_revision}")
+        await clear_the_way(self._api, self._waiter, operation, say)
+        result = await self._with_help(
+            operation,
+            say,
+            lambda: self._helm.rollback(
+                operation.release,
+                operation.namespace,
+                state.helm_revision,
+                deadline_s=operation.timeout_s,
+                force_conflicts=True,
+            ),
+        )
+        returned = replace(state, helm_revision=result.revision)
+        self._applied[operation.component] = returned
+        return returned
+
+    async def _wait(self, operation: Operation, say: Say) -> None:
+        state = self._applied.get(operation.component) or operation.state
+        if state is None:
+            raise OperationError(f"{operation.id}: no record of what to wait for")
+        rules = operation.desired.readiness if operation.desired else self._rules(operation.component)
+        await self._waiter.until_ready(state.inventory, rules, timeout_s=operation.timeout_s, say=say)
+
+    async def _uninstall(self, operation: Operation, say: Say) -> None:
+        await self._recover(operation, say)
+        going = await asyncio.to_thread(self._going, operation)
+        held = await asyncio.to_thread(with_finalizers, self._api, [ref for ref in going if is_custom(ref)])
+        if held:  # Helm deletes the controller first, and then nobody would take the finalizers off
+            await asyncio.to_thread(self._delete, operation, held, say)
+        say("helm uninstall")
+        await self._helm.uninstall(
+            operation.release,
+            operation.namespace,
+            keep_history=operation.keep_history,
+            deadline_s=operation.timeout_s,
+        )
+        if operation.objects:
+            await asyncio.to_thread(self._delete, operation, operation.objects, say)
+        await self._waiter.until_gone(going, timeout_s=operation.timeout_s, say=say)
+
+    def _delete(self, operation: Operation, refs: Sequence[ObjectRef], say: Say) -> None:
+        timeout_s = min(operation.timeout_s, DELETE_S)
+        delete_all(self._api, refs, timeout_s=timeout_s, say=say, owner=_owner(operation))
+
+    def _going(self, operation: Operation) -> list[ObjectRef]:
+        """What Helm will delete, after making sure that nothing which holds data is among it.
+
+        Helm reads the keep annotation from the manifest stored in the release, not from the live
+        object, so that is where it is looked for.
+        """
+        text = stored_manifest(self._api, operation.release, operation.namespace, operation.helm_revision or 0)
+        manifests = objects(text)
+        kept = [item for item in manifests if _annotations(item).get(KEEP_ANNOTATION) == "keep"]
+        everything = inventory(self._api, manifests, operation.namespace)
+        staying = frozenset(inventory(self._api, kept, operation.namespace))
+        going = [ref for ref in everything if ref not in staying]
+        data = operation.state.keep if operation.state and operation.state.digest else DATA_KINDS
+        at_risk = [ref for ref in going if ref.kind in data and ref.kind not in operation.purged]
+        if at_risk:
+            raise OperationError(
+                f"{operation.component} holds data that uninstalling would delete: {', '.join(map(str, at_risk))}",
+                hint=f"give them the annotation {KEEP_ANNOTATION}: keep by the chart's values, apply, then try again",
+            )
+        return going
+
+
+def inventory(api: KubeApi, manifests: Sequence[dict[str, Any]], namespace: str) -> tuple[ObjectRef, ...]:
+    """Names the objects of a rendered release; cluster-scoped kinds get no namespace."""
+    refs = refs_of(manifests, namespace)
+    return tuple(
+        ref if api.resource_of(ref.group, ref.version, ref.kind).namespaced else replace(ref, namespace="")
+        for ref in refs
+    )
+
+
+def _owner(operation: Operation) -> Callable[[ObjectRef], str]:
+    """Whose controller takes finalizers off a custom resource: that of the component that brought its CRD."""
+    crds = operation.state.crds if operation.state is not None else None
+    groups = {name.partition(".")[2] for name in crds} if crds is not None else None
+
+    def owner(ref: ObjectRef) -> str:
+        known = is_custom(ref) and (groups is None or ref.group in groups) and operation.action is not Action.VACATE
+        return operation.component if known else ""
+
+    return owner
+
+
+def _annotations(item: dict[str, Any]) -> dict[str, str]:
+    return (item.get("metadata") or {}).get("annotations") or {}
+
+
+def _desired(operation: Operation) -> DesiredRelease:
+    if operation.desired is None:
+        raise OperationError(f"{operation.id}: the plan does not say what is wanted")
+    return operation.desired

@@ -1,0 +1,173 @@
+"""Waits until every object of a release is ready, has failed for good, or time is up.
+
+Looks only; by watch, not by polling. What a person would look up next (events, container states,
+image errors) is fetched once, when there is something to explain.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from sparkrig.cluster.api import KubeApi
+from sparkrig.cluster.watch import ObjectWatch
+from sparkrig.defaults import STABLE_WINDOW_S
+from sparkrig.errors import OperationError, SparkrigError
+from sparkrig.model import Judgement, ObjectRef, Readiness, ReadinessRule
+from sparkrig.readiness import NO_CONTEXT, Context, judge, judge_workload, needs_window
+from sparkrig.readiness.explain import explain_owners, explain_pods
+
+WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
+"""Kinds whose pods tell more than their own status."""
+
+POD = ObjectRef("", "v1", "Pod", "", "*")
+REPLICA_SET = ObjectRef("apps", "v1", "ReplicaSet", "", "*")
+
+GONE = Judgement(Readiness.PROGRESSING, "does not exist")
+
+
+class Waiter:
+    """Judges the objects of releases as their watch reports them."""
+
+    def __init__(self, api: KubeApi, watch: ObjectWatch) -> None:
+        self._api = api
+        self._watch = watch
+
+    async def until_ready(
+        self,
+        inventory: Sequence[ObjectRef],
+        rules: Sequence[ReadinessRule],
+        *,
+        timeout_s: float,
+        say: Callable[[str], None],
+    ) -> None:
+        """Returns when all of the inventory is ready and, where its kind flaps, has stayed so.
+
+        Raises:
+            OperationError: an object failed for good, or ``timeout_s`` seconds passed; the message
+                names each object that is not ready and why.
+        """
+        context = await asyncio.to_thread(self._look_around, inventory)
+        optional = {(rule.group, rule.kind) for rule in rules if rule.optional}
+        deadline = time.monotonic() + timeout_s
+        steady = 0.0
+        while True:
+            verdicts = self.judge_all(inventory, rules, context)
+            open_ = {ref: j for ref, j in verdicts.items() if _holds_up(ref, j, optional)}
+            failed = {ref: j for ref, j in open_.items() if j.readiness is Readiness.FAILED}
+            now = time.monotonic()
+            if failed:
+                raise await self._error("failed", failed)
+            if not open_:
+                steady = steady or now
+                left = (STABLE_WINDOW_S if any(needs_window(ref.kind) for ref in inventory) else 0.0) - (now - steady)
+                if left <= 0:
+                    return
+                await self._watch.wait_change(left)
+                continue
+            steady = 0.0
+            say(_waiting_for(open_, len(inventory)))
+            if now >= deadline:
+                raise await self._error(f"not ready after {timeout_s:.0f} s", open_)
+            await self._watch.wait_change(min(5.0, deadline - now))
+
+    async def until_gone(self, inventory: Sequence[ObjectRef], *, timeout_s: float, say: Callable[[str], None]) -> None:
+        """Returns when none of the inventory exists any more.
+
+        Raises:
+            OperationError: something is still there after ``timeout_s`` seconds; names each object
+                with the finalizers that hold it.
+        """
+        await asyncio.to_thread(self._watch.ensure, inventory)
+        deadline = time.monotonic() + timeout_s
+        while left := [ref for ref in inventory if self._watch.get(ref) is not None]:
+            say(f"waiting for {len(left)} objects to go: {left[0]}")
+            if time.monotonic() >= deadline:
+                raise OperationError(
+                    f"{len(left)} objects are still there after {timeout_s:.0f} s",
+                    detail=[f"{ref}{_finalizers(self._watch.get(ref))}" for ref in left[:10]],
+                    hint="a finalizer waits for its controller; see that it runs, or remove the finalizer by hand",
+                )
+            await self._watch.wait_change(min(5.0, deadline - time.monotonic()))
+
+    def judge_all(
+        self, inventory: Sequence[ObjectRef], rules: Sequence[ReadinessRule], context: Context = NO_CONTEXT
+    ) -> dict[ObjectRef, Judgement]:
+        """The readiness of each object, as the watch last saw it.
+
+        A workload's pods are looked at too where they are watched (``until_ready``): a pod that
+        failed for good ends the wait minutes before the workload's own status says so.
+        """
+        now = datetime.datetime.now(datetime.UTC)
+        return {ref: self._judge(ref, rules, context, now) for ref in inventory}
+
+    def _judge(
+        self, ref: ObjectRef, rules: Sequence[ReadinessRule], context: Context, now: datetime.datetime
+    ) -> Judgement:
+        found = self._watch.get(ref)
+        if found is None:
+            return GONE
+        if ref.kind not in WORKLOADS:
+            return judge(found, rules, now=now, context=context)
+        pods = self._watch.all_of("", "v1", "Pod", ref.namespace)
+        replica_sets = self._watch.all_of("apps", "v1", "ReplicaSet", ref.namespace)
+        return judge_workload(found, pods, replica_sets, now=now)
+
+    def _look_around(self, inventory: Sequence[ObjectRef]) -> Context:
+        """Watches the objects and the pods behind them, and reads what their readiness depends on."""
+        namespaces = {ref.namespace for ref in inventory if ref.kind in WORKLOADS}
+        behind = [POD, REPLICA_SET] if namespaces else []
+        self._watch.ensure([*inventory, *(replace(ref, namespace=name) for ref in behind for name in namespaces)])
+        if not any(ref.kind == "PersistentVolumeClaim" for ref in inventory):
+            return NO_CONTEXT
+        classes = self._api.list("/apis/storage.k8s.io/v1/storageclasses")
+        modes = {item["metadata"]["name"]: item.get("volumeBindingMode", "Immediate") for item in classes}
+        return Context(binding_modes=modes)
+
+    async def _error(self, what: str, verdicts: Mapping[ObjectRef, Judgement]) -> OperationError:
+        lines = [f"{ref}: {judgement.message}" for ref, judgement in verdicts.items()]
+        explained = await asyncio.to_thread(self._explain, list(verdicts))
+        head = lines[0] if len(lines) == 1 else f"{len(lines)} objects {what}"
+        rest = [] if len(lines) == 1 else lines[:10]
+        return OperationError(f"{head} ({what})" if len(lines) == 1 else head, detail=[*rest, *explained])
+
+    def _explain(self, refs: Sequence[ObjectRef]) -> list[str]:
+        """What the pods behind the given workloads say; best effort, an explanation must not fail a run."""
+        lines: list[str] = []
+        names = [ref.name for ref in refs]
+        for namespace in sorted({ref.namespace for ref in refs if ref.namespace})[:3]:
+            try:
+                pods = self._api.list(f"/api/v1/namespaces/{namespace}/pods")
+                events = self._api.list(f"/api/v1/namespaces/{namespace}/events")
+            except SparkrigError as error:
+                lines.append(f"(cannot look at the pods of {namespace}: {error.message})")
+                continue
+            lines += explain_pods([pod for pod in pods if _belongs(pod, names)], events)
+            lines += explain_owners(names, events)
+        return lines[:12]
+
+
+def _belongs(pod: Mapping[str, Any], names: Sequence[str]) -> bool:
+    name = str(pod["metadata"]["name"])
+    return any(name == owner or name.startswith(f"{owner}-") for owner in names)
+
+
+def _holds_up(ref: ObjectRef, judgement: Judgement, optional: set[tuple[str, str]]) -> bool:
+    if judgement.readiness in (Readiness.READY, Readiness.NOT_JUDGED):
+        return False
+    return (ref.group, ref.kind) not in optional
+
+
+def _waiting_for(verdicts: Mapping[ObjectRef, Judgement], total: int) -> str:
+    ref, judgement = next(iter(verdicts.items()))
+    more = f" and {len(verdicts) - 1} more" if len(verdicts) > 1 else ""
+    return f"waiting: {ref.kind} {ref.name} {judgement.message}{more} ({total - len(verdicts)}/{total} ready)"
+
+
+def _finalizers(found: Mapping[str, Any] | None) -> str:
+    finalizers = ((found or {}).get("metadata") or {}).get("finalizers") or []
+    return f" (finalizers: {', '.join(finalizers)})" if finalizers else ""

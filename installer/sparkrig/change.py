@@ -1,0 +1,332 @@
+"""One recorded change of a stack: locked, begun, executed, returned from where it failed, finished.
+
+The only caller of the executor. Knows plans, not how they were made.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+import sparkrig
+from sparkrig.apply.executor import Executor, Stop
+from sparkrig.apply.operator import Operator
+from sparkrig.cluster.releases import list_revisions
+from sparkrig.defaults import HISTORY_MAX
+from sparkrig.errors import SparkrigError
+from sparkrig.history.home import ensure_home
+from sparkrig.history.lock import Lock, identity
+from sparkrig.history.pruning import prune
+from sparkrig.history.store import History
+from sparkrig.model import (
+    Action,
+    ApplyResult,
+    Event,
+    OperationRecord,
+    OperationResult,
+    OperationStatus,
+    Plan,
+    Revision,
+    RevisionStatus,
+)
+from sparkrig.plan.restore import plan_restore
+from sparkrig.plan.summary import summary
+from sparkrig.session import Session
+
+OnFailure = Literal["rollback", "stop", "continue"]
+
+
+class Dialogue(Protocol):
+    """The person at the other end."""
+
+    def note(self, message: str) -> None:
+        """Says something while a run goes on."""
+
+    def show_plan(self, plan: Plan) -> None:
+        """Shows what would be done."""
+
+    def confirm(self, plan: Plan) -> bool:
+        """Asks whether to do it."""
+
+    def progress(self, plan: Plan) -> AbstractContextManager[Callable[[Event], None]]:
+        """Shows progress while it is open; takes the events."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What every changing command takes from the command line."""
+
+    repair: bool = False
+    message: str = ""
+    wait_lock_s: float = 0.0
+    on_failure: OnFailure | None = None
+    """None decides by the design's rule; see ``why_stop``."""
+    history_max: int = HISTORY_MAX
+    allow_disruption: tuple[str, ...] = ()
+    """Components that may disturb running pods of others."""
+    accept: tuple[str, ...] = ()
+    """Codes of preflight's findings that do not stop the run."""
+    allow_crd_change: tuple[str, ...] = ()
+    """CRDs that may change although custom resources are hurt."""
+    purge: tuple[str, ...] = ()
+    """What ``down`` removes beyond the releases: of ``plan.removal.PURGEABLE``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a change went."""
+
+    plan: Plan
+    result: ApplyResult | None
+    """None when nothing had to be done."""
+    revision: int
+    declined: bool = False
+    restored: ApplyResult | None = None
+    """How the return to ``restored_to`` went, where one was made."""
+    restored_to: int | None = None
+    stopped: str = ""
+    """Why a failed change was not returned from: what a person must decide."""
+
+    @property
+    def ok(self) -> bool:
+        """True when the stack is as it is wanted."""
+        return self.result.ok if self.result else not any(change.symbol == "!" for change in self.plan.changes)
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What a revision record keeps of the input."""
+
+    profile: str = ""
+    stack_file: str = ""
+
+
+def changes_cluster(plan: Plan) -> bool:
+    """True when the plan does more than look."""
+    return any(operation.action is not Action.WAIT for operation in plan.operations)
+
+
+def run(
+    session: Session, again: Callable[[], Plan], seen: Plan, options: Options, dialogue: Dialogue, source: Source
+) -> Outcome:
+    """Takes the lock, plans once more, records, executes, and records the outcome.
+
+    ``again`` reads the cluster anew: between the plan that was shown and the lock somebody else may
+    have changed it; a plan that differs is shown and asked for again.
+
+    Raises:
+        Locked: somebody else holds the stack's lock, or it was lost before anything was done.
+    """
+    ensure_home(session.api)
+    stop = Stop()
+    with Lock(session.api, seen.stack, on_lost=stop.lose) as lock:
+        lock.acquire(wait_s=options.wait_lock_s, on_wait=dialogue.note)
+        current = again()
+        if current != seen:
+            dialogue.note("the cluster changed meanwhile; this is the plan now")
+            dialogue.show_plan(current)
+            if changes_cluster(current) and not dialogue.confirm(current):
+                return Outcome(current, None, current.base, declined=True)
+        return _Recorded(session, lock, options, dialogue).run(current, stop, source)
+
+
+class _Recorded:
+    """The part of a change that happens under the lock."""
+
+    def __init__(self, session: Session, lock: Lock, options: Options, dialogue: Dialogue) -> None:
+        self._session = session
+        self._lock = lock
+        self._options = options
+        self._dialogue = dialogue
+
+    def run(self, plan: Plan, stop: Stop, source: Source) -> Outcome:
+        history = self._session.history(plan.stack)
+        revision, good = _begin(history, plan, self._options.message, source)
+        operator = self._operator(plan.stack)
+        result = self._execute(plan, operator, stop, keep_going=self._options.on_failure == "continue")
+        # After a revision that is not good an unchanged component is no more known to be well than a changed one.
+        everything = good is None or good.number != revision.number - 1
+        result = self._checked(plan, result, everything=everything)
+        outcome = Outcome(plan, result, revision.number)
+        if not result.ok and not result.interrupted:
+            outcome = self._return(outcome, revision, good, operator)
+        self._finish(history, revision, outcome)
+        return outcome
+
+    def _operator(self, stack: str) -> Operator:
+        session = self._session
+        allowed = self._options.allow_crd_change
+        return Operator(stack, session.api, session.helm, session.waiter, session.rules, allowed)
+
+    def _execute(self, plan: Plan, operator: Operator, stop: Stop, *, keep_going: bool = False) -> ApplyResult:
+        async def main(listener: Callable[[Event], None]) -> ApplyResult:
+            with _signals(stop, self._dialogue):
+                executor = Executor(
+                    operator.run, listener=listener, guard=self._lock.check, stop=stop, keep_going=keep_going
+                )
+                return await executor.execute(plan)
+
+        with self._dialogue.progress(plan) as listener:
+            return asyncio.run(main(listener))
+
+    def _checked(self, plan: Plan, result: ApplyResult, *, everything: bool) -> ApplyResult:
+        from sparkrig.checking import gate  # a tenth of a second that only a change has to pay
+
+        return gate(self._session, plan, result, everything=everything, note=self._dialogue.note)
+
+    def _return(self, outcome: Outcome, revision: Revision, good: Revision | None, operator: Operator) -> Outcome:
+        """The automatic way back after a failure, or why there is none."""
+        assert outcome.result is not None  # noqa: S101 - only called with a failed result
+        wanted = self._options.on_failure
+        stopped = why_stop(outcome.result, good, operator.changed_crds) if wanted is None else ""
+        if stopped or wanted in ("stop", "continue"):
+            return replace(outcome, stopped=stopped or f"--on-failure {wanted}")
+        target = good or replace(revision, number=0, after=())
+        where = f"revision {target.number}" if target.number else "an empty stack"
+        self._dialogue.note(f"returning to {where}")
+        try:
+            self._lock.check()
+            observed = self._session.observe(revision.stack)
+            # What this run recorded is not in the cluster yet; the return starts from what it did.
+            started = replace(revision, status=RevisionStatus.FAILED, after=outcome.result.after)
+            plan = plan_restore(target, replace(observed, last=started), keep_history=False)
+            from sparkrig.verify.dryrun.restore import restorable
+
+            anew = [op.component for op in outcome.plan.operations if op.desired and op.desired.immutable == "recreate"]
+            plan, _ = restorable(self._session.api, plan, anew)
+            restored = self._execute(plan, operator, Stop())
+            restored = self._checked(plan, restored, everything=False)
+        except SparkrigError as error:
+            return replace(outcome, restored_to=target.number, stopped=error.message)
+        return replace(outcome, restored=restored, restored_to=target.number)
+
+    def _finish(self, history: History, revision: Revision, outcome: Outcome) -> None:
+        """Writes the outcome; a success supersedes the one before it; then old records go."""
+        result = outcome.result
+        assert result is not None  # noqa: S101 - a recorded change was executed
+        restored = outcome.restored
+        status = _status(outcome)
+        history.finish(
+            replace(
+                revision,
+                status=status,
+                finished=now(),
+                after=(restored or result).after,
+                operations=_records(result.results) + (_records(restored.results, "return: ") if restored else ()),
+            )
+        )
+        if status not in (RevisionStatus.DEPLOYED, RevisionStatus.REMOVED):
+            return
+        for info in history.infos():
+            if info.number < revision.number and info.status is RevisionStatus.DEPLOYED:
+                history.mark(info, RevisionStatus.SUPERSEDED)
+        api = self._session.api
+        prune(api, history, list_revisions(api, revision.stack), self._options.history_max)
+
+
+def why_stop(result: ApplyResult, good: Revision | None, changed_crds: Sequence[str]) -> str:
+    """Why a failed change is not returned from by itself; empty when it is.
+
+    On a first install the evidence is worth more than an empty cluster; a database that was migrated
+    forward cannot be read by the version before; custom resources may have been written in the new
+    form of a CRD already.
+    """
+    if good is None or not good.after:
+        return "nothing good to return to: this was the first install; mend the cause and run up again"
+    begun = [r for r in result.results if r.status is not OperationStatus.SKIPPED]
+    forward = sorted(
+        {
+            r.operation.component
+            for r in begun
+            if r.operation.desired is not None
+            and r.operation.desired.rollback == "forward-only"
+            and r.operation.action in (Action.UPGRADE, Action.REPAIR)
+        }
+    )
+    if forward:
+        return (
+            f"{', '.join(forward)} cannot go back by itself (it migrates its data forward): restore its data "
+            "and run `sparkrig rollback`, or mend the cause and run up again"
+        )
+    if changed_crds:
+        return (
+            f"CRDs were changed ({', '.join(changed_crds)}), which a rollback does not undo: check that the old "
+            "version works with them and run `sparkrig rollback`, or mend the cause and run up again"
+        )
+    return ""
+
+
+def _begin(history: History, plan: Plan, message: str, source: Source) -> tuple[Revision, Revision | None]:
+    """Writes the pending record before the first change; closes one that a dead run left open.
+
+    Returns the new record and the newest good revision before it.
+    """
+    last, pending, number = history.newest()
+    if pending is not None:
+        after = last.after if last else ()
+        history.finish(replace(pending, status=RevisionStatus.FAILED, finished=now(), after=after))
+    deployed = [info for info in history.infos() if info.status is RevisionStatus.DEPLOYED]
+    revision = Revision(
+        stack=plan.stack,
+        number=number + 1,
+        status=RevisionStatus.PENDING,
+        action=plan.action,
+        who=identity(),
+        message=message,
+        started=now(),
+        finished=None,
+        sparkrig=sparkrig.__version__,
+        profile=source.profile,
+        stack_file=source.stack_file,
+        before=last.after if last else (),
+        after=(),
+        summary=summary(plan),
+    )
+    good = history.read(deployed[-1]) if deployed else None
+    history.begin(revision)
+    return revision, good
+
+
+def _status(outcome: Outcome) -> RevisionStatus:
+    if outcome.result is not None and outcome.result.ok:
+        return RevisionStatus.REMOVED if outcome.plan.action == "down" else RevisionStatus.DEPLOYED
+    returned = outcome.restored is not None and outcome.restored.ok
+    return RevisionStatus.ROLLED_BACK if returned else RevisionStatus.FAILED
+
+
+def _records(results: Sequence[OperationResult], prefix: str = "") -> tuple[OperationRecord, ...]:
+    return tuple(OperationRecord(prefix + r.operation.id, r.status.value, r.seconds, r.message) for r in results)
+
+
+@contextmanager
+def _signals(stop: Stop, dialogue: Dialogue) -> Iterator[None]:
+    """The first Ctrl-C stops in order, the second ends what still runs."""
+    loop = asyncio.get_running_loop()
+    stop.attach(loop)
+
+    def on_signal(name: str) -> None:
+        again = stop.interrupted
+        if again:
+            dialogue.note(f"{name} again: ending what runs")
+        else:
+            dialogue.note(f"{name}: starting nothing more, letting running changes end (once more ends them)")
+        stop.ask(f"interrupted by {name}", hard=again, interrupted=True)
+
+    signals = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
+    for number, name in signals.items():
+        loop.add_signal_handler(number, on_signal, name)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+def now() -> str:
+    """This moment, RFC 3339, to the second."""
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

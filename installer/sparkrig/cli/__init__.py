@@ -1,0 +1,1 @@
+"""The command line: flags, confirmation, exit codes; one file per command, no logic."""

@@ -1,0 +1,35 @@
+"""``--drift`` of ``plan`` and ``status``: what differs in the cluster, beside what they show."""
+
+from __future__ import annotations
+
+import datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sparkrig.cli.person import out
+
+if TYPE_CHECKING:
+    from sparkrig.plan.differences import StackChange
+
+DriftOption = Annotated[
+    bool, typer.Option("--drift", help="Also compare the live objects with what was recorded, field by field.")
+]
+
+
+def drift_text(found: StackChange | None, cluster: str) -> str:
+    """The differences for a person, below what stands above them; empty where nothing is recorded."""
+    if found is None:
+        return ""
+    from sparkrig.report.diff import diff_text
+
+    terminal = out()
+    now = datetime.datetime.now(datetime.UTC)
+    return "\n" + diff_text(found, cluster=cluster, now=now, color=terminal.color, width=terminal.width)
+
+
+def with_drift(document: dict[str, Any], found: StackChange | None, cluster: str) -> dict[str, Any]:
+    """A JSON document with the differences as a document of kind ``Diff`` under ``drift``."""
+    from sparkrig.report.diff import diff_json
+
+    return {**document, "drift": diff_json(found, cluster=cluster) if found is not None else None}

@@ -1,0 +1,35 @@
+"""Flags -> ``session.Request``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from sparkrig.session import Request
+
+
+def request(
+    stack_file: Path,
+    target: str | None = None,
+    catalogs: list[Path] | None = None,
+    mirror: list[Path] | None = None,
+    stand_ins: Path | None = None,
+    values: list[str] | None = None,
+    sets: list[str] | None = None,
+    *,
+    create: bool = False,
+) -> Request:
+    """The request that the given flags make."""
+    from sparkrig.session import Request
+    from sparkrig.stack.layers import Overrides
+
+    return Request(
+        stack_file=stack_file,
+        target=target,
+        catalogs=tuple(catalogs or ()),
+        chart_mirror=tuple(mirror or ()),
+        stand_ins=stand_ins,
+        create=create,
+        overrides=Overrides(values=tuple(values or ()), sets=tuple(sets or ())),
+    )

@@ -1,0 +1,96 @@
+"""``sparkrig status``."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sparkrig.cli.drift import DriftOption, drift_text, with_drift
+from sparkrig.cli.options import (
+    CatalogOption,
+    Output,
+    OutputOption,
+    StackFileOption,
+    StackNameOption,
+    TargetOption,
+)
+from sparkrig.cli.person import out, print_json, session_for
+from sparkrig.cli.request import request
+from sparkrig.defaults import WATCH_STATUS_S
+from sparkrig.errors import ExitCode
+
+if TYPE_CHECKING:
+    from sparkrig.model import StackStatus
+    from sparkrig.plan.differences import StackChange
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("status")(status)
+
+
+def status(
+    file: StackFileOption = Path("stack.yaml"),
+    stack: StackNameOption = None,
+    target: TargetOption = None,
+    catalog: CatalogOption = None,
+    drift: DriftOption = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Show what is deployed and how it is. Exit 1 when something is missing or not ready."""
+    from sparkrig import workflows
+
+    asked = request(file, target, catalog)
+    with session_for(asked, output) as session:
+        name = session.stack_name(stack)
+        found = workflows.status(session, name)
+        drifted = workflows.drift(session, name) if drift else None
+    shown = _show(found, output, "", again=False, drift=drift, drifted=drifted)
+    try:
+        while watch:
+            time.sleep(WATCH_STATUS_S)
+            with session_for(asked, output) as session:  # a new one: what it reads once may have changed
+                found = workflows.status(session, name)
+                drifted = workflows.drift(session, name) if drift else None
+            shown = _show(found, output, shown, again=True, drift=drift, drifted=drifted)
+    except KeyboardInterrupt:
+        raise typer.Exit(int(ExitCode.OK if found.ok else ExitCode.FAILED)) from None
+    if not found.ok:
+        raise typer.Exit(int(ExitCode.FAILED))
+
+
+def _show(
+    found: StackStatus,
+    output: Output,
+    before: str,
+    *,
+    again: bool,
+    drift: bool = False,
+    drifted: StackChange | None = None,
+) -> str:
+    """Prints the status; on a terminal in the place of the last one, elsewhere only when something is different.
+
+    Returns everything that was shown but the time that has passed.
+    """
+    from sparkrig.report.status import status_json, status_text
+
+    terminal, document = out(), status_json(found)
+    document = with_drift(document, drifted, found.cluster) if drift else document
+    essence = json.dumps(document, sort_keys=True)
+    if again and not terminal.live and essence == before:
+        return essence
+    if output is Output.JSON:
+        print_json(document)
+        return essence
+    now = datetime.datetime.now(datetime.UTC)
+    text = status_text(found, now, color=terminal.color, width=terminal.width)
+    text += drift_text(drifted, found.cluster)
+    # Home, then clear what stands below: a screen that is cleared first flickers.
+    terminal.write(f"\x1b[H\x1b[J{text}" if again and terminal.live else text)
+    return essence

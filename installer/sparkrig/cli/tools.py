@@ -1,0 +1,68 @@
+"""``sparkrig tools``."""
+
+from __future__ import annotations
+
+import enum
+from typing import Annotated
+
+import typer
+
+from sparkrig.cli.options import Output, OutputOption
+from sparkrig.cli.person import err, out, print_json
+
+app = typer.Typer(help="The binaries sparkrig runs: where they are, how to get them.", no_args_is_help=True)
+
+NEEDED = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "kwokctl", "helm")
+"""What ``--on sim`` needs; ``tools install`` without names makes these ready."""
+
+
+class Source(enum.StrEnum):
+    """Ways to get a binary."""
+
+    DOWNLOAD = "download"
+    BUILD = "build"
+
+
+@app.command("list")
+def list_(output: OutputOption = Output.TEXT) -> None:
+    """List every binary with its version, origin and path."""
+    from sparkrig.report.tools import tools_json, tools_text
+    from sparkrig.tools import list_tools
+
+    found = list_tools()
+    if output is Output.JSON:
+        print_json(tools_json(found))
+        return
+    terminal = out()
+    terminal.write(tools_text(found, color=terminal.color, width=terminal.width))
+
+
+@app.command("install")
+def install(
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Default: all that --on sim needs.")] = None,
+    source: Annotated[
+        Source | None, typer.Option("--from", help="Get it this way, even where another way found one.")
+    ] = None,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Make binaries ready: take what is there, else download, else build from tools/."""
+    from sparkrig.report.tools import tools_json, tools_text
+    from sparkrig.tools import install as make_ready
+
+    def show(line: str) -> None:
+        err().write(f"{line}\n")
+
+    made = make_ready(names or NEEDED, source.value if source else None, on_progress=show)
+    if output is Output.JSON:
+        print_json(tools_json(made))
+        return
+    terminal = out()
+    terminal.write(tools_text(made, color=terminal.color, width=terminal.width))
+
+
+@app.command("path")
+def path(name: Annotated[str, typer.Argument(help="The binary's name.")]) -> None:
+    """Print the path of one binary; exit 1 when it is not on this machine yet."""
+    from sparkrig.tools import find
+
+    out().write(f"{find(name, install=False).path}\n")

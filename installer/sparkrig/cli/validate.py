@@ -1,0 +1,123 @@
+"""``sparkrig validate``."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sparkrig.cli.options import (
+    CHARTS,
+    CLUSTER,
+    CatalogOption,
+    MirrorOption,
+    SetOption,
+    StackFileOption,
+    StandInsOption,
+    TargetOption,
+    ValuesOption,
+)
+from sparkrig.cli.person import err, out, print_json
+from sparkrig.cli.request import request
+from sparkrig.errors import ExitCode
+
+if TYPE_CHECKING:
+    from sparkrig.validation import Validation
+
+
+class Format(enum.StrEnum):
+    """How the problems are printed."""
+
+    TEXT = "text"
+    JSON = "json"
+    SARIF = "sarif"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("validate")(validate)
+
+
+def validate(
+    file: StackFileOption = Path("stack.yaml"),
+    target: TargetOption = None,
+    catalog: CatalogOption = None,
+    mirror: MirrorOption = None,
+    stand_ins: StandInsOption = None,
+    values: ValuesOption = None,
+    sets: SetOption = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
+    render: Annotated[
+        bool,
+        typer.Option(
+            "--render/--no-render",
+            help="Render the charts and check the objects against Kubernetes' schemas.",
+            rich_help_panel=CHARTS,
+        ),
+    ] = True,
+    kubernetes: Annotated[
+        str | None,
+        typer.Option(
+            "--kubernetes",
+            metavar="VERSION",
+            help="The version of Kubernetes to check for, e.g. 1.37. Default: the cluster's, else the newest known.",
+            rich_help_panel=CLUSTER,
+        ),
+    ] = None,
+    output: Annotated[Format, typer.Option("--output", "-o", help="How to print the result.")] = Format.TEXT,
+) -> None:
+    """Check the stack file, every value and what the charts make of them; all problems at once, each with its place.
+
+    Writes nothing.
+    """
+    from sparkrig import validation
+    from sparkrig.session import Session
+    from sparkrig.stack.manifests_removed import minor
+
+    if kubernetes is not None and minor(kubernetes) is None:
+        raise typer.BadParameter(f"'{kubernetes}' is no version of Kubernetes; write one such as 1.37")
+    asked = request(file, target, catalog, mirror, stand_ins, values, sets)
+    with Session(asked, on_progress=lambda line: err().write(f"{line}\n")) as session:
+        result = validation.validate(session, render=render, kubernetes=kubernetes)
+        result = result.strict() if strict else result
+        _show(result, session.sources, validation.counted_files(session), output)
+    if not result.ok:
+        raise typer.Exit(int(ExitCode.INVALID))
+
+
+def _show(result: Validation, sources: Mapping[str, str], files: int, output: Format) -> None:
+    if output is Format.SARIF:
+        from sparkrig.report.sarif import to_sarif
+
+        print_json(to_sarif(result.problems))
+        return
+    if output is Format.JSON:
+        from sparkrig.report.document import document
+        from sparkrig.report.problems import to_json
+
+        print_json(
+            document(
+                "Validation",
+                stack=result.name,
+                ok=result.ok,
+                components=list(result.components),
+                notLookedAt=list(result.unseen),
+                problems=to_json(result.problems),
+            )
+        )
+        return
+    from sparkrig.report.problems import render, summary, took
+
+    terminal = err()
+    if result.problems:
+        terminal.write(render(result.problems, sources, terminal.color) + "\n")
+    for line in result.unseen:
+        terminal.write(f"not looked at: {line}\n")
+    components = len(result.components) or None
+    terminal.write(f"{summary(result.problems, files=files, components=components)}, {took(result.seconds)}\n")
+    if result.ok:
+        names = ", ".join(result.components)
+        out().write(f"stack {result.name} is valid: {len(result.components)} components ({names})\n")

@@ -1,0 +1,84 @@
+"""What can go wrong between us and the API server, translated once, here.
+
+The classes of errors.py are what the command line knows; the ones below are for callers that react to an answer,
+and become an ordinary failed operation when nobody does. ``body`` is the server's Status object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sparkrig.errors import AccessDenied, OperationError, SparkrigError
+
+
+class ApiError(OperationError):
+    """The API server answered with an error, or stopped answering."""
+
+    def __init__(self, message: str, *, status: int = 0, body: Mapping[str, Any] | None = None, hint: str = "") -> None:
+        super().__init__(message, hint=hint or None)
+        self.status = status
+        self.body: Mapping[str, Any] = body or {}
+
+    @property
+    def reason(self) -> str:
+        """Kubernetes' machine-readable reason, e.g. ``AlreadyExists``; empty where it gave none."""
+        return str(self.body.get("reason") or "")
+
+
+class NotFoundApi(ApiError):
+    """404: the object, or the path, does not exist."""
+
+
+class KindNotServed(NotFoundApi):
+    """The API server does not serve this group, version and kind (is its CRD installed?)."""
+
+
+class Conflict(ApiError):
+    """409: somebody else changed the object, or owns the field."""
+
+
+class AlreadyExists(Conflict):
+    """409 to a create: an object of that name is there already."""
+
+
+class Invalid(ApiError):
+    """400 or 422: the API server refuses the object."""
+
+
+class Gone(ApiError):
+    """410: the resource version or the continue token is too old; list again."""
+
+
+class ConnectionLost(ApiError):
+    """The API server answered before and does not any more; whether the request took effect is not known."""
+
+
+class OutcomeUnknown(ConnectionLost):
+    """A create was sent and its answer lost: look before creating again."""
+
+
+_BY_STATUS: Mapping[int, type[ApiError]] = {400: Invalid, 404: NotFoundApi, 409: Conflict, 410: Gone, 422: Invalid}
+
+
+def translate(status: int, body: Mapping[str, Any], *, method: str, path: str, server: str) -> SparkrigError:
+    """Return the exception for an answer of 400 or more."""
+    said = str(body.get("message") or body.get("reason") or f"HTTP {status}").strip()
+    if status in (401, 403):
+        return _denied(status, said, method=method, path=path, server=server)
+    kind = _BY_STATUS.get(status, ApiError)
+    if status == 409 and body.get("reason") == "AlreadyExists":
+        kind = AlreadyExists
+    return kind(f"{method} {path}: {said}", status=status, body=body)
+
+
+def _denied(status: int, said: str, *, method: str, path: str, server: str) -> AccessDenied:
+    if status == 401:
+        return AccessDenied(
+            f"the API server at {server} does not accept the credentials of the kubeconfig: {said}",
+            hint="log in again, or choose another context with --on context:NAME",
+        )
+    return AccessDenied(
+        f"not allowed: {said}",
+        hint=f"the kubeconfig's user needs this right ({method} {path}); ask whoever administers the cluster",
+    )

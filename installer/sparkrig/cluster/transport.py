@@ -1,0 +1,296 @@
+"""One request to the API server: time limits, retries, first contact. Knows HTTP, not Kubernetes objects."""
+
+from __future__ import annotations
+
+import json
+import queue
+import random
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from sparkrig.cluster.apierrors import ConnectionLost, OutcomeUnknown, translate
+from sparkrig.cluster.connection import Endpoint
+from sparkrig.defaults import (
+    API_CONNECT_TIMEOUT_S,
+    API_CONNECTIONS,
+    API_FIRST_CONTACT_S,
+    API_READ_TIMEOUT_S,
+    API_RETRIES,
+)
+from sparkrig.errors import SparkrigError
+
+if TYPE_CHECKING:
+    import urllib3
+
+RETRY_FIRST_S = 0.2
+RETRY_LONGEST_S = 5.0
+RETRY_AFTER_LONGEST_S = 30.0
+"""A Retry-After beyond this is cut: the caller's own deadline decides how often to come back."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request; ``path`` is absolute without query, ``body`` goes out as JSON."""
+
+    method: str
+    path: str
+    body: Any = None
+    params: Mapping[str, str] | None = None
+    content_type: str | None = None
+    accept: str | None = None
+
+    @property
+    def idempotent(self) -> bool:
+        """True when sending it twice leaves what sending it once leaves."""
+        return self.method != "POST" and self.content_type != "application/json-patch+json"
+
+    def target(self) -> str:
+        """Path and query."""
+        return f"{self.path}?{urlencode(self.params)}" if self.params else self.path
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status, parsed body (a mapping; other JSON and plain text under ``message``) and Retry-After in seconds."""
+
+    status: int
+    body: dict[str, Any]
+    retry_after_s: float | None
+
+
+class Unreachable(Exception):
+    """No answer at first contact. ``reason`` is in a person's words."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Transport:
+    """Sends requests over the endpoint's pool, ``API_CONNECTIONS`` at a time. Thread-safe."""
+
+    def __init__(self, endpoint: Endpoint, *, compress: bool) -> None:
+        self.endpoint = endpoint
+        self._compress = compress
+        self._slots = threading.BoundedSemaphore(API_CONNECTIONS)
+
+    def first_contact(self) -> Answer:
+        """GET /version within ``API_FIRST_CONTACT_S``, name resolution included, tried again while there is time.
+
+        Raises:
+            Unreachable: no answer in that time.
+        """
+        result: queue.SimpleQueue[Answer | Exception] = queue.SimpleQueue()
+        deadline = time.monotonic() + API_FIRST_CONTACT_S - 0.1  # so that the thread's own reason comes first
+        # A thread, because looking up a name cannot be given a time limit.
+        threading.Thread(target=self._contact, args=(result, deadline), name="first-contact", daemon=True).start()
+        try:
+            answer = result.get(timeout=API_FIRST_CONTACT_S)
+        except queue.Empty:
+            raise Unreachable(f"does not answer in {API_FIRST_CONTACT_S:.0f} s") from None
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _contact(self, result: queue.SimpleQueue[Answer | Exception], deadline: float) -> None:
+        import urllib3
+
+        attempt = 0
+        while True:
+            left = deadline - time.monotonic()
+            try:
+                answer = self._once(Request("GET", "/version"), left)
+                pause = answer.retry_after_s or _backoff(attempt)
+                if answer.status < 500 or time.monotonic() + pause > deadline:
+                    return result.put(answer)
+            except urllib3.exceptions.HTTPError as error:
+                pause = _backoff(attempt)
+                # Refused means nobody listens: a second and a third try catch a restart, more would only bore.
+                if _is_permanent(error) or attempt >= 2 or time.monotonic() + pause > deadline:
+                    return result.put(Unreachable(explain_failure(error)))
+            except SparkrigError as error:
+                return result.put(error)
+            except Exception as error:
+                return result.put(error)
+            time.sleep(pause)
+            attempt += 1
+
+    def send(self, request: Request, timeout_s: float | None = None) -> dict[str, Any]:
+        """Send, retry what may be retried, and return the parsed body.
+
+        ``timeout_s`` bounds the whole, retries included (default: ``API_READ_TIMEOUT_S`` each try).
+
+        Raises:
+            SparkrigError: as ``apierrors.translate`` says, ConnectionLost when no answer came.
+        """
+        import urllib3
+
+        deadline = time.monotonic() + timeout_s if timeout_s is not None else float("inf")
+        for attempt in range(API_RETRIES + 1):
+            last = attempt == API_RETRIES
+            try:
+                answer = self._once(request, max(deadline - time.monotonic(), 0.05))
+            except urllib3.exceptions.HTTPError as error:
+                pause = _backoff(attempt)
+                if last or time.monotonic() + pause > deadline or not _may_resend(request, error):
+                    raise self._lost(request, error) from error
+            else:
+                if answer.status < 400:
+                    return answer.body
+                pause = answer.retry_after_s if answer.retry_after_s is not None else _backoff(attempt)
+                if last or time.monotonic() + pause > deadline or not _may_retry(request, answer):
+                    raise self.error(request, answer)
+            time.sleep(pause)
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def date(self) -> str | None:
+        """Return the Date header of a small answer (RFC 9110); None where there is none.
+
+        Raises:
+            ConnectionLost: no answer came.
+        """
+        import urllib3
+
+        request = Request("GET", "/version")
+        try:
+            response = self._raw(request, self.endpoint.pool, API_CONNECT_TIMEOUT_S, API_READ_TIMEOUT_S, stream=False)
+        except urllib3.exceptions.HTTPError as error:
+            raise self._lost(request, error) from error
+        return response.headers.get("Date")
+
+    def open_stream(self, request: Request, read_timeout_s: float) -> urllib3.BaseHTTPResponse:
+        """Send a request whose answer is read as it comes, on a connection of its own; no retries."""
+        import urllib3
+
+        try:
+            response = self._raw(request, self.endpoint.watch_pool, API_CONNECT_TIMEOUT_S, read_timeout_s, stream=True)
+            if response.status >= 400:
+                raise self.error(request, _answer(response.status, response.read(), response.headers))
+        except urllib3.exceptions.HTTPError as error:
+            raise self._lost(request, error) from error
+        return response
+
+    def error(self, request: Request, answer: Answer) -> SparkrigError:
+        """Return the exception for an answer of 400 or more."""
+        return translate(
+            answer.status, answer.body, method=request.method, path=request.path, server=self.endpoint.server
+        )
+
+    def _once(self, request: Request, left_s: float) -> Answer:
+        with self._slots:
+            response = self._raw(
+                request,
+                self.endpoint.pool,
+                min(API_CONNECT_TIMEOUT_S, left_s),
+                min(API_READ_TIMEOUT_S, left_s),
+                stream=False,
+            )
+        return _answer(response.status, response.data, response.headers)
+
+    def _raw(
+        self, request: Request, pool: urllib3.PoolManager, connect_s: float, read_s: float, *, stream: bool
+    ) -> urllib3.BaseHTTPResponse:
+        import urllib3
+
+        headers = urllib3.HTTPHeaderDict(self.endpoint.headers)
+        headers["Accept"] = request.accept or "application/json"
+        headers["User-Agent"] = "sparkrig"
+        if self._compress and not stream:
+            headers["Accept-Encoding"] = "gzip"
+        if authorization := self.endpoint.authorization():
+            headers["Authorization"] = authorization
+        body = None
+        if request.body is not None:
+            body = json.dumps(request.body, separators=(",", ":")).encode()
+            headers["Content-Type"] = request.content_type or "application/json"
+        return pool.urlopen(
+            request.method,
+            self.endpoint.server + request.target(),
+            body=body,
+            headers=headers,
+            timeout=urllib3.Timeout(connect=connect_s, read=read_s),
+            preload_content=not stream,
+            redirect=False,
+            retries=False,
+        )
+
+    def _lost(self, request: Request, error: Exception) -> ConnectionLost:
+        kind = ConnectionLost if request.idempotent or _never_sent(error) else OutcomeUnknown
+        server = self.endpoint.server
+        return kind(f"{request.method} {request.path}: the API server at {server} {explain_failure(error)}")
+
+
+def explain_failure(error: BaseException) -> str:
+    """Say in a person's words why there was no answer; a verb phrase about the API server."""
+    import urllib3.exceptions as ue
+
+    if isinstance(error, ue.MaxRetryError) and error.reason:
+        return explain_failure(error.reason)
+    if isinstance(error, ue.SSLError):
+        return f"cannot be trusted: {str(error).split('] ')[-1].split(' (_ssl')[0]}"
+    if isinstance(error, ue.NameResolutionError):
+        return "has a host name that cannot be resolved"
+    if isinstance(error, ue.NewConnectionError):
+        return "refuses the connection" if "refused" in str(error) else f"cannot be reached: {_last_part(error)}"
+    if isinstance(error, ue.ConnectTimeoutError):
+        return f"accepts no connection in {API_CONNECT_TIMEOUT_S:.0f} s"
+    if isinstance(error, ue.ReadTimeoutError):
+        return "accepts the connection, but does not answer in time"
+    if isinstance(error, ue.ProtocolError):
+        return "closed the connection without an answer"
+    return f"cannot be reached: {_last_part(error)}"
+
+
+def _last_part(error: BaseException) -> str:
+    return str(error).rsplit(": ", 1)[-1]
+
+
+def _answer(status: int, data: bytes, headers: Mapping[str, str]) -> Answer:
+    try:
+        parsed = json.loads(data) if data else {}
+    except ValueError:
+        parsed = data[:500].decode("utf-8", "replace").strip()
+    body = parsed if isinstance(parsed, dict) else {"message": str(parsed)}
+    after = headers.get("Retry-After") or ""
+    seconds = min(float(after), RETRY_AFTER_LONGEST_S) if after.isdigit() else None
+    return Answer(status, body, seconds)
+
+
+def _backoff(attempt: int) -> float:
+    return min(RETRY_FIRST_S * 2.0**attempt, RETRY_LONGEST_S) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter only
+
+
+def _never_sent(error: BaseException) -> bool:
+    import urllib3.exceptions as ue
+
+    if isinstance(error, ue.MaxRetryError) and error.reason:
+        return _never_sent(error.reason)
+    return isinstance(error, (ue.NewConnectionError, ue.ConnectTimeoutError)) or _is_permanent(error)
+
+
+def _is_permanent(error: BaseException) -> bool:
+    import urllib3.exceptions as ue
+
+    if isinstance(error, ue.SSLError):
+        return "EOF" not in str(error)  # a control plane that restarts hangs up in mid-handshake
+    return isinstance(error, (ue.NameResolutionError, ue.LocationValueError))
+
+
+def _may_resend(request: Request, error: BaseException) -> bool:
+    if _is_permanent(error):
+        return False
+    return request.idempotent or _never_sent(error)
+
+
+def _may_retry(request: Request, answer: Answer) -> bool:
+    if answer.status == 429:
+        return True  # refused before it was looked at
+    # A dead webhook costs ten seconds a try and will not mend by asking again.
+    said = str(answer.body.get("message", ""))
+    # Nor will an object whose fields have the wrong types, which the API server calls an error of its own.
+    lasting = "webhook" in said or "failed to create typed patch object" in said
+    return answer.status >= 500 and answer.status != 501 and request.idempotent and not lasting

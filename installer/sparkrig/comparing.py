@@ -1,0 +1,324 @@
+"""Two revisions of a stack, or a revision and the live cluster, compared. Reads; writes nothing.
+
+What the cluster is asked: revisions, Helm's release Secrets, and the live objects. Where a live object
+seems to differ, the API server is asked by a dry run what it would make of the manifest, because it
+knows best what it normalises; without the right to that, our own reading stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import Any
+
+from sparkrig.cluster.api import KindNotServed, KubeApi, NotFoundApi
+from sparkrig.cluster.releases import list_releases, read_release
+from sparkrig.defaults import API_CONNECTIONS
+from sparkrig.errors import AccessDenied, NotFound, SparkrigError
+from sparkrig.helm.client import objects
+from sparkrig.model import (
+    Chart,
+    CrdOwner,
+    DesiredRelease,
+    ObjectRef,
+    ObservedRelease,
+    ReleaseState,
+    Revision,
+    RevisionStatus,
+    refs_of,
+)
+from sparkrig.plan.build import GONE
+from sparkrig.plan.differences import (
+    ComponentChange,
+    Manifests,
+    ObjectChange,
+    Parts,
+    StackChange,
+    Unstable,
+    compare_live,
+    compare_states,
+    describe_drift,
+    differing,
+    unstable_fields,
+)
+from sparkrig.plan.fields import comparable, drifted_fields, value_at
+from sparkrig.session import Session
+from sparkrig.stack.lock import STAND_IN_SUFFIX
+
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+def compare_revisions(session: Session, stack: str, first: int, second: int | None, parts: Parts) -> StackChange:
+    """How revision ``second`` (None: the newest finished one) differs from ``first``.
+
+    Raises:
+        NotFound: there is no such revision, or it was never finished.
+    """
+    before, after = _revisions(session, stack, first, second)
+    old = {state.component: state for state in before.after}
+    new = {state.component: state for state in after.after}
+    changes = [_between(session, old.get(name), new.get(name), parts) for name in dict.fromkeys((*new, *old))]
+    return StackChange(stack, before.number, after.number, tuple(changes))
+
+
+def compare_with_cluster(session: Session, stack: str, parts: Parts) -> StackChange:
+    """How the live cluster differs from the newest finished revision.
+
+    Raises:
+        NotFound: the stack has no finished revision.
+    """
+    last, pending, _ = session.history(stack).newest()
+    if last is None:
+        raise NotFound(f"stack {stack} has no finished revision", hint="sparkrig up makes the first one")
+    releases = list_releases(session.api)
+    crds = _crds(session.api) if any(state.crds for state in last.after) else frozenset()
+    with ThreadPoolExecutor(API_CONNECTIONS, "diff") as pool:
+        changes = [
+            _drift(session, state, releases.get((state.namespace, state.release)), parts, pool, crds)
+            for state in last.after
+        ]
+    unfinished = f"revision {pending.number} was begun and never finished; the next run picks it up" if pending else ""
+    return StackChange(stack, last.number, None, tuple(changes), (unfinished,) if unfinished else ())
+
+
+# ------------------------------------------------------------------ two revisions
+
+
+def _revisions(session: Session, stack: str, first: int, second: int | None) -> tuple[Revision, Revision]:
+    history = session.history(stack)
+    infos = {info.number: info for info in history.infos() if info.status is not RevisionStatus.PENDING}
+    wanted = [first, max(infos, default=0) if second is None else second]
+    for number in wanted:
+        if number not in infos:
+            listed = ", ".join(map(str, sorted(infos))) or "none"
+            raise NotFound(f"stack {stack} has no finished revision {number}", hint=f"it has {listed}")
+    before, after = (history.read(infos[number]) for number in wanted)
+    return before, after
+
+
+def _between(
+    session: Session, before: ReleaseState | None, after: ReleaseState | None, parts: Parts
+) -> ComponentChange:
+    state = after or before
+    schema = _schema(session, state.component) if state else None
+    same = before is not None and after is not None and _helm_key(before) == _helm_key(after)
+    if same or not parts.manifests:
+        return compare_states(before, after, parts, schema=schema)
+    notes: list[str] = []
+    manifests = (_stored(session.api, before, notes), _stored(session.api, after, notes))
+    old, new = manifests
+    if (before is not None and old is None) or (after is not None and new is None):
+        change = compare_states(before, after, replace(parts, manifests=False), schema=schema)
+        return replace(change, notes=(*change.notes, *notes))
+    unstable: Unstable | None = {}
+    if before and after and old is not None and new is not None and differing(old, new):
+        unstable = _unstable(session, ((before, old), (after, new)))
+    return compare_states(before, after, parts, manifests=manifests, unstable=unstable, schema=schema)
+
+
+def _schema(session: Session, component: str) -> Mapping[str, Any] | None:
+    files = session.catalog.files.get(component)
+    return files.schema if files is not None and isinstance(files.schema, Mapping) else None
+
+
+def _helm_key(state: ReleaseState) -> tuple[str, str, int]:
+    return state.namespace, state.release, state.helm_revision
+
+
+def _stored(api: KubeApi, state: ReleaseState | None, notes: list[str]) -> Manifests | None:
+    """The objects of the Helm revision that was recorded; None where Helm has it no more."""
+    if state is None:
+        return None
+    where = f"Helm revision {state.helm_revision} of {state.namespace}/{state.release}"
+    try:
+        release = read_release(api, state.namespace, state.release, state.helm_revision)
+    except NotFoundApi:
+        notes.append(f"manifests not compared: {where} is gone")
+        return None
+    except AccessDenied as error:
+        notes.append(f"manifests not compared: {where} may not be read ({error.message})")
+        return None
+    return _by_ref(api, objects(str(release.get("manifest", ""))), state.namespace)
+
+
+def _by_ref(api: KubeApi, manifests: Iterable[Mapping[str, Any]], namespace: str) -> Manifests:
+    flat = [item for one in manifests for item in (one["items"] if _is_list(one) else [one])]
+    return {_ref(api, item, namespace): item for item in flat}
+
+
+def _is_list(item: Mapping[str, Any]) -> bool:
+    return str(item.get("kind", "")).endswith("List") and isinstance(item.get("items"), list)
+
+
+def _ref(api: KubeApi, item: Mapping[str, Any], namespace: str) -> ObjectRef:
+    (ref,) = refs_of([item], namespace)
+    try:
+        namespaced = api.resource_of(ref.group, ref.version, ref.kind).namespaced
+    except KindNotServed:
+        namespaced = bool((item.get("metadata") or {}).get("namespace"))
+    return ref if namespaced else replace(ref, namespace="")
+
+
+# ------------------------------------------------------------------ what charts make up
+
+
+def _unstable(session: Session, sides: Iterable[tuple[ReleaseState, Manifests]]) -> Unstable | None:
+    """What two renderings of the same prove to be made anew each time, by every chart that is at hand."""
+    proven: list[Unstable] = []
+    seen: set[tuple[str, str]] = set()
+    for state, manifests in sides:
+        if (state.chart_digest, state.digest) in seen:
+            continue
+        seen.add((state.chart_digest, state.digest))
+        found = _rendered_twice(session, state, manifests)
+        if found is not None:
+            proven.append(found)
+    if not proven:
+        return None
+    first, *others = proven
+    return {key: frozenset(paths.intersection(*(o.get(key, ()) for o in others))) for key, paths in first.items()}
+
+
+def _rendered_twice(session: Session, state: ReleaseState, manifests: Manifests) -> Unstable | None:
+    chart = _chart_at_hand(session, state)
+    if chart is None:
+        return None
+    desired = _rendering(state, chart)
+    # What the chart asks of the cluster was there when its objects were made.
+    served = {f"{ref.api_version}{kind}" for ref in manifests for kind in ("", f"/{ref.kind}")}
+    helm = session.offline_helm
+
+    async def both() -> list[str]:
+        one = {"kube_version": session.facts.kubernetes, "api_versions": sorted(served), "is_upgrade": True}
+        return await asyncio.gather(*(helm.template(desired, **one) for _ in range(2)))  # type: ignore[arg-type]
+
+    try:
+        first, second = asyncio.run(both())
+    except SparkrigError:
+        return None  # without a rendering nothing is proven, and the report says so
+    api = session.api
+    return unstable_fields(
+        _by_ref(api, objects(first), state.namespace), _by_ref(api, objects(second), state.namespace)
+    )
+
+
+def _chart_at_hand(session: Session, state: ReleaseState) -> Chart | None:
+    component = session.catalog.components.get(state.component)
+    if component is None or component.chart.name != state.chart:
+        return None
+    version = state.version.removesuffix(STAND_IN_SUFFIX) if state.stand_in else state.version
+    chart = session.charts.at_hand(replace(component.chart, version=version), digest=state.chart_digest)
+    return chart if chart is not None and chart.digest == state.chart_digest else None
+
+
+def _rendering(state: ReleaseState, chart: Chart) -> DesiredRelease:
+    return DesiredRelease(
+        component=state.component,
+        release=state.release,
+        namespace=state.namespace,
+        namespace_labels={},
+        chart=chart,
+        values=state.values,
+        needs=(),
+        crd_needs=(),
+        crd_owner=CrdOwner.NONE,
+        crd_labels={},
+        rollback=state.rollback,
+        keep=(),
+        timeout_s=state.timeout_s,
+        digest=state.digest,
+    )
+
+
+# ------------------------------------------------------------------ the live cluster
+
+
+def _drift(
+    session: Session,
+    state: ReleaseState,
+    found: ObservedRelease | None,
+    parts: Parts,
+    pool: ThreadPoolExecutor,
+    crds: frozenset[str],
+) -> ComponentChange:
+    notes = _helm_notes(state, found)
+    moved = _moved(session.api, state, found) if parts.values or parts.charts else None
+    changes: list[ObjectChange] = []
+    if parts.manifests:
+        manifests = _stored(session.api, state, notes) or {}
+        changes += filter(None, pool.map(lambda one: _look(session.api, *one), manifests.items()))
+        changes += [ObjectChange(_crd(name), "missing") for name in state.crds if name not in crds]
+    schema = _schema(session, state.component)
+    change = compare_live(state, changes, moved=moved, parts=parts, notes=notes, schema=schema)
+    return replace(change, change="removed") if _is_gone(found) else change
+
+
+def _helm_notes(state: ReleaseState, found: ObservedRelease | None) -> list[str]:
+    if found is None or _is_gone(found):
+        return ["the release is gone from the cluster"]
+    notes = []
+    if found.revision != state.helm_revision:
+        notes.append(f"somebody else used Helm on it: Helm revision {state.helm_revision} -> {found.revision}")
+    if found.status != "deployed":
+        notes.append(f"Helm says {found.status}")
+    return notes
+
+
+def _is_gone(found: ObservedRelease | None) -> bool:
+    return found is None or found.status in GONE
+
+
+def _moved(api: KubeApi, state: ReleaseState, found: ObservedRelease | None) -> ReleaseState | None:
+    """What Helm holds now, where that is not what was recorded."""
+    if found is None or _is_gone(found) or found.revision == state.helm_revision:
+        return None
+    try:
+        release = read_release(api, state.namespace, state.release, found.revision)
+    except (NotFoundApi, AccessDenied):
+        return None
+    metadata = (release.get("chart") or {}).get("metadata") or {}
+    return replace(
+        state,
+        chart=str(metadata.get("name") or state.chart),
+        version=str(metadata.get("version") or state.version),
+        values=release.get("config") or {},
+        helm_revision=found.revision,
+    )
+
+
+def _look(api: KubeApi, ref: ObjectRef, manifest: Mapping[str, Any]) -> ObjectChange | None:
+    try:
+        live = api.get(api.path_of(ref), missing_ok=True)
+    except KindNotServed:
+        return ObjectChange(ref, "missing", note="its kind is not served")
+    except AccessDenied as error:
+        return ObjectChange(ref, "unknown", note=error.message)
+    if live is None:
+        return ObjectChange(ref, "missing")
+    differences = drifted_fields(manifest, live)
+    if differences:
+        wanted = _as_the_server_has_it(api, ref, manifest)
+        if wanted is not None:
+            seen = comparable(live)
+            differences = tuple(d for d in differences if value_at(wanted, d.path) != value_at(seen, d.path))
+    return describe_drift(ref, manifest, live, differences)
+
+
+def _as_the_server_has_it(api: KubeApi, ref: ObjectRef, manifest: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    metadata = dict(manifest.get("metadata") or {})
+    if ref.namespace:
+        metadata["namespace"] = ref.namespace
+    try:
+        return comparable(api.apply({**manifest, "metadata": metadata}, force=True, dry_run=True))
+    except SparkrigError:
+        return None  # no right to change it, an immutable field, a webhook that knows no dry run
+
+
+def _crds(api: KubeApi) -> frozenset[str]:
+    return frozenset(item["metadata"]["name"] for item in api.list(CRDS, metadata_only=True))
+
+
+def _crd(name: str) -> ObjectRef:
+    return ObjectRef("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "", name)

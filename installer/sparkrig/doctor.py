@@ -1,0 +1,335 @@
+"""Preflight of one session: what the cluster lacks, asked for ``doctor`` and at the start of every ``up``.
+
+Reads the cluster and renders the charts; writes nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sparkrig.cluster.releases import list_releases
+from sparkrig.defaults import PROBE_TIMEOUT_S
+from sparkrig.errors import Refused, SparkrigError
+from sparkrig.helm.archive import crds as chart_crds
+from sparkrig.helm.archive import read_chart
+from sparkrig.helm.client import objects
+from sparkrig.helm.errors import HelmError
+from sparkrig.helm.probe import unreachable
+from sparkrig.helm.size import estimate, mib
+from sparkrig.model import (
+    Action,
+    Chart,
+    ChartOrigin,
+    Component,
+    CrdOwner,
+    DesiredRelease,
+    ObservedRelease,
+    ObservedState,
+    Operation,
+    Plan,
+    ResolvedStack,
+)
+from sparkrig.plan.build import GONE, foreign_claims, plan_up
+from sparkrig.plan.server_changes import CHANGING, Rehearsal
+from sparkrig.session import Session
+from sparkrig.verify.dryrun.findings import judged
+from sparkrig.verify.dryrun.rehearse import Release, rehearse
+from sparkrig.verify.preflight.apis import suits
+from sparkrig.verify.preflight.collect import ask_rights, collect, confirm, learn, namespaces_of
+from sparkrig.verify.preflight.data import Case, Survey, Wanted
+from sparkrig.verify.preflight.examine import examine
+from sparkrig.verify.preflight.finding import Finding, Level, fail, in_order, ok, warn
+from sparkrig.verify.preflight.objects import crd_kinds, kind_of, runs_now
+from sparkrig.verify.preflight.rights import least_roles, missing, needed, rights_findings
+
+UPGRADING = (Action.UPGRADE, Action.REPAIR)
+
+Releases = Mapping[tuple[str, str], ObservedRelease]
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What preflight says."""
+
+    cluster: str
+    kubernetes: str
+    stack: str | None
+    """None when only the cluster was looked at."""
+    findings: tuple[Finding, ...]
+    seconds: float
+    simulated: bool = False
+
+    @property
+    def ok(self) -> bool:
+        """True when nothing stands in the way of ``up``."""
+        return not any(finding.level is Level.FAIL for finding in self.findings)
+
+
+def diagnose(session: Session, *, with_stack: bool) -> Report:
+    """Everything that can be said of the cluster, and of the stack on it.
+
+    Raises:
+        InvalidInput: the stack file is wrong.
+        ClusterUnreachable, AccessDenied: nothing can be read at all.
+    """
+    started = time.monotonic()
+    case, findings = _case(session) if with_stack else _bare(session)
+    found = [*findings, *examine(case), *_rights(session, case), *_sources(session, case)]
+    return Report(
+        cluster=session.handle.name,
+        kubernetes=case.survey.kubernetes,
+        stack=case.stack or None,
+        findings=in_order(found),
+        seconds=time.monotonic() - started,
+        simulated=session.facts.simulated,
+    )
+
+
+def roles(session: Session, *, with_stack: bool) -> tuple[dict[str, Any], ...]:
+    """The least roles that suffice to bring the stack up, as objects."""
+    case, _ = _case(session) if with_stack else _bare(session)
+    return tuple(least_roles(case, f"sparkrig-{case.stack}" if case.stack else "sparkrig"))
+
+
+def refuse_unfit(
+    session: Session,
+    resolved: ResolvedStack,
+    observed: ObservedState,
+    *,
+    repair: bool = False,
+    accept: Sequence[str] = (),
+    note: Callable[[str], None] = lambda _line: None,
+) -> tuple[Rehearsal, ...]:
+    """Looks at the cluster before anything is written; nothing at all where nothing would change.
+
+    Returns what the API server said of the upgrades when it was asked by dry runs. ``accept`` names
+    codes of findings that somebody takes the risk of.
+
+    Raises:
+        Refused: with every finding that stands in the way.
+    """
+    changing = (Action.INSTALL, Action.UPGRADE, Action.REPAIR)
+    operations = plan_up(resolved, observed, repair=repair).operations
+    names = [operation.component for operation in operations if operation.action in changing]
+    if not any(operation.action is not Action.WAIT for operation in operations):
+        return ()
+    wanted = [desired for desired in resolved.releases if desired.component in names]
+    case, findings = _prepared(session, resolved, wanted, observed.releases)
+    findings = [*findings, *examine(case), *_rights(session, case)]
+    rehearsed = _rehearse(session, case, operations)
+    known = {(finding.code, finding.subject) for finding in findings}
+    said = judged(session.api, rehearsed, {desired.component: desired for desired in wanted})
+    found = in_order([*findings, *(f for f in said if f.code != "dead-webhook" or (f.code, f.subject) not in known)])
+    for finding in found:
+        if finding.level is Level.WARN or (finding.level is Level.FAIL and finding.code in accept):
+            note(f"{finding.level}: {line(finding)}")
+    failed = [finding for finding in found if finding.level is Level.FAIL and finding.code not in accept]
+    if failed:
+        count = "1 thing stands" if len(failed) == 1 else f"{len(failed)} things stand"
+        raise Refused(
+            f"{count} in the way on {session.handle.name}; nothing was changed",
+            detail=[line(finding) + (f"\n    next: {finding.hint}" if finding.hint else "") for finding in failed],
+            hint=f"`sparkrig doctor` shows all that was looked at; --accept {failed[0].code} goes on all the same",
+        )
+    return rehearsed
+
+
+def rehearsals(session: Session, resolved: ResolvedStack, observed: ObservedState, made: Plan) -> tuple[Rehearsal, ...]:
+    """What the API server says of a plan's upgrades, for showing them; nothing is asked where there is none."""
+    names = [operation.component for operation in made.operations if operation.action in UPGRADING]
+    if not names:
+        return ()
+    wanted = [desired for desired in resolved.releases if desired.component in names]
+    case, _ = _prepared(session, resolved, wanted, observed.releases)
+    return _rehearse(session, case, made.operations)
+
+
+def _rehearse(session: Session, case: Case, operations: Sequence[Operation]) -> tuple[Rehearsal, ...]:
+    changing = {operation.component: operation for operation in operations if operation.action in CHANGING}
+    releases = [
+        Release(
+            component=wanted.name,
+            release=wanted.desired.release,
+            namespace=wanted.desired.namespace,
+            objects=wanted.objects,
+            revision=None if wanted.fresh else operation.helm_revision,
+            forced=operation.action is Action.REPAIR or (wanted.desired.adopt and operation.state is None),
+        )
+        for wanted in case.wanted
+        if (operation := changing.get(wanted.name)) is not None
+    ]
+    return rehearse(session.api, releases)
+
+
+def line(finding: Finding) -> str:
+    """``code  subject: message``."""
+    return f"[{finding.code}] {finding.subject}: {finding.message}"
+
+
+# --------------------------------------------------------------------------- cases
+
+
+def _bare(session: Session) -> tuple[Case, list[Finding]]:
+    survey = collect(session.api)
+    return Case(survey=survey, facts=session.facts), []
+
+
+def _case(session: Session) -> tuple[Case, list[Finding]]:
+    """The whole stack, as if all of it were to change; charts that cannot be had are findings."""
+    session.refuse_stand_ins()
+    stack = session.stack_file.name
+    findings: list[Finding] = []
+
+    def chart(component: Component) -> Chart:
+        try:
+            return session.chart(component)
+        except SparkrigError as error:
+            hint = "\n".join([*error.detail, *([error.hint] if error.hint else [])])
+            findings.append(fail("chart", component.name, error.message, hint))
+            ref = component.chart
+            return Chart(ref.name, ref.version, "", "", _NO_CHART, ChartOrigin.REPOSITORY)
+
+    last, _, _ = session.history(stack).newest()
+    installed = frozenset(state.component for state in last.after) if last else frozenset()
+    resolved = session.resolve(session.facts, chart, installed)
+    case, more = _prepared(session, resolved, resolved.releases, list_releases(session.api))
+    return case, [*findings, *more]
+
+
+_NO_CHART: Any = None
+"""Path of a chart that could not be had; such a release is looked at without its objects."""
+
+
+def _prepared(
+    session: Session, resolved: ResolvedStack, releases: Sequence[DesiredRelease], there: Releases
+) -> tuple[Case, list[Finding]]:
+    own = frozenset(key for key, found in there.items() if found.stack == resolved.name)
+    components = session.catalog.components
+    wanted = [
+        Wanted(
+            desired,
+            components[desired.component],
+            crds=_crds(desired),
+            fresh=(found := there.get((desired.namespace, desired.release))) is None or found.status in GONE,
+        )
+        for desired in releases
+    ]
+    survey = collect(session.api)
+    offers = [desired.component for desired in resolved.releases] + list(resolved.reused)
+    case = Case(
+        survey=survey,
+        facts=session.facts,
+        stack=resolved.name,
+        wanted=wanted,
+        reused={name: components[name] for name in resolved.reused},
+        releases=own,
+        gpu_provided=any("gpu" in components[name].provides for name in offers),
+    )
+    rendered, findings = _rendered(session, case)
+    kinds = {kind_of(item) for w in rendered for item in w.objects}
+    ours = {kind for w in rendered for crd in w.crds for kind, _, _ in crd_kinds(crd)}
+    if "kinds" not in survey.denied:
+        survey = replace(survey, kinds=learn(session.api, survey, kinds - ours))
+    claims = foreign_claims(resolved, ObservedState(there, None, None))
+    findings += [
+        fail(
+            "release",
+            claim.component,
+            f"release {claim.namespace}/{claim.release}, wanted for {claim.component}, belongs to "
+            + (f"stack {claim.owner}" if claim.owner else "no stack: a person or another tool installed it"),
+            "switch the component off in this stack, give it another namespace, or remove that release",
+        )
+        for claim in claims
+    ]
+    return replace(case, wanted=rendered, survey=survey), findings
+
+
+def _crds(desired: DesiredRelease) -> list[dict[str, Any]]:
+    if desired.crd_owner is not CrdOwner.US or desired.chart.path is _NO_CHART:
+        return []
+    return chart_crds(desired.chart.path, desired.values)
+
+
+def _rendered(session: Session, case: Case) -> tuple[list[Wanted], list[Finding]]:
+    """Every release with its objects; one that cannot be rendered is a finding and stays without."""
+    versions = _api_versions(case.survey, case.wanted)
+    helm = session.offline_helm
+    todo = [w for w in case.wanted if w.desired.chart.path is not _NO_CHART and suits(case, w)]
+
+    async def all_of_them() -> list[str | BaseException]:
+        calls = [
+            helm.template(
+                w.desired, kube_version=case.survey.kubernetes or None, api_versions=versions, is_upgrade=not w.fresh
+            )
+            for w in todo
+        ]
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    texts = dict(zip((w.name for w in todo), asyncio.run(all_of_them()) if todo else [], strict=True))
+    findings, wanted = [], []
+    for one in case.wanted:
+        text = texts.get(one.name, "")
+        if isinstance(text, HelmError):
+            findings.append(fail("render", one.name, text.message, text.hint or "sparkrig render shows it alone"))
+            text = ""
+        elif isinstance(text, BaseException):
+            raise text
+        elif text:
+            findings += _too_large(one.desired, text)
+        wanted.append(replace(one, objects=[item for item in objects(text) if runs_now(item)]))
+    return wanted, findings
+
+
+def _too_large(desired: DesiredRelease, manifest: str) -> list[Finding]:
+    """A release that does not fit into its Secret would fail after its objects were made."""
+    size = estimate(read_chart(desired.chart.path), desired.values, manifest)
+    if size.fits:
+        return []
+    hint = "move large files out of the chart or its values, e.g. into a ConfigMap of your own; largest: "
+    parts = ", ".join(f"{name} {mib(length)}" for name, length in size.parts[:3])
+    message = f"release {desired.release} would take {mib(size.total)} in its Secret, the API server takes 1 MiB"
+    return [fail("release-size", desired.component, message, hint + parts)]
+
+
+def _api_versions(survey: Survey, wanted: Sequence[Wanted]) -> list[str]:
+    """What charts may ask ``.Capabilities.APIVersions`` for, beyond what helm knows of Kubernetes itself."""
+    kinds = [kind for kind in survey.kinds if "." in kind[0] and not kind[0].endswith(".k8s.io")]
+    kinds += [kind for one in wanted for crd in one.crds for kind, _, _ in crd_kinds(crd)]
+    return sorted({text for g, v, k in kinds for text in (f"{g}/{v}", f"{g}/{v}/{k}")})
+
+
+# --------------------------------------------------------------------------- rights and sources
+
+
+def _rights(session: Session, case: Case) -> list[Finding]:
+    try:
+        rights = ask_rights(session.api, namespaces_of(needed(case)))
+        lacking = missing(case, rights)
+        if lacking and not rights.complete:
+            lacking = confirm(session.api, lacking)
+    except SparkrigError:
+        return list(rights_findings(case, {}, known=False))
+    return list(rights_findings(case, lacking, known=True))
+
+
+def _sources(session: Session, case: Case) -> list[Finding]:
+    """Whether the chart repositories answer; a chart that is in the cache or a mirror does not need them."""
+    request = session.request
+    if request.chart_mirror or request.stand_ins:
+        return []
+    components = [w.component for w in case.wanted] or list(session.catalog.components.values())
+    references = [component.chart for component in components]
+    silent = unreachable(references, PROBE_TIMEOUT_S)
+    hint = "check proxy and network, or take charts from a folder: --chart-mirror DIR"
+    found = [
+        warn("chart-source", "this machine", f"the chart repository {address} does not answer", hint)
+        for address in silent
+    ]
+    asked = {ref.repository for ref in references if ref.repository and ref.path is None}
+    if asked and not found:
+        found.append(ok("chart-source", "this machine", f"{len(asked)} chart repositories answer"))
+    return found

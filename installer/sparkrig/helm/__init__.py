@@ -1,0 +1,1 @@
+"""Helm: the only use of pyhelm3, chart sources, chart archives."""

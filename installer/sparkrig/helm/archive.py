@@ -1,0 +1,189 @@
+"""A chart read into memory, from a ``.tgz`` or a folder, without helm.
+
+``digest`` is over what helm would use of the files, so a folder, its package and a package made at
+another time agree: names and contents count, modes and times do not, Chart.yaml counts by what it
+says, Chart.lock (a record of how charts/ was filled, which is itself counted) does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sparkrig.helm import dependencies as subcharts_of
+from sparkrig.helm.errors import ChartError
+from sparkrig.helm.metadata import Dependency, Metadata, read_metadata
+from sparkrig.helm.reading import MAX_ARCHIVE_DEPTH, Budget, read_archive, read_folder
+
+_MANIFESTS = (".yaml", ".yml", ".json")
+_REQUIREMENTS = ("requirements.yaml", "requirements.lock")
+
+
+@dataclass(frozen=True)
+class ChartFiles:
+    """One chart with everything in it."""
+
+    where: str
+    """The path as given, for messages; of a subchart with its place in the parent."""
+    metadata: Metadata
+    files: Mapping[str, bytes]
+    """Name -> content: all but Chart.yaml, Chart.lock and the subcharts' files."""
+    subcharts: tuple[ChartFiles, ...]
+
+    @property
+    def name(self) -> str:
+        """The chart's name."""
+        return self.metadata.name
+
+    @property
+    def version(self) -> str:
+        """The chart's version."""
+        return self.metadata.version
+
+    @property
+    def dependencies(self) -> tuple[Dependency, ...]:
+        """What Chart.yaml asks for."""
+        return self.metadata.dependencies
+
+    @property
+    def values_text(self) -> str:
+        """values.yaml as written; empty when there is none."""
+        return self._text("values.yaml")
+
+    @property
+    def schema_text(self) -> str:
+        """values.schema.json as written; empty when there is none."""
+        return self._text("values.schema.json")
+
+    @cached_property
+    def values(self) -> Mapping[str, Any]:
+        """The chart's defaults, parsed."""
+        merged: dict[str, Any] = {}
+        for document in _load_all(self.values_text, f"{self.where}: values.yaml"):
+            if isinstance(document, dict):
+                _lay_over(merged, document)
+        return merged
+
+    @cached_property
+    def digest(self) -> str:
+        """``sha256:…`` over the sorted names and contents, subcharts included."""
+        total = hashlib.sha256()
+        for name, content in sorted(self._entries("")):
+            total.update(f"{name}\0{hashlib.sha256(content).hexdigest()}\n".encode())
+        return f"sha256:{total.hexdigest()}"
+
+    def crds(self, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Returns what is in crds/ of the chart and of the subcharts that ``values`` leave on.
+
+        Raises:
+            InvalidInput: a file is not YAML.
+        """
+        found: list[dict[str, Any]] = []
+        for chart in subcharts_of.enabled_charts(self, values):
+            for name in sorted(chart.files):
+                if name.startswith("crds/") and name.lower().endswith(_MANIFESTS):
+                    documents = _load_all(chart._text(name), f"{chart.where}: {name}")
+                    found += [item for item in documents if isinstance(item, dict)]
+        return found
+
+    def require_complete(self) -> None:
+        """Refuses a chart, or a subchart, whose dependencies are not in charts/; see ``dependencies``."""
+        subcharts_of.require_complete(self, self.where)
+        for chart in self.subcharts:
+            chart.require_complete()
+
+    def _entries(self, prefix: str) -> Iterator[tuple[str, bytes]]:
+        yield f"{prefix}Chart.yaml", self.metadata.canonical
+        for name, content in self.files.items():
+            yield prefix + name, content
+        for chart in self.subcharts:
+            yield from chart._entries(f"{prefix}charts/{chart.name}-{chart.version}/")
+
+    def _text(self, name: str) -> str:
+        try:
+            return self.files.get(name, b"").decode()
+        except UnicodeDecodeError as error:
+            raise ChartError(f"{self.where}: {name} is not UTF-8 text (byte {error.start})") from error
+
+
+def read_chart(path: Path, where: str | None = None) -> ChartFiles:
+    """Reads a chart archive or folder; ``where`` names it in messages, else its path does.
+
+    Raises:
+        ChartError: it is no chart, damaged, unsafe or too large; the message says which and where.
+        InvalidInput: Chart.yaml is not YAML.
+    """
+    where = where or str(path)
+    budget = Budget(where)
+    if path.is_dir():
+        return _build(read_folder(path, budget), where, budget, 0)
+    try:
+        with path.open("rb") as stream:
+            return _build(read_archive(stream, budget), where, budget, 0)
+    except FileNotFoundError as error:
+        raise ChartError(f"{path}: there is no such chart archive or folder") from error
+
+
+def digest(path: Path) -> str:
+    """Returns the content digest of a chart archive or folder; see ``ChartFiles.digest``."""
+    return read_chart(path).digest
+
+
+def crds(path: Path, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Returns the CRDs that an archive or folder brings with these values; see ``ChartFiles.crds``."""
+    return read_chart(path).crds(values)
+
+
+def _build(files: Mapping[str, bytes], where: str, budget: Budget, depth: int) -> ChartFiles:
+    if "Chart.yaml" not in files:
+        raise ChartError(f"{where}: no Chart.yaml in it, so it is no chart")
+    document = _one(files, "Chart.yaml", where)
+    requirements = _one(files, "requirements.yaml", where) if "requirements.yaml" in files else None
+    metadata = read_metadata(document, requirements, where)
+    own: dict[str, bytes] = {}
+    nested: dict[str, dict[str, bytes]] = {}
+    for name, content in files.items():
+        if name.startswith("charts/") and not name.endswith(".prov"):
+            first, _, rest = name.removeprefix("charts/").partition("/")
+            nested.setdefault(first, {})[rest] = content
+        elif name not in ("Chart.yaml", "Chart.lock") and not (metadata.api_version != "v1" and name in _REQUIREMENTS):
+            own[name] = content
+    charts = [
+        _subchart(first, content, where, budget, depth)
+        for first, content in sorted(nested.items())
+        if not first.startswith(("_", "."))
+    ]
+    return ChartFiles(where, metadata, own, tuple(charts))
+
+
+def _subchart(name: str, files: Mapping[str, bytes], where: str, budget: Budget, depth: int) -> ChartFiles:
+    place = f"{where}: charts/{name}"
+    if depth >= MAX_ARCHIVE_DEPTH:
+        raise ChartError(f"{place}: charts within charts, deeper than {MAX_ARCHIVE_DEPTH}")
+    if name.endswith(".tgz"):
+        return _build(read_archive(io.BytesIO(files[""]), budget), place, budget, depth + 1)
+    return _build({rest: content for rest, content in files.items() if rest}, place, budget, depth + 1)
+
+
+def _one(files: Mapping[str, bytes], name: str, where: str) -> Any:
+    documents = _load_all(files[name], f"{where}: {name}")
+    return documents[0] if documents else None
+
+
+def _load_all(text: str | bytes, where: str) -> list[Any]:
+    from sparkrig.documents.plain import load_plain_all
+
+    return load_plain_all(text, where)
+
+
+def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> None:
+    for key, value in above.items():
+        if isinstance(value, dict) and isinstance(below.get(key), dict):
+            _lay_over(below[key], value)
+        else:
+            below[key] = value

@@ -1,0 +1,213 @@
+"""The stack's lock: one Lease, renewed by a heartbeat.
+
+Holding a lock means: the Lease names this run, and it was renewed less than its duration ago by
+this machine's monotonic clock. ``check`` asks exactly that, so that a run which was paused and
+lost its Lease starts nothing when it wakes. A holder that was killed on this machine is known dead at
+once (``history.process``); otherwise whether somebody else's Lease is stale is judged by its
+renew time against this machine's clock: a clock that runs behind only waits longer, one that runs
+ahead by more than the duration would take a live Lease over, and its owner then stops.
+"""
+
+from __future__ import annotations
+
+import datetime
+import getpass
+import os
+import socket
+import threading
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sparkrig.cluster.api import Conflict, KubeApi
+from sparkrig.defaults import LABEL_STACK, LEASE_DURATION_S, LEASE_RENEW_S, SYSTEM_NAMESPACE
+from sparkrig.errors import Locked, SparkrigError
+from sparkrig.history import process
+
+LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM_NAMESPACE}/leases"
+
+
+PROCESS = "sparkrig.dev/process"
+"""Annotation of a Lease: the holder's process, as ``history.process`` names it."""
+
+
+def identity() -> str:
+    """Who this run is: ``user@host pid N``, unique on one host at a time."""
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()} pid {os.getpid()}"
+
+
+class Lock:
+    """The lock of one stack. Use as a context manager; the Lease is given back at the end."""
+
+    def __init__(
+        self,
+        api: KubeApi,
+        stack: str,
+        *,
+        duration_s: int = LEASE_DURATION_S,
+        renew_s: float = LEASE_RENEW_S,
+        on_lost: Callable[[str], None] = lambda _reason: None,
+    ) -> None:
+        """``on_lost`` is called once, from the heartbeat's thread, when the Lease is gone for good."""
+        self._api = api
+        self._stack = stack
+        self._path = f"{LEASES}/sparkrig.{stack}"
+        self._duration_s = duration_s
+        self._renew_s = renew_s
+        self._on_lost = on_lost
+        self._holder = identity()
+        self._mark = process.mark()
+        self._lease: dict[str, Any] = {}
+        self._renewed = float("-inf")
+        self._lost: str | None = None
+        self._end = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def acquire(self, *, wait_s: float = 0.0, on_wait: Callable[[str], None] = lambda _message: None) -> None:
+        """Takes the lock, waiting up to ``wait_s`` for its holder.
+
+        Raises:
+            Locked: somebody else holds it; the message says who, since when and until when.
+        """
+        deadline = time.monotonic() + wait_s
+        while True:
+            holder = self._try()
+            if holder is None:
+                break
+            if time.monotonic() >= deadline:
+                raise Locked(
+                    f"stack {self._stack} is locked by {holder}",
+                    hint="wait for that run to end (--wait-lock 5m), or for its lease to expire if it died",
+                )
+            on_wait(f"waiting for the lock held by {holder}")
+            time.sleep(min(1.0, max(0.0, deadline - time.monotonic())))
+        self._thread = threading.Thread(target=self._heartbeat, name="lease", daemon=True)
+        self._thread.start()
+
+    def check(self) -> None:
+        """Raises Locked unless the Lease is this run's and fresh."""
+        if self._lost is None and time.monotonic() - self._renewed > self._duration_s:
+            self._lost = "the lease was not renewed in time (a paused process or an unreachable API server)"
+        if self._lost is not None:
+            raise Locked(
+                f"this run lost the lock of stack {self._stack}: {self._lost}",
+                hint="nothing more was started; run the command again",
+            )
+
+    def release(self) -> None:
+        """Gives the Lease back, if it is still this run's."""
+        self._end.set()
+        if self._thread is not None:
+            self._thread.join(timeout=self._renew_s + 1.0)
+        if self._lost is None and self._lease:
+            try:
+                self._put(holder="", renewed=self._now())
+            except SparkrigError:
+                # It expires by itself; failing here would hide the outcome of the run.
+                self._lost = "could not be given back"
+
+    def __enter__(self) -> Lock:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+    def _try(self) -> str | None:
+        """One attempt; returns the holder in words when it is somebody else's."""
+        lease = self._api.get(self._path, missing_ok=True)
+        try:
+            if lease is None:
+                self._lease = self._api.create(LEASES, self._fresh())
+                self._renewed = time.monotonic()
+                return None
+            spec = lease.get("spec") or {}
+            holder = spec.get("holderIdentity") or ""
+            if holder and holder != self._holder and not (_stale(spec) or _died(lease)):
+                return f"{holder}, {_since(spec)}"
+            self._lease = lease
+            self._put(holder=self._holder, renewed=self._now(), acquired=True)
+        except Conflict:
+            return "another run that was quicker"
+        return None
+
+    def _fresh(self) -> dict[str, Any]:
+        now = self._now()
+        return {
+            "apiVersion": "coordination.k8s.io/v1",
+            "kind": "Lease",
+            "metadata": {
+                "name": f"sparkrig.{self._stack}",
+                "namespace": SYSTEM_NAMESPACE,
+                "labels": {LABEL_STACK: self._stack},
+                "annotations": {PROCESS: self._mark},
+            },
+            "spec": {
+                "holderIdentity": self._holder,
+                "leaseDurationSeconds": self._duration_s,
+                "acquireTime": now,
+                "renewTime": now,
+                "leaseTransitions": 0,
+            },
+        }
+
+    def _put(self, *, holder: str, renewed: str, acquired: bool = False) -> None:
+        """Writes the Lease, refused by the server when somebody else wrote it since."""
+        spec = dict(self._lease.get("spec") or {})
+        spec |= {"holderIdentity": holder, "renewTime": renewed, "leaseDurationSeconds": self._duration_s}
+        if acquired:
+            spec |= {"acquireTime": renewed, "leaseTransitions": int(spec.get("leaseTransitions") or 0) + 1}
+        metadata = dict(self._lease["metadata"])
+        metadata["annotations"] = {**(metadata.get("annotations") or {}), PROCESS: self._mark if holder else ""}
+        sent = time.monotonic()
+        self._lease = self._api.replace(self._path, {**self._lease, "metadata": metadata, "spec": spec})
+        self._renewed = sent
+
+    def _heartbeat(self) -> None:
+        while not self._end.wait(self._renew_s):
+            try:
+                self._put(holder=self._holder, renewed=self._now())
+            except Conflict:
+                self._lose("another run took it over")
+                return
+            except SparkrigError as error:
+                if time.monotonic() - self._renewed > self._duration_s - self._renew_s:
+                    self._lose(f"it could not be renewed: {error.message}")
+                    return
+
+    def _lose(self, reason: str) -> None:
+        self._lost = reason
+        self._on_lost(f"the lock was lost: {reason}")
+
+    @staticmethod
+    def _now() -> str:
+        return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _died(lease: Mapping[str, Any]) -> bool:
+    """True when the holder ran on this machine and is certainly dead, so that nobody waits for its lease."""
+    return process.is_dead(str((lease["metadata"].get("annotations") or {}).get(PROCESS) or ""))
+
+
+def _stale(spec: Mapping[str, Any]) -> bool:
+    age = _age_s(spec.get("renewTime"))
+    return age is None or age > float(spec.get("leaseDurationSeconds") or 0)
+
+
+def _since(spec: Mapping[str, Any]) -> str:
+    held, renewed = _age_s(spec.get("acquireTime")), _age_s(spec.get("renewTime"))
+    return f"for {held or 0:.0f} s, last heard of {renewed or 0:.0f} s ago"
+
+
+def _age_s(moment: str | None) -> float | None:
+    """Seconds since an RFC 3339 time; None when there is none or it cannot be read."""
+    if not moment:
+        return None
+    try:
+        then = datetime.datetime.fromisoformat(moment)
+    except ValueError:
+        return None
+    return (datetime.datetime.now(datetime.UTC) - then).total_seconds()

@@ -1,0 +1,165 @@
+"""Revisions in the cluster: one Secret each, split when large.
+
+Writes Secrets of type ``sparkrig.dev/revision`` in the namespace ``sparkrig-system`` and nothing
+else. The first Secret of a revision names the number of its parts; it is written last, so that a
+revision whose writer died half-way is never read half.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from sparkrig.cluster.api import Conflict, KubeApi
+from sparkrig.defaults import LABEL_REVISION, LABEL_STACK, LABEL_STATUS, SECRET_PART_BYTES, SYSTEM_NAMESPACE
+from sparkrig.errors import Locked, OperationError
+from sparkrig.history.codec import decode, encode
+from sparkrig.model import Revision, RevisionStatus
+
+TYPE: Final = "sparkrig.dev/revision"
+PARTS: Final = "sparkrig.dev/parts"
+SECRETS: Final = f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/secrets"
+
+
+@dataclass(frozen=True, slots=True)
+class RevisionInfo:
+    """What the labels of a revision's Secret tell without reading it."""
+
+    number: int
+    status: RevisionStatus
+    parts: int
+
+
+class History:
+    """The revisions of one stack."""
+
+    def __init__(self, api: KubeApi, stack: str) -> None:
+        self._api = api
+        self._stack = stack
+
+    def infos(self) -> tuple[RevisionInfo, ...]:
+        """Every revision by its labels, oldest first; one metadata-only LIST."""
+        selector = f"{LABEL_STACK}={self._stack},{LABEL_REVISION}"
+        items = self._api.list(SECRETS, label_selector=selector, metadata_only=True)
+        return tuple(sorted((_info(item) for item in items), key=lambda info: info.number))
+
+    def read(self, info: RevisionInfo) -> Revision:
+        """One revision, whole."""
+        names = [_name(self._stack, info.number, part) for part in range(1, info.parts + 1)]
+        data = b"".join(_payload(self._api.get(f"{SECRETS}/{name}", missing_ok=True), name) for name in names)
+        return decode(data)
+
+    def newest(self) -> tuple[Revision | None, Revision | None, int]:
+        """(the newest finished revision, a newer one that was never finished, the newest number)."""
+        infos = self.infos()
+        finished = [info for info in infos if info.status is not RevisionStatus.PENDING]
+        last = self.read(finished[-1]) if finished else None
+        number = infos[-1].number if infos else 0
+        unfinished = [i for i in infos if i.status is RevisionStatus.PENDING and (not last or i.number > last.number)]
+        return last, (self.read(unfinished[-1]) if unfinished else None), number
+
+    def all(self) -> tuple[Revision, ...]:
+        """Every revision, oldest first."""
+        return tuple(self.read(info) for info in self.infos())
+
+    def begin(self, revision: Revision) -> None:
+        """Writes a new revision.
+
+        Raises:
+            Locked: somebody else wrote a revision of this number meanwhile.
+        """
+        first = f"{SECRETS}/{_name(self._stack, revision.number, 1)}"
+        try:
+            if self._api.get(first, missing_ok=True) is not None:  # before its parts could be written over
+                raise self._taken(revision)
+            self._write(revision, create=True)
+        except Conflict as error:
+            raise self._taken(revision) from error
+
+    def _taken(self, revision: Revision) -> Locked:
+        return Locked(
+            f"another run began revision {revision.number} of stack {self._stack}",
+            hint="run the command again; it reads the new state first",
+        )
+
+    def finish(self, revision: Revision) -> None:
+        """Writes the outcome of a revision that was begun; parts that it no longer needs go."""
+        part = self._write(revision, create=False) + 1
+        while self._api.get(path := f"{SECRETS}/{_name(revision.stack, revision.number, part)}", missing_ok=True):
+            self._api.delete(path)
+            part += 1
+
+    def mark(self, info: RevisionInfo, status: RevisionStatus) -> None:
+        """Changes the status of a stored revision (superseded, failed)."""
+        self._write(replace(self.read(info), status=status), create=False)
+
+    def delete(self, info: RevisionInfo) -> None:
+        """Removes one revision; its parts go after the first Secret, so that it is never half there."""
+        for part in range(1, info.parts + 1):
+            self._api.delete(f"{SECRETS}/{_name(self._stack, info.number, part)}")
+
+    def _write(self, revision: Revision, *, create: bool) -> int:
+        """Writes all parts and returns how many there are."""
+        secrets = list(_secrets(revision))
+        for secret in reversed(secrets):
+            first = secret is secrets[0]
+            if first and create:
+                self._api.create(SECRETS, secret)
+            else:
+                self._api.apply(secret)
+        return len(secrets)
+
+
+def _secrets(revision: Revision) -> Iterator[dict[str, Any]]:
+    data = encode(revision)
+    pieces = [data[start : start + SECRET_PART_BYTES] for start in range(0, len(data), SECRET_PART_BYTES)]
+    for part, piece in enumerate(pieces, start=1):
+        labels = {LABEL_STACK: revision.stack}
+        if part == 1:
+            labels |= {LABEL_REVISION: str(revision.number), LABEL_STATUS: revision.status.value}
+        yield {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {
+                "name": _name(revision.stack, revision.number, part),
+                "namespace": SYSTEM_NAMESPACE,
+                "labels": labels,
+                "annotations": {PARTS: str(len(pieces))},
+            },
+            "type": TYPE,
+            "data": {"revision": base64.b64encode(piece).decode()},
+        }
+
+
+def _name(stack: str, number: int, part: int) -> str:
+    name = f"sparkrig.{stack}.v{number}"
+    return name if part == 1 else f"{name}.part{part}"
+
+
+def _info(item: Mapping[str, Any]) -> RevisionInfo:
+    metadata = item["metadata"]
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    try:
+        return RevisionInfo(
+            int(labels[LABEL_REVISION]), RevisionStatus(labels[LABEL_STATUS]), int(annotations.get(PARTS, "1"))
+        )
+    except (KeyError, ValueError) as error:
+        raise OperationError(
+            f"Secret {SYSTEM_NAMESPACE}/{metadata.get('name')} is not a readable revision: {error}",
+            hint="its labels were changed by hand; restore them or delete the Secret",
+        ) from error
+
+
+def _payload(secret: Mapping[str, Any] | None, name: str) -> bytes:
+    if secret is None:
+        raise OperationError(
+            f"Secret {SYSTEM_NAMESPACE}/{name}, a part of a revision, is gone",
+            hint="restore it from a backup, or delete the remaining parts of that revision",
+        )
+    try:
+        return base64.b64decode(secret["data"]["revision"], validate=True)
+    except (KeyError, binascii.Error) as error:
+        raise OperationError(f"Secret {SYSTEM_NAMESPACE}/{name} is damaged: {error}") from error

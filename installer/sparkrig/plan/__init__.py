@@ -1,0 +1,1 @@
+"""Desired against observed -> Plan. Pure: reads records, returns records, asks nobody."""

@@ -1,0 +1,334 @@
+"""Builds the plan of ``up`` and ``down``. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from sparkrig.model import (
+    Action,
+    Change,
+    CrdOwner,
+    DesiredRelease,
+    ObservedRelease,
+    ObservedState,
+    Operation,
+    Plan,
+    ReleaseState,
+    ResolvedStack,
+)
+from sparkrig.plan.changes import describe_change, describe_trouble
+from sparkrig.plan.graph import ordered
+from sparkrig.plan.secrets import changed_secrets, removed_changes, roll_operation, with_secrets
+from sparkrig.plan.secrets import removals as secret_removals
+
+PENDING = ("pending-install", "pending-upgrade", "pending-rollback", "uninstalling")
+"""Helm's statuses of a release whose helm process died at work."""
+
+GONE = ("uninstalled",)
+"""The release's objects are gone; only its history is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A release that the stack wants and that is not the stack's."""
+
+    component: str
+    release: str
+    namespace: str
+    owner: str | None
+    """The other stack; None when a person or another tool made it."""
+
+
+def foreign_claims(resolved: ResolvedStack, observed: ObservedState) -> tuple[Claim, ...]:
+    """Every desired release that exists already and belongs to somebody else.
+
+    One of no stack that the stack file adopts is not among them.
+    """
+    claims = []
+    for desired in resolved.releases:
+        found = observed.releases.get((desired.namespace, desired.release))
+        if found and desired.adopt and found.stack is None:
+            continue
+        if found and found.status not in GONE and found.stack != resolved.name:
+            claims.append(Claim(desired.component, desired.release, desired.namespace, found.stack))
+    return tuple(claims)
+
+
+def moved_claims(resolved: ResolvedStack, observed: ObservedState) -> tuple[tuple[ReleaseState, DesiredRelease], ...]:
+    """Every release whose namespace or name changed since the last record: Helm cannot move one."""
+    recorded = _by_component(observed)
+    return tuple(
+        (state, desired)
+        for desired in resolved.releases
+        if (state := recorded.get(desired.component))
+        and (state.namespace, state.release) != (desired.namespace, desired.release)
+        and _is_present(state.component, (state,), observed)
+    )
+
+
+def plan_up(resolved: ResolvedStack, observed: ObservedState, *, repair: bool = False) -> Plan:
+    """The way from what is observed to what the stack file describes.
+
+    A release is left alone when the newest finished revision recorded the same desired digest and
+    Helm still shows the revision that run left, deployed. One whose objects are missing is changed
+    only with ``repair``; one whose objects are not ready is waited for.
+    """
+    recorded = _by_component(observed)
+    operations: list[Operation] = []
+    changes: list[Change] = []
+    unchanged: list[ReleaseState] = []
+    for desired in resolved.releases:
+        state = recorded.pop(desired.component, None)
+        found = observed.releases.get((desired.namespace, desired.release))
+        action, reason = _decide(desired, state, found, observed, repair=repair)
+        trouble = describe_trouble(desired.component, observed)
+        changed = changed_secrets(desired, state) if state is not None else ()
+        if action is None and changed:
+            changes.append(Change(desired.component, "~", f"{desired.chart.version}  restarts: {', '.join(changed)}"))
+            operations.append(roll_operation(desired, state, changed, ()))
+            operations.append(_wait(desired, (operations[-1].id,), "until it is ready", state))
+            continue
+        if action is None and state is not None:
+            unchanged.append(state)
+            changes.append(trouble or Change(desired.component, "=", "unchanged"))
+            if trouble and not observed.missing.get(desired.component):
+                operations.append(_wait(desired, (), "not ready yet", state))
+            continue
+        if action is None:
+            raise AssertionError(f"{desired.component} has no record and no action")
+        changes.append(describe_change(desired, state, found, action, reason))
+        operations += _change_release(desired, state, found, observed, action, reason)
+        stale = tuple(name for name in changed if state is not None and name in state.secrets)
+        if stale:  # a Secret that is new to the release needs no restart: the upgrade starts what reads it
+            *operations, wait = operations
+            operations.append(roll_operation(desired, state, stale, wait.needs))
+            operations.append(replace(wait, needs=(operations[-1].id,)))
+    wanted = {(desired.namespace, desired.release) for desired in resolved.releases}
+    known = recorded_states(observed)
+    lost = (s for s in strays(resolved.name, known, observed) if (s.namespace, s.release) not in wanted)
+    removed = (*recorded.values(), *lost)
+    operations, secret_changes = with_secrets(resolved, observed, _link(operations, resolved))
+    changes += secret_changes
+    operations += removals(removed, operations, observed, reason="no longer in the stack")
+    changes += [Change(state.component, "-", f"removed {state.version}", _kept(state)) for state in removed]
+    base = observed.last.number if observed.last else 0
+    return Plan(resolved.name, "up", base, ordered(operations), tuple(changes), tuple(unchanged))
+
+
+def plan_down(stack: str, observed: ObservedState) -> Plan:
+    """The way to no release of this stack, dependents first. CRDs and kept kinds stay."""
+    states = tuple(_by_component(observed).values())
+    everything = (*states, *strays(stack, states, observed))
+    operations = removals(everything, [], observed, reason="the stack is removed")
+    operations += secret_removals(observed.secrets, operations, reason="the stack is removed")
+    changes = [Change(s.component, "-", f"removed {s.version}".rstrip(), _kept(s)) for s in everything]
+    changes += removed_changes(operations)
+    base = observed.last.number if observed.last else 0
+    return Plan(stack, "down", base, ordered(operations), tuple(changes), ())
+
+
+def recorded_states(observed: ObservedState) -> tuple[ReleaseState, ...]:
+    """The releases as the newest finished revision left them."""
+    return observed.last.after if observed.last else ()
+
+
+def _by_component(observed: ObservedState) -> dict[str, ReleaseState]:
+    return {state.component: state for state in recorded_states(observed)}
+
+
+def strays(stack: str, states: Iterable[ReleaseState], observed: ObservedState) -> tuple[ReleaseState, ...]:
+    """Releases that carry the stack's label and stand in no record: a run died before it could write."""
+    known = {(state.namespace, state.release) for state in states}
+    return tuple(
+        ReleaseState(
+            component=found.component or found.name,
+            release=found.name,
+            namespace=found.namespace,
+            chart="",
+            version="",
+            chart_digest="",
+            stand_in=False,
+            digest="",
+            helm_revision=found.revision,
+            inventory=(),
+        )
+        for key, found in sorted(observed.releases.items())
+        if found.stack == stack and key not in known and found.status not in GONE
+    )
+
+
+def _decide(
+    desired: DesiredRelease,
+    state: ReleaseState | None,
+    found: ObservedRelease | None,
+    observed: ObservedState,
+    *,
+    repair: bool,
+) -> tuple[Action | None, str]:
+    """What to do with one release, and why; None for nothing."""
+    if found is None or found.status in GONE:
+        return Action.INSTALL, "new" if state is None else "the release is gone from the cluster"
+    if found.status in PENDING:
+        return Action.UPGRADE, f"a helm that died left it {found.status}"
+    if state is None and desired.adopt and found.stack is None:
+        return Action.UPGRADE, "taken over from somebody else"
+    if state is None:
+        return Action.UPGRADE, "an earlier run ended before it was recorded"
+    if state.digest != desired.digest:
+        return Action.UPGRADE, "changed"
+    if found.status != "deployed":
+        return Action.UPGRADE, f"Helm says {found.status}"
+    if found.revision != state.helm_revision:
+        return Action.UPGRADE, f"somebody else changed it (Helm revision {state.helm_revision} -> {found.revision})"
+    if repair and observed.missing.get(desired.component):
+        return Action.REPAIR, f"{len(observed.missing[desired.component])} objects are missing"
+    return None, ""
+
+
+def _change_release(
+    desired: DesiredRelease,
+    state: ReleaseState | None,
+    found: ObservedRelease | None,
+    observed: ObservedState,
+    action: Action,
+    reason: str,
+) -> list[Operation]:
+    """The operations of one release, linked among themselves; dependencies are linked later."""
+    operations: list[Operation] = []
+    before: list[str] = []
+    if found and found.status in PENDING:
+        operations.append(_operation(Action.RECOVER, desired, (), f"left {found.status}", state, found.revision))
+        before.append(operations[-1].id)
+    if _namespace_differs(desired, observed):
+        before.append(f"namespace/{desired.namespace}")
+        operations.append(_namespace(desired))
+    if desired.crd_owner is CrdOwner.US:
+        operations.append(_operation(Action.CRDS, desired, (), "custom resource definitions first", state))
+        before.append(operations[-1].id)
+    revision = found.revision if found else None
+    operations.append(_operation(action, desired, tuple(before), reason, state, revision))
+    operations.append(_wait(desired, (operations[-1].id,), "until it is ready", state))
+    return operations
+
+
+def _namespace_differs(desired: DesiredRelease, observed: ObservedState) -> bool:
+    labels = observed.namespaces.get(desired.namespace)
+    return labels is None or any(labels.get(key) != value for key, value in desired.namespace_labels.items())
+
+
+def _namespace(desired: DesiredRelease) -> Operation:
+    return Operation(
+        id=f"namespace/{desired.namespace}",
+        action=Action.NAMESPACE,
+        component=desired.component,
+        needs=(),
+        release=desired.release,
+        namespace=desired.namespace,
+        reason="the namespace and its labels",
+        timeout_s=60.0,
+        labels=dict(desired.namespace_labels),
+    )
+
+
+def _operation(
+    action: Action,
+    desired: DesiredRelease,
+    needs: tuple[str, ...],
+    reason: str,
+    state: ReleaseState | None,
+    helm_revision: int | None = None,
+) -> Operation:
+    return Operation(
+        id=f"{action.value}/{desired.component}",
+        action=action,
+        component=desired.component,
+        needs=needs,
+        release=desired.release,
+        namespace=desired.namespace,
+        reason=reason,
+        timeout_s=desired.timeout_s,
+        desired=desired,
+        state=state,
+        helm_revision=helm_revision,
+    )
+
+
+def _wait(desired: DesiredRelease, needs: tuple[str, ...], reason: str, state: ReleaseState | None) -> Operation:
+    return _operation(Action.WAIT, desired, needs, reason, state)
+
+
+def _link(operations: list[Operation], resolved: ResolvedStack) -> list[Operation]:
+    """Merges namespace operations and adds the edges between components."""
+    merged: dict[str, Operation] = {}
+    for operation in operations:
+        earlier = merged.get(operation.id)
+        if earlier is None:
+            merged[operation.id] = operation
+        else:
+            merged[operation.id] = _with(earlier, labels={**earlier.labels, **operation.labels})
+    needs = {desired.component: desired for desired in resolved.releases}
+    changing = (Action.INSTALL, Action.UPGRADE, Action.REPAIR)
+    return [
+        _with(operation, needs=(*operation.needs, *_edges(needs[operation.component], merged)))
+        if operation.action in changing
+        else operation
+        for operation in merged.values()
+    ]
+
+
+def _edges(desired: DesiredRelease, operations: Mapping[str, Operation]) -> tuple[str, ...]:
+    wanted = [f"wait/{name}" for name in desired.needs] + [f"crds/{name}" for name in desired.crd_needs]
+    return tuple(name for name in wanted if name in operations)
+
+
+def removals(
+    removed: tuple[ReleaseState, ...], changing: Iterable[Operation], observed: ObservedState, *, reason: str
+) -> list[Operation]:
+    """Uninstalls, dependents first, and after the remaining releases have let go of what is removed."""
+    names = {state.component for state in removed}
+    released = [
+        operation.id
+        for operation in changing
+        if operation.action is Action.WAIT and operation.state and names.intersection(operation.state.needs)
+    ]
+    operations = []
+    for state in removed:
+        found = observed.releases.get((state.namespace, state.release))
+        if found is None or found.status in GONE:
+            continue
+        dependents = [s.component for s in removed if state.component in s.needs]
+        present = [n for n in dependents if _is_present(n, removed, observed)]
+        operations.append(
+            Operation(
+                id=f"uninstall/{state.component}",
+                action=Action.UNINSTALL,
+                component=state.component,
+                needs=(*released, *(f"uninstall/{name}" for name in present)),
+                release=state.release,
+                namespace=state.namespace,
+                reason=reason,
+                timeout_s=300.0,
+                state=state,
+                helm_revision=found.revision,
+            )
+        )
+    return operations
+
+
+def _is_present(component: str, removed: Iterable[ReleaseState], observed: ObservedState) -> bool:
+    state = next(s for s in removed if s.component == component)
+    found = observed.releases.get((state.namespace, state.release))
+    return found is not None and found.status not in GONE
+
+
+def _kept(state: ReleaseState) -> tuple[str, ...]:
+    kept = sorted({ref.kind for ref in state.inventory if ref.kind in state.keep})
+    lines = [f"keeps {', '.join(kept)}"] if kept else []
+    if state.crds:
+        lines.append(f"keeps {len(state.crds)} CRDs and their custom resources")
+    return tuple(lines)
+
+
+def _with(operation: Operation, **changes: object) -> Operation:
+    return replace(operation, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,105 @@
+"""Says in a person's words what a plan does to a component. Pure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from sparkrig.model import Action, Change, DesiredRelease, ObservedRelease, ObservedState, Readiness, ReleaseState
+from sparkrig.stack.explain_secrets import conceal
+
+SHOWN = 6
+"""Value changes listed before the rest is counted."""
+
+
+def describe_change(
+    desired: DesiredRelease, state: ReleaseState | None, found: ObservedRelease | None, action: Action, reason: str
+) -> Change:
+    """One line for the plan, with the changed values below it."""
+    version = desired.chart.version
+    if action is Action.INSTALL:
+        return Change(desired.component, "+", f"{version}  {reason}")
+    if action is Action.REPAIR:
+        return Change(desired.component, "!", f"{version}  repair: {reason}")
+    if found and found.status.startswith(("pending", "uninstalling")):
+        return Change(desired.component, "^", f"{version}  {reason}: recover, then upgrade")
+    if state is None:
+        return Change(desired.component, "~", f"{version}  {reason}")
+    return Change(desired.component, "~", _what(desired, state, reason), tuple(_details(desired, state)))
+
+
+def describe_trouble(component: str, observed: ObservedState) -> Change | None:
+    """The line for an unchanged release that is not well, or None when it is."""
+    missing = observed.missing.get(component, ())
+    unwell = [j for j in observed.live.get(component, ()) if j.readiness is not Readiness.NOT_JUDGED]
+    if missing:
+        names = tuple(str(ref) for ref in missing[:SHOWN])
+        more = (f"and {len(missing) - SHOWN} more",) if len(missing) > SHOWN else ()
+        text = f"unchanged, but {len(missing)} of its objects {'are' if len(missing) > 1 else 'is'} missing"
+        return Change(component, "!", text, (*names, *more, "next: sparkrig up --repair"))
+    if unwell:
+        return Change(component, "!", "unchanged, but not ready", tuple(j.message for j in unwell[:SHOWN]))
+    return None
+
+
+def _what(desired: DesiredRelease, state: ReleaseState, reason: str) -> str:
+    if state.digest == desired.digest:
+        return f"{desired.chart.version}  {reason}"
+    if state.version != desired.chart.version:
+        return f"{state.version} -> {desired.chart.version}"
+    if state.chart_digest != desired.chart.digest:
+        return f"{state.version}  the chart's files changed"
+    if state.values != desired.values:
+        return f"{state.version}  values"
+    return f"{state.version}  namespace labels, CRD owner or needs changed"
+
+
+def _details(desired: DesiredRelease, state: ReleaseState) -> Iterator[str]:
+    changes = list(value_changes(state.values, desired.values))
+    for path, old, new in changes[:SHOWN]:
+        yield f"{path}  {_concealed(path, old)} -> {_concealed(path, new)}"
+    if len(changes) > SHOWN:
+        yield f"and {len(changes) - SHOWN} more values"
+
+
+ABSENT = object()
+"""Stands for a path that is not there; ``None`` is a value."""
+
+
+def value_changes(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Every leaf path that differs, as (dotted path, old, new); ``ABSENT`` where there is none."""
+    for key in sorted({*old, *new}):
+        path = f"{prefix}{_escaped(key)}"
+        before, after = old.get(key, ABSENT), new.get(key, ABSENT)
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            yield from value_changes(before, after, f"{path}.")
+        elif before is ABSENT or after is ABSENT or type(before) is not type(after) or before != after:
+            yield path, before, after
+
+
+def _escaped(key: str) -> str:
+    return key.replace(".", "\\.")
+
+
+def _concealed(path: str, value: Any) -> str:
+    """A value as the plan may show it: plans are printed in logs and saved in files."""
+    keys = [key.replace("\0", ".") for key in path.replace("\\.", "\0").split(".")]
+    return _short(value if value is ABSENT else conceal(keys, value))
+
+
+def _short(value: Any) -> str:
+    if value is ABSENT:
+        return "(none)"
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def value_at(values: Mapping[str, Any], path: str) -> Any:
+    r"""The value at a dotted path (``\\.`` for a dot inside a key), or None where there is none."""
+    found: Any = values
+    for key in path.replace("\\.", "\0").split("."):
+        if not isinstance(found, Mapping):
+            return None
+        found = found.get(key.replace("\0", "."))
+    return found

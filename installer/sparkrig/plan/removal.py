@@ -1,0 +1,323 @@
+"""Builds the plan of ``down``: what goes beyond the releases, what is kept, and in which order. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Final
+
+from sparkrig.defaults import LABEL_SECRET, LABEL_STACK, SYSTEM_NAMESPACE
+from sparkrig.model import Action, Change, ObjectRef, ObservedState, Operation, Plan, ReleaseState
+from sparkrig.plan.build import plan_down
+from sparkrig.plan.graph import ordered
+
+PURGEABLE: Final = ("crds", "claims", "namespaces", "history")
+"""What ``down --purge`` can name."""
+CRD: Final = ("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
+CLAIM: Final = "PersistentVolumeClaim"
+SHOWN: Final = 10
+"""Names below one line of the plan before the rest is counted."""
+DELETE_S: Final = 120.0
+"""Until what was deleted is gone; a controller that cleans up behind its objects needs a while."""
+
+_IGNORED: Final = frozenset(
+    {("", "Event"), ("events.k8s.io", "Event"), ("coordination.k8s.io", "Lease"), ("", "Endpoints"),
+     ("discovery.k8s.io", "EndpointSlice")}
+)  # fmt: skip
+"""Kinds that the cluster itself and idle controllers leave behind; they hold nothing of a person's."""
+_OF_EVERY_NAMESPACE: Final = frozenset({("", "ServiceAccount", "default"), ("", "ConfigMap", "kube-root-ca.crt")})
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """One object in a namespace, by its metadata."""
+
+    ref: ObjectRef
+    metadata: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What was read from the cluster for a ``down``, beyond the releases."""
+
+    custom_resources: Mapping[str, tuple[ObjectRef, ...]] = field(default_factory=dict)
+    """CRD of the stack that is there -> its custom resources; empty unless they are to be purged."""
+    crd_owners: Mapping[str, str] = field(default_factory=dict)
+    """CRD -> component that brought it."""
+    shared_crds: Mapping[str, str] = field(default_factory=dict)
+    """CRD -> another stack that uses it."""
+    callbacks: Mapping[ObjectRef, frozenset[tuple[str, str]]] = field(default_factory=dict)
+    """Webhook configuration or APIService -> (namespace, name) of the Services behind it."""
+    hooks: tuple[ObjectRef, ...] = ()
+    """What hooks of the stack's releases made: no uninstall removes it."""
+    contents: Mapping[str, tuple[Content, ...]] = field(default_factory=dict)
+    """Namespace that may go -> everything in it."""
+    claims: tuple[ObjectRef, ...] = ()
+    """Volume claims of the stack; empty unless they are to be purged."""
+    users: tuple[str, ...] = ()
+    """Namespaces that charts made for users and uninstalling keeps."""
+    revisions: int = 0
+    """Recorded revisions of the stack."""
+
+
+def plan_removal(stack: str, observed: ObservedState, survey: Survey, purge: Collection[str] = ()) -> Plan:
+    """The way to nothing of this stack but what is kept.
+
+    Custom resources that are purged go while their controllers live; then the releases, dependents
+    first; then webhook configurations that would call into nothing, CRDs, volume claims, and last the
+    namespaces. ``purge`` names what of ``PURGEABLE`` goes too.
+    """
+    base = plan_down(stack, observed)
+    states = tuple(operation.state for operation in base.operations if operation.state is not None)
+    resources = _resources(survey, purge)
+    releases = _releases([o for o in base.operations if o.action is Action.UNINSTALL], resources, purge)
+    others = [o for o in base.operations if o.action is not Action.UNINSTALL]
+    done = tuple(operation.id for operation in (*resources, *releases, *others))
+    webhooks = _webhooks(survey, states, done)
+    done = (*done, *(operation.id for operation in webhooks))
+    data = [*_crds(survey, purge, done), *_claims(survey, done)]
+    done = (*done, *(operation.id for operation in data))
+    spaces, kept = _namespaces(stack, observed, survey, states, purge, done)
+    operations = [*resources, *releases, *others, *webhooks, *data, *spaces]
+    changes = (
+        *(_without_kept(change, purge) for change in base.changes),
+        *_purged_changes(survey, data, purge),
+        *(Change(o.component, "-", _listed(o.objects)) for o in webhooks),
+        *(Change(o.component, "-", o.reason) for o in spaces),
+        *kept,
+    )
+    return replace(base, operations=ordered(operations), changes=changes)
+
+
+def foreign(contents: Iterable[Content], stack: str, going: Collection[ObjectRef]) -> tuple[Content, ...]:
+    """What of a namespace's contents neither goes with the stack nor belongs to every namespace.
+
+    ``going`` are objects that go, or that hooks of the stack made. What has an owner goes with it.
+    """
+    keys = {_key(ref) for ref in going}
+    return tuple(
+        content
+        for content in contents
+        if (content.ref.group, content.ref.kind) not in _IGNORED
+        and content.ref.group != "metrics.k8s.io"
+        and (content.ref.group, content.ref.kind, content.ref.name) not in _OF_EVERY_NAMESPACE
+        and _key(content.ref) not in keys
+        and not content.metadata.get("ownerReferences")
+        and not content.metadata.get("deletionTimestamp")
+        and not is_ours(content, stack)
+    )
+
+
+def is_ours(content: Content, stack: str) -> bool:
+    """Helm's history of the stack's releases, and Secrets that the stack file describes."""
+    labels = content.metadata.get("labels") or {}
+    return (
+        content.ref.kind == "Secret"
+        and labels.get(LABEL_STACK) == stack
+        and (labels.get("owner") == "helm" or LABEL_SECRET in labels)
+    )
+
+
+def foreign_releases(contents: Iterable[Content], stack: str) -> tuple[str, ...]:
+    """Names of Helm releases in a namespace that are not the stack's."""
+    found = set()
+    for content in contents:
+        labels = content.metadata.get("labels") or {}
+        if content.ref.kind == "Secret" and labels.get("owner") == "helm" and labels.get(LABEL_STACK) != stack:
+            found.add(str(labels.get("name")))
+    return tuple(sorted(found))
+
+
+def made_by(stack: str, labels: Mapping[str, str]) -> bool:
+    """Whether a namespace was made for the stack."""
+    return labels.get(LABEL_STACK) == stack and labels.get("app.kubernetes.io/managed-by") == "sparkrig"
+
+
+def _resources(survey: Survey, purge: Collection[str]) -> list[Operation]:
+    """Custom resources go first, one operation a component."""
+    if "crds" not in purge:
+        return []
+    going: dict[str, list[ObjectRef]] = {}
+    for crd, objects in sorted(survey.custom_resources.items()):
+        if objects and crd not in survey.shared_crds:
+            going.setdefault(survey.crd_owners[crd], []).extend(objects)
+    return [
+        _delete(f"delete/{component}", component, objects, (), "custom resources, while their controller lives")
+        for component, objects in going.items()
+    ]
+
+
+def _releases(
+    uninstalls: Sequence[Operation], resources: Sequence[Operation], purge: Collection[str]
+) -> list[Operation]:
+    """The uninstalls, after the custom resources that their controllers have to let go of.
+
+    A release whose CRDs another one uses goes after that one, unless that one has to wait for it.
+    """
+    needs = {o.id: dict.fromkeys((*o.needs, *(other.id for other in resources))) for o in uninstalls}
+    for operation in uninstalls:
+        groups = {crd.partition(".")[2] for crd in operation.state.crds} if operation.state else set()
+        for other in uninstalls:
+            used = {ref.group for ref in other.state.inventory} if other.state else set()
+            if other is not operation and groups & used and not _waits(other.id, operation.id, needs):
+                needs[operation.id][other.id] = None
+    purged = tuple(kind for name, kind in (("claims", CLAIM), ("namespaces", "Namespace")) if name in purge)
+    keep = "history" not in purge
+    return [replace(o, needs=tuple(needs[o.id]), keep_history=keep, purged=purged) for o in uninstalls]
+
+
+def _waits(first: str, second: str, needs: Mapping[str, Collection[str]]) -> bool:
+    """Whether ``first`` waits for ``second``, however far away."""
+    todo, seen = [first], {first}
+    while todo:
+        for name in needs.get(todo.pop(), ()):
+            if name == second:
+                return True
+            if name not in seen:
+                seen.add(name)
+                todo.append(name)
+    return False
+
+
+def _webhooks(survey: Survey, states: Sequence[ReleaseState], needs: tuple[str, ...]) -> list[Operation]:
+    """Configurations that no release contains and that call Services of removed releases only."""
+    services = {(r.namespace, r.name) for s in states for r in s.inventory if (r.group, r.kind) == ("", "Service")}
+    known = {_key(ref) for state in states for ref in state.inventory}
+    left = [
+        ref
+        for ref, behind in sorted(survey.callbacks.items())
+        if behind and behind <= services and _key(ref) not in known
+    ]
+    reason = "they would call what is gone, and block what they are called for"
+    return [_delete("delete/webhooks", "webhooks", left, needs, reason)] if left else []
+
+
+def _crds(survey: Survey, purge: Collection[str], needs: tuple[str, ...]) -> list[Operation]:
+    names = [name for name in sorted(survey.custom_resources) if name not in survey.shared_crds]
+    if "crds" not in purge or not names:
+        return []
+    refs = [ObjectRef(*CRD, "", name) for name in names]
+    return [_delete("delete/CRDs", "CRDs", refs, needs, "purged")]
+
+
+def _claims(survey: Survey, needs: tuple[str, ...]) -> list[Operation]:
+    if not survey.claims:
+        return []
+    return [_delete("delete/claims", "claims", survey.claims, needs, "purged")]
+
+
+def _namespaces(
+    stack: str,
+    observed: ObservedState,
+    survey: Survey,
+    states: Sequence[ReleaseState],
+    purge: Collection[str],
+    needs: tuple[str, ...],
+) -> tuple[list[Operation], list[Change]]:
+    """Namespaces that go, and those that stay with the reason."""
+    going = {ref for state in states for ref in state.inventory if ref.kind not in state.keep} | set(survey.hooks)
+    going |= set(survey.claims)
+    if "crds" in purge:
+        going |= {ref for refs in survey.custom_resources.values() for ref in refs}
+    operations, kept = [], []
+    for name, contents in sorted(survey.contents.items()):
+        if name == SYSTEM_NAMESPACE:
+            continue
+        others = foreign_releases(contents, stack)
+        left = foreign(contents, stack, going)
+        wanted = "namespaces" in purge
+        users = name in survey.users and not made_by(stack, observed.namespaces.get(name, {}))
+        if others:
+            why = f"kept: Helm release{'s' if len(others) > 1 else ''} {', '.join(others)} of others in it"
+        elif users and not wanted:
+            continue  # said with the component that keeps it
+        elif left and not wanted:
+            why = f"kept: it holds {_listed([content.ref for content in left], 3)}"
+        else:
+            text = f"removed with {_listed([c.ref for c in left], 5)} in it" if left else "removed: nothing else in it"
+            hooks = tuple(ref for ref in survey.hooks if ref.namespace == name)
+            operation = _delete(f"vacate/{name}", f"namespace {name}", hooks, needs, text)
+            purged = ("Namespace",) if wanted else ()
+            operation = replace(operation, action=Action.VACATE, namespace=name, purged=purged)
+            operations.append(replace(operation, keep_history="history" not in purge))
+            continue
+        kept.append(Change(f"namespace {name}", "=", why, (_FOREIGN_HINT if others else _KEPT_HINT,)))
+    return operations, kept
+
+
+_FOREIGN_HINT: Final = "what others installed is left alone, whatever is purged"
+_KEPT_HINT: Final = "`down --purge namespaces` removes it with all that is in it"
+
+
+def _purged_changes(survey: Survey, data: Sequence[Operation], purge: Collection[str]) -> list[Change]:
+    """What a purge takes, counted before it is asked for."""
+    changes = []
+    for operation in data:
+        number = len(operation.objects)
+        if operation.component == "CRDs":
+            count = sum(len(survey.custom_resources[ref.name]) for ref in operation.objects)
+            lines = [f"{ref.name}: {_count(len(survey.custom_resources[ref.name]))}" for ref in operation.objects]
+            changes.append(
+                Change("CRDs", "-", f"{number} CRD{'s' if number != 1 else ''} with {_count(count)}", _short(lines))
+            )
+        else:
+            lines = [f"{ref.namespace}/{ref.name}" for ref in operation.objects]
+            changes.append(Change("claims", "-", f"{number} volume claim{'s' if number != 1 else ''}", _short(lines)))
+    if "crds" in purge:
+        changes += [
+            Change(f"CRD {name}", "=", f"kept: stack {other} uses it", (f"its custom resources: {name}",))
+            for name, other in sorted(survey.shared_crds.items())
+        ]
+    if "history" in purge and survey.revisions:
+        number = survey.revisions
+        text = f"{number} revision{'s' if number != 1 else ''} and Helm's history: no rollback any more"
+        changes.append(Change("history", "-", text))
+    return changes
+
+
+def _without_kept(change: Change, purge: Collection[str]) -> Change:
+    """A component's line without what it says of keeping what is purged."""
+    gone = {"crds": "CRDs", "claims": CLAIM, "namespaces": "Namespace"}
+    words = [word for name, word in gone.items() if name in purge]
+    kept = tuple(line for line in change.details if not (line.startswith("keeps ") and _only(line, words)))
+    return replace(change, details=kept)
+
+
+def _only(line: str, words: Sequence[str]) -> bool:
+    if " CRDs and their custom resources" in line:
+        return "CRDs" in words
+    return all(kind in words for kind in line.removeprefix("keeps ").split(", "))
+
+
+def _delete(
+    identity: str, component: str, objects: Sequence[ObjectRef], needs: tuple[str, ...], reason: str
+) -> Operation:
+    return Operation(
+        id=identity,
+        action=Action.DELETE,
+        component=component,
+        needs=needs,
+        release="",
+        namespace="",
+        reason=reason,
+        timeout_s=DELETE_S,
+        objects=tuple(objects),
+    )
+
+
+def _key(ref: ObjectRef) -> tuple[str, str, str, str]:
+    """Without the version: the same object may be named by another one."""
+    return (ref.group, ref.kind, ref.namespace, ref.name)
+
+
+def _count(number: int) -> str:
+    return f"{number} custom resource{'s' if number != 1 else ''}"
+
+
+def _short(lines: Sequence[str]) -> tuple[str, ...]:
+    return tuple(lines) if len(lines) <= SHOWN else (*lines[:SHOWN], f"and {len(lines) - SHOWN} more")
+
+
+def _listed(refs: Sequence[ObjectRef], shown: int = SHOWN) -> str:
+    more = f" and {len(refs) - shown} more" if len(refs) > shown else ""
+    return ", ".join(f"{ref.kind} {ref.name}" for ref in refs[:shown]) + more

@@ -1,0 +1,126 @@
+"""Builds the plan back to a recorded revision: of ``rollback``, and of a failed upgrade's return. Pure.
+
+Goes through Helm's own history: every release returns to the Helm revision that the target recorded,
+releases that came later are uninstalled, removed ones are brought back (``helm rollback`` replays
+the manifest of a release that was uninstalled with its history kept).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Literal
+
+from sparkrig.model import Action, Change, ObservedRelease, ObservedState, Operation, Plan, ReleaseState, Revision
+from sparkrig.plan.build import GONE, PENDING, recorded_states, removals, strays
+from sparkrig.plan.graph import ordered
+from sparkrig.plan.secrets import as_started
+
+
+def plan_restore(target: Revision, observed: ObservedState, *, keep_history: bool = True) -> Plan:
+    """The way from what is observed to what ``target`` recorded.
+
+    Releases that are as the target left them (same Helm revision, deployed, nothing missing) stay
+    untouched. CRDs and the effects of hooks are not undone. ``keep_history`` False forgets what is
+    uninstalled: a release that only a failed run knew has nothing worth returning to.
+    """
+    operations: list[Operation] = []
+    changes: list[Change] = []
+    unchanged: list[ReleaseState] = []
+    for state in as_started(target.after, recorded_states(observed)):
+        found = observed.releases.get((state.namespace, state.release))
+        if _is_as_recorded(state, found) and not observed.missing.get(state.component):
+            unchanged.append(state)
+            if observed.live.get(state.component):
+                operations.append(_operation(Action.WAIT, state, (), "not ready yet"))
+            changes.append(Change(state.component, "=", "unchanged"))
+            continue
+        operations += _return(state, found, there=state.namespace in observed.namespaces)
+        changes.append(Change(state.component, *_describe(state, found, observed)))
+    later = _later(target, observed)
+    operations = list({operation.id: operation for operation in operations}.values())  # one a namespace
+    operations = [_with_edges(operation, operations, target.after) for operation in operations]
+    gone = removals(later, operations, observed, reason=f"not in revision {target.number}")
+    operations += [replace(operation, keep_history=keep_history) for operation in gone]
+    changes += [Change(state.component, "-", f"{state.version}  not in revision {target.number}") for state in later]
+    base = observed.last.number if observed.last else 0
+    return Plan(target.stack, "rollback", base, ordered(operations), tuple(changes), tuple(unchanged))
+
+
+def missing_helm_revisions(
+    target: Revision, helm_revisions: Mapping[tuple[str, str], frozenset[int]]
+) -> tuple[ReleaseState, ...]:
+    """The releases of ``target`` that cannot be brought back: Helm no longer has the recorded revision.
+
+    ``helm_revisions`` maps (namespace, release) to the revisions whose Secrets exist.
+    """
+    return tuple(
+        state
+        for state in target.after
+        if state.helm_revision not in helm_revisions.get((state.namespace, state.release), frozenset())
+    )
+
+
+def _is_as_recorded(state: ReleaseState, found: ObservedRelease | None) -> bool:
+    return found is not None and found.status == "deployed" and found.revision == state.helm_revision
+
+
+def _return(state: ReleaseState, found: ObservedRelease | None, *, there: bool) -> list[Operation]:
+    operations = []
+    before: tuple[str, ...] = ()
+    if not there and (found is None or found.status in GONE):
+        reason = "the namespace, with Helm's history of what was in it"
+        namespace = _operation(Action.NAMESPACE, state, (), reason)
+        operations.append(replace(namespace, id=f"namespace/{state.namespace}", labels=dict(state.namespace_labels)))
+        before = (operations[0].id,)
+    if found and found.status in PENDING:
+        operations.append(_operation(Action.RECOVER, state, (), f"left {found.status}"))
+        before = (operations[0].id,)
+    reason = f"back to Helm revision {state.helm_revision}"
+    operations.append(_operation(Action.ROLLBACK, state, before, reason))
+    operations.append(_operation(Action.WAIT, state, (operations[-1].id,), "until it is ready"))
+    return operations
+
+
+def _operation(action: Action, state: ReleaseState, needs: tuple[str, ...], reason: str) -> Operation:
+    return Operation(
+        id=f"{action.value}/{state.component}",
+        action=action,
+        component=state.component,
+        needs=needs,
+        release=state.release,
+        namespace=state.namespace,
+        reason=reason,
+        timeout_s=state.timeout_s,
+        state=state,
+        helm_revision=state.helm_revision,
+    )
+
+
+def _with_edges(operation: Operation, operations: Iterable[Operation], states: Iterable[ReleaseState]) -> Operation:
+    """A release comes back after those that it needs are ready again."""
+    if operation.action is not Action.ROLLBACK:
+        return operation
+    known = {other.id for other in operations}
+    needs = next(state.needs for state in states if state.component == operation.component)
+    edges = tuple(f"wait/{name}" for name in needs if f"wait/{name}" in known)
+    return replace(operation, needs=(*operation.needs, *edges))
+
+
+def _describe(
+    state: ReleaseState, found: ObservedRelease | None, observed: ObservedState
+) -> tuple[Literal["+", "~"], str]:
+    now = next((s for s in recorded_states(observed) if s.component == state.component), None)
+    if found is None or found.status in GONE:
+        return "+", f"{state.version}  comes back"
+    if now is not None and now.version != state.version:
+        return "~", f"{now.version} -> {state.version}"
+    return "~", f"{state.version}  values" if now is not None and now.values != state.values else state.version
+
+
+def _later(target: Revision, observed: ObservedState) -> tuple[ReleaseState, ...]:
+    """What is in the cluster and not in the target: recorded since, or installed by the run that failed."""
+    wanted = {(state.namespace, state.release) for state in target.after}
+    recorded = tuple(s for s in recorded_states(observed) if (s.namespace, s.release) not in wanted)
+    found = strays(target.stack, (*target.after, *recorded), observed)
+    return (*recorded, *found)

@@ -1,0 +1,83 @@
+"""A workload together with its pods: what the pods know earlier than the workload's own status."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from sparkrig.model import Judgement, Readiness
+from sparkrig.readiness.fields import Object, status
+from sparkrig.readiness.judge import judge
+
+REVISION = "deployment.kubernetes.io/revision"
+"""Annotation: the rollout number, the same on a Deployment and on its newest ReplicaSet."""
+TEMPLATE = "deprecated.daemonset.template.generation"
+"""Annotation of a DaemonSet; deprecated for setting, and still written by the controller of Kubernetes 1.36."""
+
+
+def judge_workload(
+    obj: Object, pods: Iterable[Object], replica_sets: Iterable[Object] = (), *, now: datetime.datetime | None = None
+) -> Judgement:
+    """Judge a workload, and let a pod of its newest template that failed for good end the wait early.
+
+    The workload's own status says so ten minutes later (``progressDeadlineSeconds``), or never. Pods of an older
+    template do not count: they may be what this rollout mends. A pod's progress is told where it explains more.
+    """
+    own = judge(obj, now=now)
+    if own.readiness is not Readiness.PROGRESSING or _unseen(obj):
+        return own
+    verdicts = [(pod, judge(pod, now=now)) for pod in pods_of(obj, pods, replica_sets)]
+    for pod, verdict in verdicts:
+        if verdict.readiness is Readiness.FAILED:
+            return Judgement(Readiness.FAILED, f"{own.message}, pod {_name(pod)}: {verdict.message}")
+    for pod, verdict in verdicts:
+        if verdict.readiness is Readiness.PROGRESSING and not pod["metadata"].get("deletionTimestamp"):
+            return Judgement(Readiness.PROGRESSING, f"{own.message}, {verdict.message}")
+    return own
+
+
+def _unseen(obj: Object) -> bool:
+    """True while the controller has not acted on the newest template: all pods there are, are older ones."""
+    seen, wanted = status(obj).get("observedGeneration"), obj["metadata"].get("generation")
+    return seen is None or (wanted is not None and int(seen) < int(wanted))
+
+
+def pods_of(obj: Object, pods: Iterable[Object], replica_sets: Iterable[Object] = ()) -> list[Object]:
+    """Return the pods of a workload that were made from its newest template; for a kind without pods none.
+
+    ``replica_sets`` are needed for a Deployment: without its newest one, its pods are not known.
+    """
+    kind, uid = obj.get("kind"), obj["metadata"].get("uid")
+    labels: Mapping[str, Any] = {}
+    if kind == "Deployment":
+        newest = _newest_replica_set(obj, replica_sets)
+        if newest is None:
+            return []
+        uid = newest["metadata"].get("uid")
+    elif kind == "StatefulSet":
+        labels = {"controller-revision-hash": status(obj).get("updateRevision")}
+    elif kind == "DaemonSet":
+        template = (obj["metadata"].get("annotations") or {}).get(TEMPLATE)
+        labels = {"pod-template-generation": template} if template else {}
+    return [pod for pod in pods if _owned(pod, uid) and _carries(pod, labels)]
+
+
+def _newest_replica_set(deployment: Object, replica_sets: Iterable[Object]) -> Object | None:
+    revision = (deployment["metadata"].get("annotations") or {}).get(REVISION)
+    mine = (each for each in replica_sets if _owned(each, deployment["metadata"].get("uid")))
+    return next((each for each in mine if (each["metadata"].get("annotations") or {}).get(REVISION) == revision), None)
+
+
+def _owned(obj: Object, uid: str | None) -> bool:
+    owners: Sequence[Object] = obj["metadata"].get("ownerReferences") or ()
+    return uid is not None and any(owner.get("uid") == uid for owner in owners)
+
+
+def _carries(obj: Object, labels: Mapping[str, Any]) -> bool:
+    own = obj["metadata"].get("labels") or {}
+    return all(own.get(key) == value for key, value in labels.items())
+
+
+def _name(obj: Object) -> str:
+    return str(obj["metadata"]["name"])

@@ -1,0 +1,193 @@
+"""``sparkrig render``: what ``up`` installs, as objects, and which parts of it no two runs share.
+
+Each chart is rendered twice. Where the two differ, the chart makes something up (a password, a
+certificate, a checksum over them), and what ``up`` installs differs there too; those places are named.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sparkrig.apply.crds import labelled
+from sparkrig.documents.nodes import Step, show_path
+from sparkrig.errors import NotFound
+from sparkrig.helm.archive import crds as chart_crds
+from sparkrig.helm.client import HelmClient, objects
+from sparkrig.model import ClusterFacts, CrdOwner, DesiredRelease, DesiredSecret, ObservedState
+from sparkrig.session import Session
+
+Object = dict[str, Any]
+Key = tuple[str, str, str, str]
+"""apiVersion, kind, namespace, name"""
+
+
+@dataclass(frozen=True, slots=True)
+class Varying:
+    """A place that differs from one rendering to the next."""
+
+    kind: str
+    namespace: str
+    name: str
+    path: str
+    """Dotted, as in ``data.password``; empty when the object itself comes and goes, or changes its name."""
+
+    def __str__(self) -> str:
+        where = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.kind} {where}" + (f" {self.path}" if self.path else "")
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """One component."""
+
+    component: str
+    namespace: str
+    text: str
+    """As helm prints it, in the order of installation, hooks last."""
+    objects: tuple[Object, ...]
+    varying: tuple[Varying, ...]
+    crds: tuple[Object, ...] = ()
+    """Applied by sparkrig before the chart."""
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedStack:
+    """All that was asked for, in the order of installation."""
+
+    components: tuple[Rendering, ...]
+    secrets: tuple[DesiredSecret, ...]
+    """Applied by sparkrig from the stack file; without their contents."""
+
+
+def render(session: Session, only: Sequence[str] = ()) -> RenderedStack:
+    """Renders the stack, or some of its components. Writes nothing.
+
+    With a cluster, charts see its version and what it serves, and a release that is deployed is
+    rendered as an upgrade that may look things up there; without one, as a first install.
+
+    Raises:
+        NotFound: ``only`` names a component that the stack does not have.
+        HelmError: a chart refuses its values.
+    """
+    session.check()
+    observed = session.observe(session.stack_file.name) if session.request.target else None
+    facts = session.facts if observed is not None else ClusterFacts()
+    latched = frozenset(s.component for s in observed.last.after) if observed and observed.last else frozenset()
+    resolved = session.resolve(facts, session.chart, latched)
+    known = {desired.component: desired for desired in resolved.releases}
+    unknown = [name for name in only if name not in known]
+    if unknown:
+        raise NotFound(f"not in this stack: {', '.join(unknown)}", hint=f"it has {', '.join(known)}")
+    served = session.api.served() if observed is not None else frozenset[str]()
+    crds = {name: _crds(desired) for name, desired in known.items()}
+    wanted = [desired for desired in resolved.releases if not only or desired.component in only]
+
+    async def one(desired: DesiredRelease) -> Rendering:
+        kinds = served | {kind for name in _before(desired, known) for kind in _kinds(crds[name])}
+        first, second = await asyncio.gather(*(_text(session, desired, facts, kinds, observed) for _ in range(2)))
+        here, there = objects(first), objects(second)
+        varying = tuple(_varying(here, there))
+        return Rendering(
+            desired.component, desired.namespace, first, tuple(here), varying, tuple(crds[desired.component])
+        )
+
+    async def all_of_them() -> list[Rendering]:
+        return await asyncio.gather(*(one(desired) for desired in wanted))
+
+    spaces = {desired.namespace for desired in wanted}
+    secrets = tuple(secret for secret in resolved.secrets if not only or spaces.intersection(secret.namespaces))
+    return RenderedStack(tuple(asyncio.run(all_of_them())), secrets)
+
+
+async def _text(
+    session: Session,
+    desired: DesiredRelease,
+    facts: ClusterFacts,
+    kinds: Iterable[str],
+    observed: ObservedState | None,
+) -> str:
+    found = observed.releases.get((desired.namespace, desired.release)) if observed else None
+    upgrade = found is not None and found.deployed_revision is not None
+    helm: HelmClient = session.helm if upgrade else session.offline_helm
+    return await helm.template(
+        desired,
+        kube_version=facts.kubernetes,
+        api_versions=sorted(kinds),
+        is_upgrade=upgrade,
+        server=upgrade,
+    )
+
+
+def _crds(desired: DesiredRelease) -> list[Object]:
+    if desired.crd_owner is not CrdOwner.US:
+        return []
+    found = chart_crds(desired.chart.path, desired.values)
+    return [labelled(crd, desired.component, desired.crd_labels) for crd in found]
+
+
+def _before(desired: DesiredRelease, known: dict[str, DesiredRelease]) -> set[str]:
+    """The component and all whose CRDs are certain to be there when it is installed."""
+    found: set[str] = set()
+    todo = [desired.component]
+    while todo:
+        name = todo.pop()
+        if name in known and name not in found:
+            found.add(name)
+            todo += [*known[name].needs, *known[name].crd_needs]
+    return found
+
+
+def _kinds(crds: Iterable[Object]) -> Iterator[str]:
+    for crd in crds:
+        spec = crd["spec"]
+        for version in spec.get("versions") or ():
+            if version.get("served", True):
+                yield f"{spec['group']}/{version['name']}"
+                yield f"{spec['group']}/{version['name']}/{spec['names']['kind']}"
+
+
+# ------------------------------------------------------------------ what varies
+
+
+def _varying(one: Sequence[Object], other: Sequence[Object]) -> Iterator[Varying]:
+    here, there = _by_key(one), _by_key(other)
+    for key in {**here, **there}:
+        _, kind, namespace, name = key
+        if key not in here or key not in there:
+            yield Varying(kind, namespace, name, "")
+            continue
+        for path in differences(here[key], there[key]):
+            yield Varying(kind, namespace, name, show_path(path))
+
+
+def _by_key(items: Iterable[Object]) -> dict[Key, Object]:
+    return {key_of(item): item for item in items}
+
+
+def key_of(item: Object) -> Key:
+    """What identifies an object."""
+    metadata = item.get("metadata") or {}
+    return (
+        str(item.get("apiVersion", "")),
+        str(item.get("kind", "")),
+        str(metadata.get("namespace") or ""),
+        str(metadata.get("name") or metadata.get("generateName") or ""),
+    )
+
+
+def differences(one: Any, other: Any, path: tuple[Step, ...] = ()) -> Iterator[tuple[Step, ...]]:
+    """The paths of the smallest parts that differ; lists of another length differ as a whole."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in sorted({*one, *other}):
+            if key in one and key in other:
+                yield from differences(one[key], other[key], (*path, key))
+            else:
+                yield (*path, key)
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for index, (left, right) in enumerate(zip(one, other, strict=True)):
+            yield from differences(left, right, (*path, index))
+    elif type(one) is not type(other) or one != other:
+        yield path

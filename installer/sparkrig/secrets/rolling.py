@@ -1,0 +1,65 @@
+"""Restarts the pods that read a Secret which changed.
+
+The way of ``kubectl rollout restart``: an annotation of the pod template, here with the fingerprints
+of what the pods were started with. It belongs to our field manager, so Helm's server-side apply
+neither sees nor removes it, and it needs nothing of the chart. Pull secrets are no reason to restart:
+the kubelet reads them when it pulls, and pods that run have their images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any, Final
+
+from sparkrig.cluster.api import KubeApi
+from sparkrig.model import ObjectRef, ReleaseState
+
+ANNOTATION: Final = "sparkrig.dev/secrets"
+KINDS: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet"})
+
+
+def roll(api: KubeApi, state: ReleaseState, names: Collection[str], marks: Mapping[str, str]) -> list[ObjectRef]:
+    """Restarts the release's workloads whose pods read one of the Secrets; returns those.
+
+    ``marks`` are the fingerprints of all Secrets that the release's pods read. Doing it again with the
+    same ones restarts nothing.
+    """
+    rolled = []
+    for ref in state.inventory:
+        if ref.group != "apps" or ref.kind not in KINDS:
+            continue
+        live = api.get(api.path_of(ref), missing_ok=True)
+        read = secrets_of(live["spec"]["template"]["spec"]) if live else frozenset()
+        if read.isdisjoint(names):
+            continue
+        text = ",".join(f"{name}={marks[name]}" for name in sorted(read & marks.keys()))
+        api.apply(
+            {
+                "apiVersion": ref.api_version,
+                "kind": ref.kind,
+                "metadata": {"name": ref.name, "namespace": ref.namespace},
+                "spec": {"template": {"metadata": {"annotations": {ANNOTATION: text}}}},
+            }
+        )
+        rolled.append(ref)
+    return rolled
+
+
+def secrets_of(pod: Mapping[str, Any]) -> frozenset[str]:
+    """Names of the Secrets that a pod's containers get: by variables, and by volumes."""
+    containers = [*(pod.get("initContainers") or ()), *(pod.get("containers") or ())]
+    return frozenset(name for part in (*map(_variables, containers), _volumes(pod)) for name in part if name)
+
+
+def _variables(container: Mapping[str, Any]) -> Iterator[str]:
+    for variable in container.get("env") or ():
+        yield ((variable.get("valueFrom") or {}).get("secretKeyRef") or {}).get("name", "")
+    for source in container.get("envFrom") or ():
+        yield (source.get("secretRef") or {}).get("name", "")
+
+
+def _volumes(pod: Mapping[str, Any]) -> Iterator[str]:
+    for volume in pod.get("volumes") or ():
+        yield (volume.get("secret") or {}).get("secretName", "")
+        for source in (volume.get("projected") or {}).get("sources") or ():
+            yield (source.get("secret") or {}).get("name", "")

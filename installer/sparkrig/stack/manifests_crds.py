@@ -1,0 +1,137 @@
+"""The CRDs that charts bring: which kinds there are, and their schemas for checking custom resources. Pure.
+
+CRDs are large (a chart's may have 3 MB), so their texts are searched for names first; only those
+whose kinds are rendered are parsed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sparkrig.documents.plain import load_plain_all
+from sparkrig.stack.chart_values import ChartLike
+
+_SEPARATOR = re.compile(r"^---.*$", re.MULTILINE)
+_IS_CRD = re.compile(r"^kind: *[\"']?CustomResourceDefinition\b", re.MULTILINE)
+_GROUP = re.compile(r"^ {2}group: *[\"']?([\w.-]+)", re.MULTILINE)
+_KIND = re.compile(r"^ {4}kind: *[\"']?(\w+)", re.MULTILINE)
+_VERSION = re.compile(r"^(?: {2,4}- | {4,6})name: *[\"']?(v[0-9][a-z0-9]*)[\"']? *$", re.MULTILINE)
+_MANIFESTS = (".yaml", ".yml", ".json")
+
+
+@dataclass(frozen=True, slots=True)
+class CrdText:
+    """One CRD in a chart's crds/ folder, not parsed."""
+
+    group: str
+    kind: str
+    versions: tuple[str, ...]
+    text: str
+    file: str
+
+    @property
+    def api_versions(self) -> tuple[str, ...]:
+        """What ``helm template --api-versions`` is told of it."""
+        return tuple(text for v in self.versions for text in (f"{self.group}/{v}", f"{self.group}/{v}/{self.kind}"))
+
+
+def crds_of(chart: ChartLike) -> list[CrdText]:
+    """The CRDs in the crds/ folders of a chart and its subcharts."""
+    found: list[CrdText] = []
+    for name, content in sorted(chart.files.items()):
+        if name.startswith("crds/") and name.lower().endswith(_MANIFESTS):
+            found += _in_file(content.decode("utf-8", "replace"), name)
+    for sub in chart.subcharts:
+        found += crds_of(sub)
+    return found
+
+
+def _in_file(text: str, file: str) -> Iterator[CrdText]:
+    for document in _SEPARATOR.split(text):
+        if not _IS_CRD.search(document):
+            continue
+        group, kind = _GROUP.search(document), _KIND.search(document)
+        if group and kind:
+            versions = tuple(dict.fromkeys(_VERSION.findall(document)))
+            yield CrdText(group[1], kind[1], versions, document, file)
+
+
+class CrdSchemas:
+    """Schemas of custom resources by API version and kind, made when first asked for."""
+
+    def __init__(self, texts: Iterable[CrdText], rendered: Iterable[Mapping[str, Any]] = ()) -> None:
+        self._texts = {(crd.group, crd.kind): crd for crd in texts}
+        self._found: dict[tuple[str, str], Mapping[str, Any] | None] = {}
+        for item in rendered:
+            self._take(item)
+
+    def schema(self, api_version: str, kind: str) -> Mapping[str, Any] | None:
+        """A JSON Schema, or None where no chart of the stack brings that kind."""
+        key = (api_version, kind)
+        if key not in self._found:
+            self._found[key] = None
+            crd = self._texts.get((api_version.rpartition("/")[0], kind))
+            for item in load_plain_all(crd.text, crd.file) if crd is not None else ():
+                if isinstance(item, Mapping):
+                    self._take(item)
+        return self._found[key]
+
+    def brings(self, api_version: str, kind: str) -> bool:
+        """Whether a chart brings a CRD of that group and kind, of whatever version."""
+        return (api_version.rpartition("/")[0], kind) in self._texts
+
+    def _take(self, item: Mapping[str, Any]) -> None:
+        if item.get("kind") != "CustomResourceDefinition":
+            return
+        spec = item.get("spec") or {}
+        for version in spec.get("versions") or ():
+            schema = (version.get("schema") or {}).get("openAPIV3Schema")
+            if isinstance(schema, Mapping) and version.get("served", True):
+                kind = (spec.get("names") or {}).get("kind")
+                key = (f"{spec.get('group')}/{version.get('name')}", str(kind))
+                self._found[key] = _root(schema)
+
+
+def _root(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    converted = dict(converted_schema(schema))
+    own = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
+    if "properties" in converted:
+        converted["properties"] = {**converted["properties"], **own}
+    return converted
+
+
+def converted_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A structural schema as JSON Schema: fields that it does not name are errors, as the API server has it.
+
+    OpenAPI's ``nullable`` and Kubernetes' int-or-string become types; CEL rules and defaults say nothing here.
+    """
+    kept = {key: schema[key] for key in _KEPT & schema.keys()}
+    if schema.get("x-kubernetes-int-or-string"):
+        kept["type"] = ["integer", "string"]
+        kept.pop("anyOf", None)
+    if schema.get("nullable") and isinstance(kept.get("type"), str):
+        kept["type"] = [kept["type"], "null"]
+        if "enum" in kept:
+            kept["enum"] = [*kept["enum"], None]
+    if isinstance(schema.get("properties"), Mapping):
+        properties = {key: converted_schema(below) for key, below in schema["properties"].items()}
+        if schema.get("x-kubernetes-embedded-resource"):
+            properties = {"apiVersion": {}, "kind": {}, "metadata": {}, **properties}
+        kept["properties"] = properties
+    extra = schema.get("additionalProperties")
+    if isinstance(extra, Mapping):
+        kept["additionalProperties"] = converted_schema(extra)
+    elif "properties" in kept and extra is None and not schema.get("x-kubernetes-preserve-unknown-fields"):
+        kept["additionalProperties"] = False
+    if isinstance(schema.get("items"), Mapping):
+        kept["items"] = converted_schema(schema["items"])
+    return kept
+
+
+_KEPT = frozenset(
+    {"type", "enum", "pattern", "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "minLength",
+     "maxLength", "minItems", "maxItems", "minProperties", "maxProperties", "multipleOf", "required"}
+)  # fmt: skip

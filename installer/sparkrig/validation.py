@@ -1,0 +1,290 @@
+"""``validate``: the whole input, and what it would become, without changing anything.
+
+First everything that can be said of the text and the values; where that is right, the charts are
+rendered and each object is held against the API's schemas, and a complaint led back to its value.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import re
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final
+
+import sparkrig
+from sparkrig.defaults import WORKERS
+from sparkrig.errors import InvalidInput, SparkrigError
+from sparkrig.helm.client import objects
+from sparkrig.helm.errors import HelmError
+from sparkrig.model import Chart, ChartOrigin, ClusterFacts, Component, DesiredRelease, Problem, ResolvedStack, Severity
+from sparkrig.secrets.cluster import lacking
+from sparkrig.session import Session
+from sparkrig.stack.checks import user_values
+from sparkrig.stack.manifests_api import EXTRA, ApiSchemas, load
+from sparkrig.stack.resolve import Prepared, prepare
+from sparkrig.tools import cache_dir
+
+Objects = list[dict[str, Any]]
+
+MAX_RENDERINGS: Final = 24
+"""Renderings that one run spends on finding causes; each takes a tenth of a second to one."""
+_VALUE_PATH = re.compile(r"\.Values((?:\.[A-Za-z_]\w*)+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What ``validate`` found."""
+
+    name: str
+    components: tuple[str, ...]
+    problems: tuple[Problem, ...]
+    unseen: tuple[str, ...]
+    """What could not be looked at, in a person's words."""
+    seconds: float = 0.0
+    rendered: int = 0
+    """Components whose objects were looked at."""
+
+    @property
+    def ok(self) -> bool:
+        """True when no problem is an error."""
+        return not any(problem.severity is Severity.ERROR for problem in self.problems)
+
+    def strict(self) -> Validation:
+        """The same with every warning as an error."""
+        return replace(self, problems=tuple(replace(p, severity=Severity.ERROR) for p in self.problems))
+
+
+def validate(session: Session, *, render: bool = True, kubernetes: str | None = None) -> Validation:
+    """Checks the whole input; with ``--on`` against that cluster's facts, else without one.
+
+    Works without the charts too: what needs one that cannot be had is left out and named.
+    ``kubernetes`` is the version to check for, where it is not the cluster's. Raises only what is
+    no problem of the input, e.g. an unreachable cluster that was asked for.
+    """
+    started = time.monotonic()
+    unseen: list[str] = []
+
+    def chart(component: Component) -> Chart:
+        try:
+            return session.chart(component)
+        except InvalidInput:
+            raise  # a lock that does not fit is a mistake, not a chart out of reach
+        except SparkrigError as error:
+            unseen.append(
+                f"{component.name}: its chart, so its own schema and templates were not asked: {error.message}"
+            )
+            ref = component.chart
+            return Chart(ref.name, ref.version, "", "", Path(), ChartOrigin.REPOSITORY)
+
+    try:
+        session.check()
+        facts = session.facts if session.request.target else ClusterFacts()
+        resolved = session.resolve(facts, chart)
+    except InvalidInput as error:
+        if render:
+            unseen.append("rendered objects: the values have errors")
+        return Validation(_name(session), (), tuple(error.problems), tuple(unseen), time.monotonic() - started)
+    if session.request.target is None:
+        unseen.append("the cluster: none was given (--on), so what depends on its facts was taken as unknown")
+    problems = list(resolved.problems)
+    # Another machine may have what this one lacks: up makes errors of these.
+    missing = lacking(secret.spec for secret in resolved.secrets)
+    problems += [replace(problem, severity=Severity.WARNING) for problem in missing]
+    rendered = 0
+    if render:
+        check = _Rendering(session, resolved, facts, kubernetes or facts.kubernetes)
+        problems += check.problems()
+        unseen += check.unseen
+        rendered = check.rendered
+    names = tuple(desired.component for desired in resolved.releases)
+    return Validation(resolved.name, names, tuple(problems), tuple(unseen), time.monotonic() - started, rendered)
+
+
+def _name(session: Session) -> str:
+    try:
+        return session.stack_file.name
+    except InvalidInput:
+        return ""
+
+
+@dataclass
+class _Rendering:
+    """The rendered half of one validation."""
+
+    session: Session
+    resolved: ResolvedStack
+    facts: ClusterFacts
+    kubernetes: str | None
+    unseen: list[str] = field(default_factory=list)
+    rendered: int = 0
+    left: int = MAX_RENDERINGS
+    prepared: Prepared | None = None
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WORKERS))
+
+    def problems(self) -> list[Problem]:
+        """Renders what was not rendered before, or was not good then."""
+        api = load(self.kubernetes)
+        if api is None:
+            why = f"pip install 'sparkrig[{EXTRA}]' brings them"
+            self.unseen.append(f"rendered objects: the schemas of Kubernetes' own kinds are not installed; {why}")
+        elif self.kubernetes is not None and not _same_minor(api.version, self.kubernetes):
+            self.unseen.append(
+                f"Kubernetes {self.kubernetes}: the newest schemas there are, of {api.version}, were used"
+            )
+        there = [desired for desired in self.resolved.releases if desired.chart.digest]
+        marks = {desired.component: self.mark(desired, there, api) for desired in there}
+        fresh = [desired for desired in there if not marks[desired.component].exists()]
+        self.rendered = len(there)
+        if not fresh:
+            return []
+        return asyncio.run(self.check(fresh, there, api, marks))
+
+    async def check(
+        self, fresh: Sequence[DesiredRelease], there: Sequence[DesiredRelease], api: ApiSchemas | None,
+        marks: Mapping[str, Path],
+    ) -> list[Problem]:  # fmt: skip
+        """Renders ``fresh``, all at once; ``there`` are those whose CRDs count."""
+        from sparkrig.helm.archive import read_chart
+        from sparkrig.stack.manifests import check_objects
+        from sparkrig.stack.manifests_crds import CrdSchemas, crds_of
+
+        texts = [crd for desired in there for crd in crds_of(read_chart(desired.chart.path))]
+        versions = tuple(dict.fromkeys(text for crd in texts for text in crd.api_versions))
+        done = await asyncio.gather(*(self.render(desired, versions) for desired in fresh), return_exceptions=True)
+        everything = [item for result in done if isinstance(result, list) for item in result]
+        crds = CrdSchemas(texts, everything)
+        found: list[Problem] = []
+        for desired, result in zip(fresh, done, strict=True):
+            if isinstance(result, HelmError):
+                found.append(self.refused(desired, result))
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                complaints = check_objects(result, api, crds, self.kubernetes or (api.version if api else None))
+                led = (self.led_back(desired, complaint, result, versions) for complaint in complaints)
+                found += await asyncio.gather(*led)
+                if not complaints and api is not None:
+                    _touch(marks[desired.component])
+        return found
+
+    async def render(self, desired: DesiredRelease, versions: Sequence[str]) -> Objects:
+        """The objects of one component, hooks included."""
+        async with self.places:
+            text = await self.session.offline_helm.template(
+                desired, kube_version=self.kubernetes, api_versions=versions
+            )
+        return objects(text)
+
+    def mark(self, desired: DesiredRelease, there: Sequence[DesiredRelease], api: ApiSchemas | None) -> Path:
+        """A file that is there when exactly this was rendered and found good before. It holds nothing."""
+        told = {
+            "sparkrig": sparkrig.__version__,
+            "schemas": f"{api.package} {api.version}" if api is not None else None,
+            "kubernetes": self.kubernetes,
+            "release": [desired.release, desired.namespace, desired.chart.digest],
+            "values": desired.values,
+            "charts": sorted(other.chart.digest for other in there),
+        }
+        text = json.dumps(told, sort_keys=True, ensure_ascii=True)
+        return cache_dir() / "validated" / hashlib.sha256(text.encode()).hexdigest()
+
+    # -- where it comes from
+
+    def refused(self, desired: DesiredRelease, error: HelmError) -> Problem:
+        """A template that fails, at the value that it speaks of where that is the person's."""
+        from sparkrig.documents.nodes import find, place
+
+        message = error.message.removeprefix(f"rendering {desired.release}: ")
+        users, _ = self.trees(desired.component)
+        for match in _VALUE_PATH.finditer(" ".join((message, *error.detail))):
+            path = tuple(match[1].split(".")[1:])
+            while path and find(users, path) is None:
+                path = path[:-1]
+            if path:
+                position = place(users, path)
+                return Problem(Severity.ERROR, "render", f"{desired.component}: {message}", position)
+        return self.at_component(desired, "render", f"{desired.component}: {message}", None)
+
+    async def led_back(
+        self, desired: DesiredRelease, complaint: Any, before: Objects, versions: Sequence[str]
+    ) -> Problem:
+        from sparkrig.documents.nodes import ScalarNode, find, place, to_python
+        from sparkrig.documents.phrases import path_text
+        from sparkrig.stack.manifests_cause import changed, moved, suspects
+
+        users, everything = self.trees(desired.component)
+        message = complaint.message if complaint.no_api else f"{complaint.subject}: {complaint.message}"
+        code = "removed-api" if complaint.no_api else "refused-object"
+        for path in suspects(complaint, users, everything):
+            if self.left <= 0:
+                break
+            self.left -= 1
+            node = find(everything, path)
+            values = changed(desired.values, path, to_python(node) if node is not None else None)
+            if moved(complaint, before, await self.rendered_with(desired, values, versions)):
+                position = place(everything, path)
+                if complaint.key is None and isinstance(node, ScalarNode):
+                    position = node.position
+                name = path_text(desired.component, path)
+                return Problem(
+                    Severity.ERROR, code, message, position, None, f"{name} becomes this field", _hint(desired)
+                )
+        return self.at_component(desired, code, message, _hint(desired))
+
+    async def rendered_with(
+        self, desired: DesiredRelease, values: Mapping[str, Any], versions: Sequence[str]
+    ) -> Objects | None:
+        try:
+            return await self.render(replace(desired, values=values), versions)
+        except SparkrigError:
+            return None
+
+    def trees(self, component: str) -> tuple[Any, Any]:
+        """What the person wrote, and all layers, with their places."""
+        if self.prepared is None:
+            self.prepared = prepare(
+                self.session.stack_file,
+                self.session.catalog,
+                self.facts,
+                overrides=self.session.request.overrides,
+                sources=self.session.sources,
+            )
+        values = self.prepared.values[component]
+        return user_values(values.layers), values.root
+
+    def at_component(self, desired: DesiredRelease, code: str, message: str, hint: str | None) -> Problem:
+        entry = self.session.stack_file.components.get(desired.component)
+        where = None if entry else f"component {desired.component}"
+        return Problem(Severity.ERROR, code, message, entry.position if entry else None, where, hint=hint)
+
+
+def _hint(desired: DesiredRelease) -> str:
+    return f"rendered from chart {desired.chart.name} {desired.chart.version}; sparkrig render shows the object"
+
+
+def _same_minor(version: str, asked: str) -> bool:
+    return version.lstrip("v").split(".")[:2] == asked.lstrip("v").split(".")[:2]
+
+
+def _touch(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    except OSError:
+        pass  # a cache that cannot be written costs time only
+
+
+def counted_files(session: Session) -> int:
+    """How many files of the person's were read."""
+    return sum(1 for _ in _own_files(session))
+
+
+def _own_files(session: Session) -> Iterator[str]:
+    for name in session.sources:
+        if Path(name).is_file() and not name.startswith("charts/"):
+            yield name

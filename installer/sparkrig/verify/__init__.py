@@ -1,0 +1,1 @@
+"""Checks: questions put to the cluster, before a change and after it."""

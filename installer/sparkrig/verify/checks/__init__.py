@@ -1,0 +1,36 @@
+"""The kinds of checks: names of protocols, never of products. One file for each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from sparkrig.verify.checks import (
+    condition,
+    crds,
+    custom_resource_run,
+    http,
+    inference_v2,
+    ingress,
+    job,
+    node_allocatable,
+    prometheus_query,
+    webhook,
+    workloads,
+)
+from sparkrig.verify.checks.base import Kind
+
+KINDS: Final[Mapping[str, Kind]] = {
+    "workloads": workloads.KIND,
+    "crds": crds.KIND,
+    "condition": condition.KIND,
+    "webhook": webhook.KIND,
+    "http": http.KIND,
+    "prometheus-query": prometheus_query.KIND,
+    "node-allocatable": node_allocatable.KIND,
+    "job": job.KIND,
+    "custom-resource-run": custom_resource_run.KIND,
+    "inference-v2": inference_v2.KIND,
+    "ingress": ingress.KIND,
+}
+"""The same names, and the parameters of each, are in catalog/component.schema.json."""

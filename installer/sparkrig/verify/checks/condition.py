@@ -1,0 +1,61 @@
+"""``condition``: objects of one kind say that they are well."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from sparkrig.cluster.api import KindNotServed
+from sparkrig.model import Readiness, ReadinessRule
+from sparkrig.readiness.custom import by_rule
+from sparkrig.verify.checks.base import REAL_PODS, Context, Depth, Kind, NotYet
+
+
+def ask(context: Context) -> str:
+    """All objects that ``name`` or ``selector`` picks, or all of the kind, must meet the rule; none is a failure."""
+    parameters = context.parameters
+    group, _, version = parameters["apiVersion"].rpartition("/")
+    kind = parameters["kind"]
+    try:
+        info = context.api.resource_of(group, version, kind)
+    except KindNotServed as error:
+        raise NotYet(error.message) from error
+    collection = info.collection("" if parameters.get("allNamespaces") else context.namespace)
+    found = _found(context, collection)
+    if not found:
+        raise NotYet(f"there is no {kind}{_which(parameters)}")
+    failed = {key: parameters["failed"] for key in ("failed",) if key in parameters}
+    rule = ReadinessRule(group, kind, parameters["ready"], failed.get("failed"))
+    verdicts = {item["metadata"]["name"]: by_rule(item, rule) for item in found}
+    unwell = [f"{kind} {name}: {v.message}" for name, v in verdicts.items() if v.readiness is not Readiness.READY]
+    if unwell:
+        raise NotYet("; ".join(unwell[:4]))
+    said = next(iter(verdicts.values())).message
+    return f"{kind} {next(iter(verdicts))}: {said}" if len(found) == 1 else f"{len(found)} {kind}: {said}"
+
+
+def _found(context: Context, collection: str) -> list[dict[str, Any]]:
+    name = context.parameters.get("name")
+    if name is None:
+        return context.api.list(collection, label_selector=context.parameters.get("selector"))
+    item = context.api.get(f"{collection}/{quote(name, safe='')}", missing_ok=True)
+    return [item] if item else []
+
+
+def _which(parameters: Mapping[str, Any]) -> str:
+    if "name" in parameters:
+        return f" {parameters['name']}"
+    return f" with {parameters['selector']}" if "selector" in parameters else ""
+
+
+def needs(parameters: Mapping[str, Any]) -> Sequence[str]:
+    """A custom resource's status is written by a pod; that of Kubernetes' own kinds by real controllers."""
+    group = str(parameters.get("apiVersion", "")).rpartition("/")[0]
+    own = "." not in group or (group.endswith(".k8s.io") and group.split(".")[0] in OWN)
+    return () if own else (REAL_PODS,)
+
+
+OWN = frozenset({"apiextensions", "apiregistration", "networking", "storage", "scheduling", "certificates"})
+
+KIND = Kind(ask, Depth.FAST, needs)

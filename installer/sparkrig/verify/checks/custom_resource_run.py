@@ -1,0 +1,90 @@
+"""``custom-resource-run``: make a custom resource, wait until its controller is done with it, read a result."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sparkrig.model import ObjectRef, Readiness, ReadinessRule
+from sparkrig.readiness.custom import by_rule
+from sparkrig.verify.checks.base import Context, Depth, Kind, NotYet, Wrong
+from sparkrig.verify.checks.logs import read_log, troubles
+from sparkrig.verify.checks.made import made
+from sparkrig.verify.checks.matching import mismatch, shown
+
+
+def ask(context: Context) -> str:
+    """``object`` must meet ``until`` and not ``failed``; then ``result`` of it and the ``log`` of a pod are read."""
+    parameters = context.parameters
+    name = context.name
+    metadata = {**(parameters["object"].get("metadata") or {}), "name": name, "namespace": context.namespace}
+    manifest = {**parameters["object"], "metadata": metadata}
+    group, _, version = str(manifest["apiVersion"]).rpartition("/")
+    kind = str(manifest["kind"])
+    rule = ReadinessRule(group, kind, parameters["until"], parameters.get("failed"))
+    with made(context, manifest):
+        path = context.api.path_of(ObjectRef(group, version, kind, context.namespace, name))
+        try:
+            done = context.until_value(lambda: _done(context, path, rule))
+            said = _result(context, parameters, done)
+        except (NotYet, Wrong) as error:
+            raise Wrong(f"{error}{_why(context)}") from error
+        return f"{kind} is done{said}"
+
+
+def _done(context: Context, path: str, rule: ReadinessRule) -> dict[str, Any] | None:
+    found = context.api.get(path, missing_ok=True)
+    if found is None:
+        raise Wrong("somebody deleted it")
+    verdict = by_rule(found, rule)
+    if verdict.readiness is Readiness.FAILED:
+        error = _message(found)
+        raise Wrong(f"it failed: {verdict.message}{f': {shown(error)}' if error else ''}")
+    if verdict.readiness is Readiness.READY:
+        return found
+    raise NotYet(f"not done after {context.spec.timeout_s:.0f} s: {verdict.message}")
+
+
+def _result(context: Context, parameters: Mapping[str, Any], done: Mapping[str, Any]) -> str:
+    for test in parameters.get("result", ()):
+        if why := mismatch(done, test):
+            raise Wrong(why)
+    wanted = parameters.get("log")
+    if wanted is None:
+        return ""
+    pattern = wanted["matches"]
+    log = context.until_value(lambda: _matching(context, wanted, pattern))
+    return f", prints {shown(log)}"
+
+
+def _matching(context: Context, wanted: Mapping[str, Any], pattern: str) -> str | None:
+    log = read_log(context, context.namespace, wanted["pod"], wanted.get("container", ""))
+    match = re.search(pattern, log)
+    if match is None:
+        raise NotYet(f"the log of pod {wanted['pod']} does not match {pattern}: {shown(log[-300:]) or 'empty'}")
+    return match[0]
+
+
+def _message(found: Mapping[str, Any]) -> str:
+    """What the controller says about it: the first text called message or errorMessage in the status."""
+    stack: list[Any] = [found.get("status") or {}]
+    while stack:
+        node = stack.pop(0)
+        if isinstance(node, Mapping):
+            for key in ("errorMessage", "message"):
+                if isinstance(node.get(key), str) and node[key]:
+                    return str(node[key])
+            stack += [value for value in node.values() if isinstance(value, Mapping | list)]
+        elif isinstance(node, list):
+            stack += node
+    return ""
+
+
+def _why(context: Context) -> str:
+    selector = context.parameters.get("pods")
+    said = troubles(context, context.namespace, str(selector)) if selector else ""
+    return f" ({said})" if said else ""
+
+
+KIND = Kind(ask, Depth.DEEP, once=True)

@@ -1,0 +1,94 @@
+"""Whether an answer is what was expected; the reason in a person's words. Pure."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sparkrig.readiness.fields import value_at
+
+SHOWN: Final = 120
+
+
+def shown(text: object) -> str:
+    """A text in one line, cut where it is long: an answer may be a whole page."""
+    line = " ".join(str(text).split())
+    return line if len(line) <= SHOWN else line[: SHOWN - 1] + "…"
+
+
+def spelt(value: Any, others: Sequence[Any]) -> str:
+    """A value as JSON has it; a text without quotes, unless one of the others would look the same."""
+    alike = any(str(other).lower() == str(value).lower() for other in others)
+    return shown(value if isinstance(value, str) and not alike else json.dumps(value, ensure_ascii=False, default=str))
+
+
+def mismatch(document: Any, test: Mapping[str, Any]) -> str | None:
+    """Why the value at ``test['path']`` is not what ``test`` wants; None when it is.
+
+    ``equals`` is a value or a list of them, ``matches`` a pattern that is searched, ``atLeast`` and ``atMost`` bound a
+    number; a test with a path alone wants the value to be there.
+    """
+    path = test["path"]
+    value = value_at(document, path)
+    if value is None:
+        return f"{path} is not there"
+    if "equals" in test:
+        wanted = test["equals"] if isinstance(test["equals"], list) else [test["equals"]]
+        if not any(same(value, each) for each in wanted):
+            return f"{path} is {spelt(value, wanted)}, expected {' or '.join(spelt(each, [value]) for each in wanted)}"
+    if "matches" in test and not re.search(test["matches"], str(value)):
+        return f"{path} is {shown(value)}, expected a match of {test['matches']}"
+    if "atLeast" in test or "atMost" in test:
+        return _bounds(path, value, test)
+    return None
+
+
+def same(value: Any, wanted: Any) -> bool:
+    """Equality as in JSON: true is not 1, 1 is 1.0."""
+    if isinstance(value, bool) != isinstance(wanted, bool):
+        return False
+    return bool(value == wanted)
+
+
+def _bounds(path: str, value: Any, test: Mapping[str, Any]) -> str | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return f"{path} is {shown(value)}, expected a number"
+    if number < test.get("atLeast", -math.inf):
+        return f"{path} is {shown(value)}, expected {test['atLeast']} or more"
+    if number > test.get("atMost", math.inf):
+        return f"{path} is {shown(value)}, expected {test['atMost']} or less"
+    return None if not math.isnan(number) else f"{path} is not a number"
+
+
+def tensor_mismatch(name: str, found: Sequence[Any], wanted: Sequence[Any], absolute: float, relative: float) -> str:
+    """Where a tensor's data is not what was wanted, within tolerance; empty when it is.
+
+    Numbers a and b are taken for the same when |a - b| <= absolute + relative * |b|, b being the wanted one. Nested
+    lists are read row by row, as the protocol allows.
+    """
+    got, expected = flat(found), flat(wanted)
+    if len(got) != len(expected):
+        return f"{name} has {len(got)} values, expected {len(expected)}"
+    for place, (one, other) in enumerate(zip(got, expected, strict=True)):
+        if not _close(one, other, absolute, relative):
+            return f"{name}[{place}] is {spelt(one, [other])}, expected {spelt(other, [one])}"
+    return ""
+
+
+def flat(data: Any) -> list[Any]:
+    """The elements of nested lists, row by row."""
+    return [item for each in data for item in flat(each)] if isinstance(data, list | tuple) else [data]
+
+
+def _close(one: Any, other: Any, absolute: float, relative: float) -> bool:
+    if any(isinstance(each, bool | str) or each is None for each in (one, other)):
+        return same(one, other)
+    got, wanted = float(one), float(other)
+    if not math.isfinite(wanted):
+        return got == wanted or (math.isnan(got) and math.isnan(wanted))
+    return abs(got - wanted) <= absolute + relative * abs(wanted)

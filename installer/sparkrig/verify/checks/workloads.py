@@ -1,0 +1,60 @@
+"""``workloads``: every object of the release is there and ready."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+
+from sparkrig.model import ObjectRef, Readiness
+from sparkrig.readiness import NO_CONTEXT, judge
+from sparkrig.readiness import Context as Surroundings
+from sparkrig.verify.checks.base import Context, Depth, Kind, NotYet, Wrong, no_needs
+
+SHOWN = 4
+
+
+def ask(context: Context) -> str:
+    """With ``kinds`` only objects of those kinds count; none of them is a failure."""
+    kinds = context.parameters.get("kinds")
+    wanted = [ref for ref in context.subject.state.inventory if kinds is None or ref.kind in kinds]
+    if not wanted:
+        raise Wrong(f"the release has no {' or '.join(kinds)}" if kinds else "the release has no objects at all")
+    context.cluster.watch.ensure(wanted, context.left_s())
+    around = _around(context, wanted)
+    ready, judged, unwell = 0, 0, []
+    for ref in wanted:
+        readiness, line = _look(context, ref, around)
+        judged += readiness is not Readiness.NOT_JUDGED
+        ready += readiness is Readiness.READY
+        if line:
+            unwell.append(line)
+    if unwell:
+        more = f"; and {len(unwell) - SHOWN} more" if len(unwell) > SHOWN else ""
+        raise NotYet("; ".join(unwell[:SHOWN]) + more)
+    if not ready:
+        raise Wrong(f"none of the release's {len(wanted)} objects says that it is ready")
+    waiting = f", {judged - ready} optional not ready" if judged > ready else ""
+    return f"{ready}/{judged} objects ready{waiting}"
+
+
+def _around(context: Context, wanted: Sequence[ObjectRef]) -> Surroundings:
+    """A claim of a class that binds late waits for its first pod, and is none the worse for it."""
+    if not any(ref.kind == "PersistentVolumeClaim" for ref in wanted):
+        return NO_CONTEXT
+    classes = context.api.list("/apis/storage.k8s.io/v1/storageclasses")
+    return Surroundings({item["metadata"]["name"]: item.get("volumeBindingMode", "Immediate") for item in classes})
+
+
+def _look(context: Context, ref: ObjectRef, around: Surroundings) -> tuple[Readiness, str]:
+    """The readiness of one object, and what is wrong with it; empty for what is not in the way."""
+    rules = context.subject.rules
+    optional = any(rule.optional and (rule.group, rule.kind) == (ref.group, ref.kind) for rule in rules)
+    found = context.cluster.watch.get(ref)
+    if found is None:
+        return Readiness.PROGRESSING, "" if optional else f"{ref} does not exist"
+    verdict = judge(found, rules, now=datetime.datetime.now(datetime.UTC), context=around)
+    well = optional or verdict.readiness in (Readiness.READY, Readiness.NOT_JUDGED)
+    return verdict.readiness, "" if well else f"{ref}: {verdict.message}"
+
+
+KIND = Kind(ask, Depth.FAST, no_needs)

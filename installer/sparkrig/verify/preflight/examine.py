@@ -1,0 +1,46 @@
+"""All questions of preflight, in the order in which a person would ask them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from sparkrig.verify.preflight.apis import api_versions, kubernetes_version
+from sparkrig.verify.preflight.capacity import capacity, nodes
+from sparkrig.verify.preflight.data import Case
+from sparkrig.verify.preflight.finding import Finding, in_order, listed, warn
+from sparkrig.verify.preflight.foreign import foreign
+from sparkrig.verify.preflight.places import api_services, clock, namespaces, webhooks
+from sparkrig.verify.preflight.quota import quota
+from sparkrig.verify.preflight.security import pod_security
+from sparkrig.verify.preflight.storage import load_balancer, storage
+
+
+def _unseen(case: Case) -> Iterator[Finding]:
+    if case.survey.denied:
+        names = listed(sorted(name.replace("_", " ") for name in case.survey.denied), 8)
+        message = f"{names} could not be read, so what depends on them was not looked at"
+        yield warn("not-looked-at", "cluster", message, "; ".join(dict.fromkeys(case.survey.denied.values())))
+
+
+QUESTIONS: Final[tuple[Callable[[Case], Iterator[Finding]], ...]] = (
+    kubernetes_version,
+    api_versions,
+    nodes,
+    namespaces,
+    foreign,
+    storage,
+    load_balancer,
+    pod_security,
+    capacity,
+    quota,
+    webhooks,
+    api_services,
+    clock,
+    _unseen,
+)
+
+
+def examine(case: Case) -> tuple[Finding, ...]:
+    """Every finding about a case, rights left out: they need a second look at the cluster (``rights``)."""
+    return in_order(finding for question in QUESTIONS for finding in question(case))

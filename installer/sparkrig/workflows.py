@@ -1,0 +1,370 @@
+"""render, plan, up, rollback, down, status: each reads like the flow in the design.
+
+No flags, no printing, no exit codes: what a person sees goes through ``change.Dialogue``.
+"""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sparkrig.change import Dialogue, Options, Outcome, Source, changes_cluster, run
+from sparkrig.cluster.gpus import allocated_gpus
+from sparkrig.cluster.releases import list_revisions
+from sparkrig.defaults import HELM_TIMEOUT_S
+from sparkrig.errors import NotFound, Refused
+from sparkrig.helm.recovery import presumed_dead
+from sparkrig.history.pruning import helm_revisions, offered
+from sparkrig.model import (
+    ComponentStatus,
+    ObservedState,
+    Plan,
+    Readiness,
+    ReleaseState,
+    ResolvedStack,
+    Revision,
+    RevisionStatus,
+    StackStatus,
+    VerifyResult,
+)
+from sparkrig.plan.build import PENDING, foreign_claims, moved_claims, plan_up
+from sparkrig.plan.changes import value_at
+from sparkrig.plan.disturbance import Disturbance, disturbances, may_disturb, with_disturbances
+from sparkrig.plan.restore import missing_helm_revisions, plan_restore
+from sparkrig.plan.secrets import lost_secrets
+from sparkrig.secrets.cluster import SecretBook
+from sparkrig.session import Session
+
+# What one workflow alone needs is imported there, so that status does not pay for preflight, diff and removal.
+if TYPE_CHECKING:
+    from sparkrig.checking import Listener
+    from sparkrig.plan.differences import Parts, StackChange
+    from sparkrig.plan.saved import SavedPlan
+    from sparkrig.verify.selection import Selection
+
+
+def resolve_for_cluster(session: Session) -> tuple[ResolvedStack, ObservedState]:
+    """Validates everything against the cluster's facts and reads what is there. Writes nothing."""
+    session.check()
+    session.refuse_stand_ins()
+    stack = session.stack_file.name
+    observed = session.observe(stack)
+    latched = frozenset(state.component for state in observed.last.after) if observed.last else frozenset()
+    return session.with_fingerprints(session.resolve(session.facts, session.chart, latched), observed), observed
+
+
+def plan(session: Session, options: Options) -> tuple[Plan, SavedPlan]:
+    """What ``up`` would do now, and the same with what it was made from, to be saved. Writes nothing.
+
+    Raises:
+        Refused: the stack wants a release that is not its own, or one that would have to move.
+    """
+    from sparkrig.doctor import rehearsals
+    from sparkrig.plan.server_changes import with_rehearsals
+    from sparkrig.saving import snapshot
+
+    resolved, observed = resolve_for_cluster(session)
+    made = _checked_plan(resolved, observed, options)
+    saved = snapshot(session, resolved, observed, made, repair=options.repair)
+    made = with_rehearsals(made, rehearsals(session, resolved, observed, made))
+    return _with_disturbances(session, made)[0], saved
+
+
+def up(session: Session, options: Options, dialogue: Dialogue, saved: SavedPlan | None = None) -> Outcome:
+    """Brings the cluster to what the stack file describes; with ``saved`` exactly as planned, or not at all."""
+    from sparkrig.doctor import refuse_unfit
+    from sparkrig.plan.saved import refuse_moved
+    from sparkrig.plan.server_changes import with_rehearsals
+    from sparkrig.saving import snapshot
+
+    resolved, observed = resolve_for_cluster(session)
+
+    def planned(observed: ObservedState) -> tuple[Plan, tuple[Disturbance, ...]]:
+        made = _checked_plan(resolved, observed, options)
+        if saved is not None:
+            refuse_moved(saved, snapshot(session, resolved, observed, made, repair=options.repair))
+        return _with_disturbances(session, with_rehearsals(made, rehearsed))
+
+    rehearsed = refuse_unfit(
+        session, resolved, observed, repair=options.repair, accept=options.accept, note=dialogue.note
+    )
+    seen, disturbed = planned(observed)
+    dialogue.show_plan(seen)
+    _refuse_disturbances(disturbed, options)
+    session.crd_review.refuse(options.allow_crd_change)
+    if seen.empty and _settled(observed):
+        return Outcome(seen, None, observed.last.number if observed.last else 0)
+    if changes_cluster(seen) and not dialogue.confirm(seen):
+        return Outcome(seen, None, seen.base, declined=True)
+
+    def again() -> Plan:
+        return planned(session.observe(resolved.name))[0]
+
+    return run(session, again, seen, options, dialogue, Source(resolved.profile, resolved.text))
+
+
+def rollback(session: Session, stack: str, number: int | None, options: Options, dialogue: Dialogue) -> Outcome:
+    """Brings the whole stack back to a recorded revision; default: the newest good one before this."""
+    target = _rollback_target(session, stack, number)
+
+    def planned() -> tuple[Plan, tuple[Disturbance, ...]]:
+        observed = session.observe(stack)
+        return _with_disturbances(session, _returnable(session, plan_restore(target, observed), observed))
+
+    seen, disturbed = planned()
+    dialogue.show_plan(seen)
+    _refuse_disturbances(disturbed, options)
+    if seen.empty:
+        return Outcome(seen, None, seen.base)
+    if changes_cluster(seen) and not dialogue.confirm(seen):
+        return Outcome(seen, None, seen.base, declined=True)
+    message = options.message or f"back to revision {target.number}"
+    options = replace(options, message=message, on_failure=options.on_failure or "stop")
+    source = Source(target.profile, target.stack_file)
+    return run(session, lambda: planned()[0], seen, options, dialogue, source)
+
+
+def _returnable(session: Session, made: Plan, observed: ObservedState) -> Plan:
+    """The way back, with what has to be made anew on it.
+
+    Raises:
+        Refused: an object cannot be brought back by a change, and the stack does not let it be made anew.
+    """
+    from sparkrig.verify.dryrun.restore import restorable
+
+    states = observed.last.after if observed.last else ()
+    allowed = [state.component for state in states if state.immutable == "recreate"]
+    made, obstacles = restorable(session.api, made, allowed)
+    if obstacles:
+        raise Refused("the way back meets objects that cannot be changed; nothing was changed", detail=obstacles)
+    return made
+
+
+def down(session: Session, stack: str, options: Options, dialogue: Dialogue) -> Outcome:
+    """Removes every release of a stack, dependents first; keeps what ``options.purge`` does not name."""
+    from sparkrig.apply.contents import survey
+    from sparkrig.apply.removal import purge_history
+    from sparkrig.plan.removal import plan_removal
+
+    def planned() -> tuple[Plan, tuple[Disturbance, ...]]:
+        observed = session.observe(stack)
+        found = survey(session.api, stack, observed, options.purge)
+        return _with_disturbances(session, plan_removal(stack, observed, found, options.purge))
+
+    seen, disturbed = planned()
+    dialogue.show_plan(seen)
+    _refuse_disturbances(disturbed, options)
+    forget = "history" in options.purge
+    if seen.empty and not forget:
+        return Outcome(seen, None, seen.base)
+    if not dialogue.confirm(seen):
+        return Outcome(seen, None, seen.base, declined=True)
+    options = replace(options, on_failure=options.on_failure or "stop")
+    outcome = Outcome(seen, None, seen.base)
+    if not seen.empty:
+        outcome = run(session, lambda: planned()[0], seen, options, dialogue, Source())
+    if forget and outcome.ok and not outcome.declined:
+        purge_history(session.api, stack)
+    return outcome
+
+
+def verify(session: Session, stack: str, selection: Selection, on_result: Listener) -> VerifyResult:
+    """Asks the checks of what is deployed. Leaves nothing behind."""
+    from sparkrig import checking
+
+    return checking.verify(session, stack, selection, on_result)
+
+
+def diff(session: Session, stack: str, first: int | None, second: int | None, parts: Parts) -> StackChange:
+    """Revision ``first`` against ``second`` (None: the newest); without ``first`` the newest against the cluster."""
+    from sparkrig import comparing
+
+    if first is None:
+        return comparing.compare_with_cluster(session, stack, parts)
+    return comparing.compare_revisions(session, stack, first, second, parts)
+
+
+def drift(session: Session, stack: str) -> StackChange | None:
+    """How the live objects differ from what the newest revision recorded; None where nothing is recorded."""
+    from sparkrig import comparing
+    from sparkrig.plan.differences import Parts
+
+    try:
+        return comparing.compare_with_cluster(session, stack, Parts(values=False, charts=False, manifests=True))
+    except NotFound:
+        return None
+
+
+def status(session: Session, stack: str) -> StackStatus:
+    """One look at a stack: what is recorded, and how it is."""
+    session.api.version()  # one first contact, so that an unreachable server is waited for once
+    with ThreadPoolExecutor(2) as pool:
+        facts, used = pool.submit(lambda: session.facts), pool.submit(allocated_gpus, session.api)
+        observed = session.observe(stack)
+        allocated = used.result() if facts.result().gpus else None
+    last = observed.pending or observed.last
+    states = observed.last.after if observed.last else ()
+    return StackStatus(
+        stack=stack,
+        revision=last.number if last else 0,
+        status=last.status if last else "",
+        when=(last.finished or last.started) if last else None,
+        who=last.who if last else "",
+        message=last.message if last else "",
+        cluster=session.handle.name,
+        kubernetes=session.facts.kubernetes,
+        simulated=session.facts.simulated,
+        components=tuple(_component_status(session, state, observed) for state in states),
+        gpus_allocated=allocated,
+        gpus_allocatable=session.facts.gpus,
+        gpu_nodes=session.facts.gpu_nodes,
+    )
+
+
+def _component_status(session: Session, state: ReleaseState, observed: ObservedState) -> ComponentStatus:
+    optional = {(rule.group, rule.kind) for rule in session.rules(state.component) if rule.optional}
+    verdicts = session.judge(state)
+    extra = {
+        ref: j for ref, j in verdicts.items() if (ref.group, ref.kind) in optional and j.readiness != Readiness.READY
+    }
+    judged = [j for ref, j in verdicts.items() if j.readiness is not Readiness.NOT_JUDGED and ref not in extra]
+    component = session.catalog.components.get(state.component)
+    release = observed.releases.get((state.namespace, state.release))
+    return ComponentStatus(
+        component=state.component,
+        version=state.version,
+        stand_in=state.stand_in,
+        ready=sum(j.readiness is Readiness.READY for j in judged),
+        total=len(judged),
+        missing=tuple(ref for ref in observed.missing.get(state.component, ()) if ref not in extra),
+        problems=tuple(j.message for j in observed.live.get(state.component, ())),
+        namespace=state.namespace,
+        url=_url(state, component.urls) if component else None,
+        helm_revision=state.helm_revision,
+        not_judged=sum(j.readiness is Readiness.NOT_JUDGED for j in verdicts.values()),
+        notes=tuple(f"{ref}: {j.message} (optional)" for ref, j in extra.items()),
+        changed=release.modified if release else None,
+    )
+
+
+def _url(state: ReleaseState, urls: tuple[Mapping[str, Any], ...]) -> str | None:
+    for url in urls:
+        host = value_at(state.values, url["host"]) if "host" in url else None
+        host = host[0] if isinstance(host, list) and host else host
+        if isinstance(host, str) and host:
+            return f"{url.get('scheme', 'https')}://{host}{url.get('path', '')}"
+    return None
+
+
+def _checked_plan(resolved: ResolvedStack, observed: ObservedState, options: Options) -> Plan:
+    lines = [
+        f"release {claim.namespace}/{claim.release}, wanted for {claim.component}, belongs to "
+        + (f"stack {claim.owner}" if claim.owner else "no stack: a person or another tool installed it")
+        for claim in foreign_claims(resolved, observed)
+    ]
+    if lines:
+        raise Refused(
+            lines[0] if len(lines) == 1 else f"{len(lines)} releases belong to somebody else",
+            detail=lines[1:] if len(lines) == 1 else lines,
+            hint="switch the component off in this stack, give it another namespace, or remove that release",
+        )
+    moved = [
+        f"{old.component}: {old.namespace}/{old.release} -> {new.namespace}/{new.release}"
+        for old, new in moved_claims(resolved, observed)
+    ]
+    if moved:
+        raise Refused(
+            "Helm cannot move a release to another namespace or name",
+            detail=moved,
+            hint="switch the component off and run up, then on again with the new namespace; its data stays behind",
+        )
+    _refuse_live_helm(resolved, observed)
+    return plan_up(resolved, observed, repair=options.repair)
+
+
+def _refuse_live_helm(resolved: ResolvedStack, observed: ObservedState) -> None:
+    """A pending release is taken for a dead helm's work only where that is certain.
+
+    Our own helms end with the run that started them, and that run's record is either unfinished or
+    newer than the release. Anything else is a person's helm, alive until its deadline has passed.
+    """
+    if observed.pending is not None:
+        return
+    ended = (observed.last.finished if observed.last else None) or ""
+    now = datetime.datetime.now(datetime.UTC)
+    for desired in resolved.releases:
+        found = observed.releases.get((desired.namespace, desired.release))
+        if found is None or found.status not in PENDING or found.modified is None or found.modified <= ended:
+            continue
+        if not presumed_dead(found.modified, HELM_TIMEOUT_S, now):
+            raise Refused(
+                f"release {found.namespace}/{found.name} is {found.status} since {found.modified}: a helm is at work",
+                hint="wait for it to end; if it is dead, sparkrig takes over six minutes after it began",
+            )
+
+
+def _with_disturbances(session: Session, made: Plan) -> tuple[Plan, tuple[Disturbance, ...]]:
+    """The plan with what it does to CRDs and disturbs; pods are listed only where some component may disturb any."""
+    made = session.crd_review.reviewed(made)
+    if not may_disturb(made, session.catalog.components):
+        return made, ()
+    found = disturbances(made, session.catalog.components, session.api.list("/api/v1/pods"))
+    return with_disturbances(made, found), found
+
+
+def _refuse_disturbances(found: tuple[Disturbance, ...], options: Options) -> None:
+    left = [one for one in found if one.component not in options.allow_disruption]
+    if left:
+        raise Refused(
+            f"the change disturbs running pods: {', '.join(one.component for one in left)}",
+            detail=[f"{one.component} {one.text}" for one in left],
+            hint="wait until they are done, or go on with "
+            + " ".join(f"--allow-disruption {one.component}" for one in left),
+        )
+
+
+def _settled(observed: ObservedState) -> bool:
+    """True when the newest record says deployed, so that an empty plan has nothing to write down."""
+    return observed.pending is None and observed.last is not None and observed.last.status is RevisionStatus.DEPLOYED
+
+
+def _rollback_target(session: Session, stack: str, number: int | None) -> Revision:
+    """The revision to return to, certain to be possible as far as Helm's history tells.
+
+    Raises:
+        NotFound: there is no such revision, or none to return to.
+        Refused: Helm no longer has what it recorded.
+    """
+    history = session.history(stack)
+    infos = history.infos()
+    if not infos:
+        raise NotFound(f"stack {stack} has no recorded revision", hint="sparkrig up makes the first one")
+    choices = offered(infos, infos[-1].number)
+    if number is None and not choices:
+        raise NotFound(
+            f"stack {stack} has no earlier good revision to return to", hint="sparkrig history shows what there is"
+        )
+    wanted = choices[0] if number is None else number
+    info = next((info for info in infos if info.number == wanted), None)
+    if info is None or info.status is RevisionStatus.PENDING:
+        listed = ", ".join(map(str, choices)) or "none"
+        raise NotFound(f"stack {stack} has no revision {wanted} to return to", hint=f"offered: {listed}")
+    target = history.read(info)
+    gone = missing_helm_revisions(target, helm_revisions(list_revisions(session.api, stack)))
+    if gone:
+        raise Refused(
+            f"revision {wanted} cannot be restored: Helm no longer has the revisions it recorded",
+            detail=[f"{s.component}: Helm revision {s.helm_revision} of {s.namespace}/{s.release}" for s in gone],
+            hint="check out the stack file of that time and run up",
+        )
+    lost = lost_secrets(target, SecretBook(stack, session.api).there()) if any(s.secrets for s in target.after) else ()
+    if lost:
+        raise Refused(
+            f"revision {wanted} cannot be restored: Secrets that it reads are gone, and no record holds their contents",
+            detail=[f"{component}: Secret {namespace}/{name}" for component, namespace, name in lost],
+            hint="check out the stack file of that time and run up",
+        )
+    return target
