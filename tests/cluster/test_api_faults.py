@@ -1,0 +1,223 @@
+"""What happens between us and an API server that falters: a loopback server plays the faults a real one has."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from sparkrig.cluster.api import ApiError, ConnectionLost, Gone, KubeApi, OutcomeUnknown
+from sparkrig.defaults import API_CONNECTIONS, API_RETRIES
+from sparkrig.errors import ClusterUnreachable
+from sparkrig.model import ClusterHandle
+
+Script = list[tuple[int, dict[str, str], Any]]
+VERSION = (200, {}, {"gitVersion": "v1.36.3"})
+HANG_UP = (0, {}, None)
+
+
+class Faulty(http.server.ThreadingHTTPServer):
+    """Answers GET /version, and everything else from a script, the last line again and again."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.script: Script = [(200, {}, {})]
+        self.seen: list[str] = []
+        self.version: tuple[int, dict[str, str], Any] = VERSION
+        self.lock = threading.Lock()
+        self.now = self.most = 0
+        self.delay_s = 0.0
+
+    def take(self, line: str) -> tuple[int, dict[str, str], Any]:
+        with self.lock:
+            self.seen.append(line)
+            return self.script.pop(0) if len(self.script) > 1 else self.script[0]
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Faulty
+
+    def answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        server = self.server
+        status, headers, body = (
+            server.version if self.path == "/version" else server.take(f"{self.command} {self.path}")
+        )
+        with server.lock:
+            server.now += 1
+            server.most = max(server.most, server.now)
+        time.sleep(server.delay_s)
+        with server.lock:
+            server.now -= 1
+        if status == 0:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        data = body.encode() if isinstance(body, str) else json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in {"Content-Length": str(len(data)), **headers}.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(data)
+
+    do_GET = do_POST = do_PATCH = answer  # noqa: N815 - the names that http.server looks for
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def faulty() -> Iterator[Faulty]:
+    server = Faulty()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def api(faulty: Faulty, tmp_path: Path) -> Iterator[KubeApi]:
+    document = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "c",
+        "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}],
+        "clusters": [{"name": "c", "cluster": {"server": f"http://127.0.0.1:{faulty.server_address[1]}"}}],
+        "users": [{"name": "u", "user": {"token": "t"}}],
+    }
+    file = tmp_path / "kubeconfig"
+    file.write_text(yaml.safe_dump(document), encoding="utf-8")
+    api = KubeApi(ClusterHandle("context", "c", file, None))
+    yield api
+    api.close()
+
+
+def status(code: int, reason: str = "", message: str = "") -> tuple[int, dict[str, str], Any]:
+    return code, {}, {"kind": "Status", "code": code, "reason": reason, "message": message}
+
+
+def test_a_passing_error_is_asked_again(faulty: Faulty, api: KubeApi) -> None:
+    faulty.script = [status(503), HANG_UP, (200, {}, {"ok": True})]
+    assert api.get("/x") == {"ok": True}
+    assert faulty.seen == ["GET /x"] * 3
+
+
+def test_too_many_requests_waits_as_long_as_the_server_says(faulty: Faulty, api: KubeApi) -> None:
+    api.version()
+    faulty.script = [(429, {"Retry-After": "1"}, {"message": "slow down"}), (201, {}, {"made": True})]
+    began = time.monotonic()
+    assert api.create("/x", {}) == {"made": True}
+    assert time.monotonic() - began >= 1
+    assert len(faulty.seen) == 2
+
+
+@pytest.mark.parametrize("fault", [status(503), status(500), status(504)])
+def test_a_create_is_never_repeated_after_an_error(faulty: Faulty, api: KubeApi, fault: Any) -> None:
+    faulty.script = [fault, (201, {}, {})]
+    with pytest.raises(ApiError) as error:
+        api.create("/x", {})
+    assert error.value.status == fault[0]
+    assert len(faulty.seen) == 1
+
+
+def test_a_create_whose_answer_is_lost_is_never_repeated(faulty: Faulty, api: KubeApi) -> None:
+    faulty.script = [HANG_UP, (201, {}, {})]
+    with pytest.raises(OutcomeUnknown, match=r"POST /x: the API server at .* closed the connection without an answer"):
+        api.create("/x", {})
+    assert len(faulty.seen) == 1
+
+
+def test_a_server_that_keeps_failing_is_given_up(faulty: Faulty, api: KubeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sparkrig.cluster.transport.RETRY_FIRST_S", 0.01)
+    faulty.script = [status(503, "ServiceUnavailable", "etcd is gone")]
+    with pytest.raises(ApiError, match="GET /x: etcd is gone"):
+        api.get("/x")
+    assert len(faulty.seen) == API_RETRIES + 1
+
+
+def test_a_dead_webhook_is_not_asked_again(faulty: Faulty, api: KubeApi) -> None:
+    faulty.script = [status(500, "InternalError", 'failed calling webhook "a.b": context deadline exceeded')]
+    with pytest.raises(ApiError, match="failed calling webhook"):
+        api.request("PATCH", "/x", body={}, content_type="application/apply-patch+yaml")
+    assert len(faulty.seen) == 1
+
+
+def test_the_callers_limit_bounds_all_tries_together(faulty: Faulty, api: KubeApi) -> None:
+    faulty.script = [(429, {"Retry-After": "20"}, {"message": "later"})]
+    began = time.monotonic()
+    with pytest.raises(ApiError, match="later"):
+        api.request("GET", "/x", timeout_s=1)
+    assert time.monotonic() - began < 1
+
+
+def test_a_server_that_goes_away_is_not_the_same_as_one_never_reached(
+    faulty: Faulty, api: KubeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sparkrig.cluster.transport.RETRY_FIRST_S", 0.01)
+    api.version()
+    faulty.script = [HANG_UP]
+    with pytest.raises(ConnectionLost):
+        api.get("/x")
+
+
+def test_a_list_that_took_too_long_begins_again_in_one_page(faulty: Faulty, api: KubeApi) -> None:
+    a, b = ({"metadata": {"name": name}} for name in "ab")
+    first = {"kind": "PodList", "apiVersion": "v1", "metadata": {"continue": "c"}, "items": [a]}
+    whole = {"kind": "PodList", "apiVersion": "v1", "metadata": {}, "items": [a, b]}
+    faulty.script = [(200, {}, first), status(410, "Expired", "too old"), (200, {}, whole)]
+    assert [item["metadata"]["name"] for item in api.list("/pods")] == ["a", "b"]
+    assert [line.count("limit=") for line in faulty.seen] == [1, 1, 0]
+
+
+def test_a_watch_from_a_version_that_is_too_old(faulty: Faulty, api: KubeApi) -> None:
+    event = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}}
+    faulty.script = [(200, {}, json.dumps(event) + "\n")]
+    with pytest.raises(Gone, match="too old"):
+        list(api.watch("/pods", "1", 5))
+
+
+def test_never_more_requests_at_once_than_connections(faulty: Faulty, api: KubeApi) -> None:
+    api.version()
+    faulty.delay_s = 0.05
+    threads = [threading.Thread(target=api.get, args=("/x",)) for _ in range(3 * API_CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(faulty.seen) == 3 * API_CONNECTIONS
+    assert faulty.most <= API_CONNECTIONS
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        ((200, {}, "<html>hello</html>"), "answers, but not as a Kubernetes API server does"),
+        (status(503, "", "starting"), "answers, but does not work: starting"),
+    ],
+)
+def test_something_else_at_the_address(faulty: Faulty, api: KubeApi, answer: Any, words: str) -> None:
+    faulty.version = answer
+    began = time.monotonic()
+    with pytest.raises(ClusterUnreachable, match=words):
+        api.version()
+    assert time.monotonic() - began < 5.5
+
+
+def test_a_server_that_is_just_starting_is_waited_for(faulty: Faulty, api: KubeApi) -> None:
+    faulty.version = status(503)
+    healed: Callable[[], None] = lambda: setattr(faulty, "version", VERSION)  # noqa: E731
+    timer = threading.Timer(0.5, healed)
+    timer.start()
+    assert api.version() == "1.36.3"
+    timer.join()

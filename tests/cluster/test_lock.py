@@ -1,0 +1,172 @@
+"""One run at a time: the lock, its holder, its loss."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+import zlib
+
+import pytest
+from tests.mini import CONFIGMAP, World
+
+from sparkrig.cluster.api import Conflict, KubeApi
+from sparkrig.errors import Locked
+from sparkrig.history.home import ensure_home
+from sparkrig.history.lock import LEASES, Lock
+
+HOOK = """
+apiVersion: batch/v1
+kind: Job
+metadata:
+  name: {{ .Release.Name }}-hook
+  annotations: {helm.sh/hook: "pre-install,pre-upgrade", helm.sh/hook-delete-policy: before-hook-creation}
+spec:
+  template:
+    metadata: {annotations: {sim.sparkrig.dev/runs-for: "{{ .Values.seconds }}s"}}
+    spec:
+      restartPolicy: Never
+      containers: [{name: main, image: registry.example.org/hook}]
+"""
+
+
+@pytest.fixture
+def stack(api: KubeApi, request: pytest.FixtureRequest) -> str:
+    ensure_home(api)
+    return f"lock-{zlib.crc32(request.node.name.encode())}"
+
+
+def test_a_second_holder_is_refused_with_who_and_since_when(api: KubeApi, stack: str) -> None:
+    with Lock(api, stack) as first:
+        first.acquire()
+        second = Lock(api, stack)
+        second._holder = "ops@elsewhere pid 7"
+        with pytest.raises(Locked, match=rf"stack {stack} is locked by .*pid {os.getpid()}, for \d+ s, last heard"):
+            second.acquire()
+        first.check()
+    second.acquire()
+    second.check()
+    second.release()
+
+
+def test_waiting_for_a_lock_takes_it_when_it_is_free(api: KubeApi, stack: str) -> None:
+    first, second = Lock(api, stack), Lock(api, stack)
+    second._holder = "ops@elsewhere pid 7"
+    first.acquire()
+    said: list[str] = []
+
+    def free(message: str) -> None:
+        said.append(message)
+        first.release()
+
+    second.acquire(wait_s=20, on_wait=free)
+    assert "waiting for the lock held by" in said[0]
+    second.release()
+
+
+def test_a_dead_holders_lease_expires(api: KubeApi, stack: str) -> None:
+    dead = Lock(api, stack, duration_s=2, renew_s=60)
+    dead._holder = "ops@gone pid 7"
+    dead.acquire()
+    alive = Lock(api, stack)
+    with pytest.raises(Locked):
+        alive.acquire()
+    alive.acquire(wait_s=20)
+    with pytest.raises(Locked, match="lost the lock"):
+        dead.check()
+    dead.release()
+    alive.check()  # the dead holder's release does not take it away
+    alive.release()
+
+
+def test_a_heartbeat_renews_and_notices_a_takeover(api: KubeApi, stack: str) -> None:
+    lost: list[str] = []
+    lock = Lock(api, stack, duration_s=3, renew_s=0.3, on_lost=lost.append)
+    lock.acquire()
+    time.sleep(3.5)
+    lock.check()
+    path = f"{LEASES}/sparkrig.{stack}"
+    lease = api.get(path)
+    assert lease is not None
+    lease["spec"]["holderIdentity"] = "thief@elsewhere pid 1"
+    while True:
+        try:
+            api.replace(path, lease)
+            break
+        except Conflict:  # the heartbeat was quicker; read again
+            lease = {**(api.get(path) or {}), "spec": lease["spec"]}
+    deadline = time.monotonic() + 5
+    while not lost and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert lost == ["the lock was lost: another run took it over"]
+    with pytest.raises(Locked, match="another run took it over"):
+        lock.check()
+    lock.release()
+    held = api.get(path)
+    assert held is not None
+    assert held["spec"]["holderIdentity"] == "thief@elsewhere pid 1"
+
+
+def test_two_runs_at_once_one_proceeds(world: World) -> None:
+    world.component("slow", templates={"h.yaml": HOOK, "c.yaml": CONFIGMAP}, values={"seconds": 6, "text": "x"})
+    world.write_stack()
+    first = world.start("up", "--yes", "--on", world.target)
+    assert first.stderr is not None
+    for line in first.stderr:
+        if "helm:" in line:
+            break
+    second = world.up()
+    assert second.code == 5, second.err
+    assert f"pid {first.pid}" in second.err
+    waiting = world.up("--wait-lock", "60s")
+    assert waiting.code == 0, waiting.err
+    assert "waiting for the lock held by" in waiting.err
+    first.communicate(timeout=60)
+    assert first.returncode == 0
+
+
+def test_a_paused_run_that_lost_its_lock_starts_nothing_and_ends_its_helm(world: World, api: KubeApi) -> None:
+    world.component("slow", templates={"h.yaml": HOOK, "c.yaml": CONFIGMAP}, values={"seconds": 25, "text": "x"})
+    world.component("next", templates={"c.yaml": CONFIGMAP}, needs=["slow"])
+    world.write_stack()
+    run = world.start("up", "--yes", "--on", world.target)
+    assert run.stderr is not None
+    for line in run.stderr:
+        if "helm:" in line:
+            break
+    os.kill(run.pid, signal.SIGSTOP)
+    path = f"{LEASES}/sparkrig.{world.stack}"
+    lease = api.get(path)
+    assert lease is not None
+    lease["spec"]["holderIdentity"] = "other@elsewhere pid 1"
+    api.replace(path, lease)
+    os.kill(run.pid, signal.SIGCONT)
+    out, err = run.communicate(timeout=60)
+    assert run.returncode in (1, 5), out + err
+    assert "lost the lock" in out + err or "the lock was lost" in out + err
+    assert api.get(f"/api/v1/namespaces/{world.stack}-next/configmaps/next", missing_ok=True) is None
+    lease = api.get(path)
+    assert lease is not None
+    lease["spec"]["holderIdentity"] = ""
+    api.replace(path, lease)
+    world.component("slow", templates={"c.yaml": CONFIGMAP}, values={"text": "x"})
+    mended = world.up()
+    assert mended.code == 0, mended.err + mended.out
+
+
+def test_a_holder_that_was_killed_on_this_machine_is_known_dead_at_once(world: World) -> None:
+    world.component("slow", templates={"h.yaml": HOOK, "c.yaml": CONFIGMAP}, values={"seconds": 60, "text": "x"})
+    world.write_stack()
+    run = world.start("up", "--yes", "--on", world.target)
+    assert run.stderr is not None
+    for line in run.stderr:
+        if "helm:" in line:
+            break
+    assert world.up().code == 5
+    os.kill(run.pid, signal.SIGKILL)
+    run.communicate(timeout=10)
+    world.component("slow", templates={"c.yaml": CONFIGMAP}, values={"text": "x"})
+    started = time.monotonic()
+    mended = world.up()
+    assert mended.code == 0, mended.err
+    assert time.monotonic() - started < 25
