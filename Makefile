@@ -39,7 +39,7 @@ dev: $(VENV)/.developing ## The virtual environment with everything for developm
 test: $(VENV)/.developing ## All tests that need no root
 	@$(BIN)/sparkrig tools install
 	@$(BIN)/sparkrig tools install registry >/dev/null   # for the tests of oci:// sources
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python scripts/run_tests.py -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
 .PHONY: soak
 soak: $(VENV)/.developing ## Ten minutes of random operations and faults (SOAK_SECONDS, SOAK_SEED)
