@@ -36,7 +36,9 @@ def main(arguments: list[str]) -> int:
     names = failed()
     if code != TESTS_FAILED or not 0 < len(names) <= AT_MOST or any("::" not in name for name in names):
         return code
-    print(f"\n=== {len(names)} failed; once more, alone (if one passes now, its cause is still to be found):", flush=True)
+    print(
+        f"\n=== {len(names)} failed; once more, alone (if one passes now, its cause is still to be found):", flush=True
+    )
     for name in names:
         print(f"===   {name}", flush=True)
     return subprocess.run([*pytest, "-n", "0", *names], check=False).returncode
