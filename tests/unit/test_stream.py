@@ -36,8 +36,9 @@ def stream(*chunks: tuple[Callable[[], None] | None, bytes]) -> WatchStream:
 
 
 def test_ciphertext_that_a_shut_down_tls_socket_hands_out_ends_the_watch_quietly() -> None:
-    watch: WatchStream
-    watch = stream((None, EVENT), (lambda: watch.close(), CIPHERTEXT))
+    response = Response()
+    watch = WatchStream(cast(Any, response), lambda answer: ApiError("refused"))
+    response.chunks = ((None, EVENT), (watch.close, CIPHERTEXT))
     assert [event["type"] for event in watch] == ["ADDED"]
 
 
