@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 import sparkrig
+from sparkrig import timeline
 from sparkrig.apply.executor import Executor, Stop
 from sparkrig.apply.operator import Operator
 from sparkrig.cluster.releases import list_revisions
@@ -125,8 +126,10 @@ def run(
     ensure_home(session.api)
     stop = Stop()
     with Lock(session.api, seen.stack, on_lost=stop.lose) as lock:
-        lock.acquire(wait_s=options.wait_lock_s, on_wait=dialogue.note)
-        current = again()
+        with timeline.span("phase", "lock"):
+            lock.acquire(wait_s=options.wait_lock_s, on_wait=dialogue.note)
+        with timeline.span("phase", "read and plan under the lock"):
+            current = again()
         if current != seen:
             dialogue.note("the cluster changed meanwhile; this is the plan now")
             dialogue.show_plan(current)
@@ -146,8 +149,9 @@ class _Recorded:
 
     def run(self, plan: Plan, stop: Stop, source: Source) -> Outcome:
         history = self._session.history(plan.stack)
-        revision, good = _begin(history, plan, self._options.message, source)
-        operator = self._operator(plan.stack)
+        with timeline.span("phase", "begin the revision"):
+            revision, good = _begin(history, plan, self._options.message, source)
+            operator = self._operator(plan.stack)
         result = self._execute(plan, operator, stop, keep_going=self._options.on_failure == "continue")
         # After a revision that is not good an unchanged component is no more known to be well than a changed one.
         everything = good is None or good.number != revision.number - 1
@@ -155,7 +159,8 @@ class _Recorded:
         outcome = Outcome(plan, result, revision.number)
         if not result.ok and not result.interrupted:
             outcome = self._return(outcome, revision, good, operator)
-        self._finish(history, revision, outcome)
+        with timeline.span("phase", "finish the revision"):
+            self._finish(history, revision, outcome)
         return outcome
 
     def _operator(self, stack: str) -> Operator:
@@ -171,13 +176,14 @@ class _Recorded:
                 )
                 return await executor.execute(plan)
 
-        with self._dialogue.progress(plan) as listener:
+        with self._dialogue.progress(plan) as listener, timeline.span("phase", "apply"):
             return asyncio.run(main(listener))
 
     def _checked(self, plan: Plan, result: ApplyResult, *, everything: bool) -> ApplyResult:
         from sparkrig.checking import gate  # a tenth of a second that only a change has to pay
 
-        return gate(self._session, plan, result, everything=everything, note=self._dialogue.note)
+        with timeline.span("phase", "checks"):
+            return gate(self._session, plan, result, everything=everything, note=self._dialogue.note)
 
     def _return(self, outcome: Outcome, revision: Revision, good: Revision | None, operator: Operator) -> Outcome:
         """The automatic way back after a failure, or why there is none."""

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from sparkrig import timeline
 from sparkrig.change import Dialogue, Options, Outcome, Source, changes_cluster, run
 from sparkrig.cluster.gpus import allocated_gpus
 from sparkrig.cluster.releases import list_revisions
@@ -80,7 +81,8 @@ def up(session: Session, options: Options, dialogue: Dialogue, saved: SavedPlan 
     from sparkrig.plan.server_changes import with_rehearsals
     from sparkrig.saving import snapshot
 
-    resolved, observed = resolve_for_cluster(session)
+    with timeline.span("phase", "validate and read the cluster"):
+        resolved, observed = resolve_for_cluster(session)
 
     def planned(observed: ObservedState) -> tuple[Plan, tuple[Disturbance, ...]]:
         made = _checked_plan(resolved, observed, options)
@@ -88,10 +90,12 @@ def up(session: Session, options: Options, dialogue: Dialogue, saved: SavedPlan 
             refuse_moved(saved, snapshot(session, resolved, observed, made, repair=options.repair))
         return _with_disturbances(session, with_rehearsals(made, rehearsed))
 
-    rehearsed = refuse_unfit(
-        session, resolved, observed, repair=options.repair, accept=options.accept, note=dialogue.note
-    )
-    seen, disturbed = planned(observed)
+    with timeline.span("phase", "preflight"):
+        rehearsed = refuse_unfit(
+            session, resolved, observed, repair=options.repair, accept=options.accept, note=dialogue.note
+        )
+    with timeline.span("phase", "plan"):
+        seen, disturbed = planned(observed)
     dialogue.show_plan(seen)
     _refuse_disturbances(disturbed, options)
     session.crd_review.refuse(options.allow_crd_change)
@@ -114,7 +118,8 @@ def rollback(session: Session, stack: str, number: int | None, options: Options,
         observed = session.observe(stack)
         return _with_disturbances(session, _returnable(session, plan_restore(target, observed), observed))
 
-    seen, disturbed = planned()
+    with timeline.span("phase", "plan"):
+        seen, disturbed = planned()
     dialogue.show_plan(seen)
     _refuse_disturbances(disturbed, options)
     if seen.empty:
@@ -154,7 +159,8 @@ def down(session: Session, stack: str, options: Options, dialogue: Dialogue) -> 
         found = survey(session.api, stack, observed, options.purge)
         return _with_disturbances(session, plan_removal(stack, observed, found, options.purge))
 
-    seen, disturbed = planned()
+    with timeline.span("phase", "plan"):
+        seen, disturbed = planned()
     dialogue.show_plan(seen)
     _refuse_disturbances(disturbed, options)
     forget = "history" in options.purge

@@ -114,6 +114,22 @@ def test_crds_are_those_helm_installs(helm: Helm, case: Mapping[str, Any]) -> No
     assert sorted(map(json.dumps, found)) == sorted(map(json.dumps, expected))
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("kind: Kustomization\nresources: []\n", "crds/ is for CustomResourceDefinitions, this is a Kustomization"),
+        ("- a\n", "crds/ is for CustomResourceDefinitions, this is a list"),
+        ("kind: CustomResourceDefinition\n", "a CustomResourceDefinition without metadata.name"),
+    ],
+)
+def test_what_is_no_crd_is_refused_with_its_place(parent: Path, text: str, said: str) -> None:
+    (parent / "crds").mkdir(exist_ok=True)
+    (parent / "crds" / "zz.yaml").write_text(text)
+    with pytest.raises(ChartError, match="crds/zz.yaml: ") as raised:
+        crds(parent, {})
+    assert raised.value.message.endswith(said)
+
+
 def test_crds_out_of_an_archive_are_those_of_the_folder(helm: Helm, tmp_path: Path) -> None:
     archive = package(helm, PARENT, tmp_path / "out")
     assert sorted(map(json.dumps, crds(archive, {}))) == sorted(map(json.dumps, crds(PARENT, {})))

@@ -10,6 +10,7 @@ import functools
 import time
 from collections.abc import Awaitable, Callable
 
+from sparkrig import timeline
 from sparkrig.defaults import WORKERS
 from sparkrig.errors import SparkrigError
 from sparkrig.model import (
@@ -136,11 +137,16 @@ class Executor:
         return ApplyResult(in_order, _after(plan, in_order), self.stop.interrupted)
 
     async def _one(self, operation: Operation) -> OperationResult:
+        ready_s = time.monotonic()
         if operation.action in LOOKING:
-            return await self._timed(operation)
+            return await self._recorded(operation, ready_s)
         async with self._workers:
             if self.stop.asked:
                 return self._skipped(operation, {})
+            return await self._recorded(operation, ready_s)
+
+    async def _recorded(self, operation: Operation, ready_s: float) -> OperationResult:
+        with timeline.operation(operation.id, operation.component, ready_s, operation.needs):
             return await self._timed(operation)
 
     async def _timed(self, operation: Operation) -> OperationResult:

@@ -17,12 +17,15 @@ from sparkrig.cli.options import (
     StackFileOption,
     StackNameOption,
     TargetOption,
+    TimingsOption,
+    TraceOption,
     WaitLockOption,
     YesOption,
     seconds,
 )
 from sparkrig.cli.person import Person, session_for
 from sparkrig.cli.request import request
+from sparkrig.cli.timings import timed
 from sparkrig.cli.up import finish
 
 
@@ -49,6 +52,8 @@ def down(
     ] = None,
     wait_lock: WaitLockOption = "0",
     yes: YesOption = False,
+    timings: TimingsOption = False,
+    trace: TraceOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Remove the stack's releases, dependents first. Keeps CRDs, custom resources and users' data without --purge."""
@@ -61,11 +66,12 @@ def down(
         allow_disruption=tuple(allow_disruption or ()),
         purge=purged(purge),
     )
-    started = time.monotonic()
-    with session_for(request(file, target, catalog), output) as session:
-        person = Person(yes=yes, cluster=session.handle.name, kubernetes=lambda: session.facts.kubernetes)
-        outcome = workflows.down(session, session.stack_name(stack), options, person)
-    finish(outcome, output, time.monotonic() - started)
+    with timed(timings, trace):
+        started = time.monotonic()
+        with session_for(request(file, target, catalog), output) as session:
+            person = Person(yes=yes, cluster=session.handle.name, kubernetes=lambda: session.facts.kubernetes)
+            outcome = workflows.down(session, session.stack_name(stack), options, person)
+        finish(outcome, output, time.monotonic() - started)
 
 
 def purged(text: str | None) -> tuple[str, ...]:

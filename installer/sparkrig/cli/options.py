@@ -127,6 +127,18 @@ AllowCrdChangeOption = Annotated[
         help="Change this CRD although custom resources are hurt by it, e.g. things.example.org. Repeatable.",
     ),
 ]
+TimingsOption = Annotated[
+    bool,
+    typer.Option(
+        "--timings", help="Show on stderr where the time went, by phase and component, and the critical path."
+    ),
+]
+TraceOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--trace", metavar="FILE", help="Write where the time went for a trace viewer (Perfetto, chrome://tracing)."
+    ),
+]
 StackNameOption = Annotated[
     str | None,
     typer.Option("--stack", metavar="NAME", help="The stack's name; default: what the stack file says."),

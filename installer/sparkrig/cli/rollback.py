@@ -18,12 +18,15 @@ from sparkrig.cli.options import (
     StackFileOption,
     StackNameOption,
     TargetOption,
+    TimingsOption,
+    TraceOption,
     WaitLockOption,
     YesOption,
     seconds,
 )
 from sparkrig.cli.person import Person, session_for
 from sparkrig.cli.request import request
+from sparkrig.cli.timings import timed
 from sparkrig.cli.up import finish
 from sparkrig.defaults import HISTORY_MAX
 
@@ -46,6 +49,8 @@ def rollback(
     allow_disruption: AllowDisruptionOption = None,
     wait_lock: WaitLockOption = "0",
     yes: YesOption = False,
+    timings: TimingsOption = False,
+    trace: TraceOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Bring the whole stack back to an earlier revision; that is a new revision itself. CRDs stay as they are."""
@@ -58,8 +63,9 @@ def rollback(
         history_max=history_max,
         allow_disruption=tuple(allow_disruption or ()),
     )
-    started = time.monotonic()
-    with session_for(request(file, target, catalog), output) as session:
-        person = Person(yes=yes, cluster=session.handle.name, kubernetes=lambda: session.facts.kubernetes)
-        outcome = workflows.rollback(session, session.stack_name(stack), revision, options, person)
-    finish(outcome, output, time.monotonic() - started)
+    with timed(timings, trace):
+        started = time.monotonic()
+        with session_for(request(file, target, catalog), output) as session:
+            person = Person(yes=yes, cluster=session.handle.name, kubernetes=lambda: session.facts.kubernetes)
+            outcome = workflows.rollback(session, session.stack_name(stack), revision, options, person)
+        finish(outcome, output, time.monotonic() - started)

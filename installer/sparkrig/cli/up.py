@@ -23,6 +23,8 @@ from sparkrig.cli.options import (
     StackFileOption,
     StandInsOption,
     TargetOption,
+    TimingsOption,
+    TraceOption,
     ValuesOption,
     WaitLockOption,
     YesOption,
@@ -30,6 +32,7 @@ from sparkrig.cli.options import (
 )
 from sparkrig.cli.person import Person, out, print_json, session_for
 from sparkrig.cli.request import request
+from sparkrig.cli.timings import timed
 from sparkrig.defaults import HISTORY_MAX
 from sparkrig.errors import ExitCode
 
@@ -63,6 +66,8 @@ def up(
     accept: AcceptOption = None,
     wait_lock: WaitLockOption = "0",
     yes: YesOption = False,
+    timings: TimingsOption = False,
+    trace: TraceOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Bring the cluster to what the stack file describes, and wait until it is ready."""
@@ -82,11 +87,12 @@ def up(
         allow_crd_change=tuple(allow_crd_change or ()),
         accept=tuple(accept or ()),
     )
-    started = time.monotonic()
-    with session_for(asked, output) as session:
-        person = Person(yes=yes, cluster=session.handle.name, kubernetes=lambda: session.facts.kubernetes)
-        outcome = workflows.up(session, options, person, saved)
-    finish(outcome, output, time.monotonic() - started)
+    with timed(timings, trace):
+        started = time.monotonic()
+        with session_for(asked, output) as session:
+            person = Person(yes=yes, cluster=session.handle.name, kubernetes=lambda: session.facts.kubernetes)
+            outcome = workflows.up(session, options, person, saved)
+        finish(outcome, output, time.monotonic() - started)
 
 
 def finish(outcome: Outcome, output: Output, took_s: float) -> None:

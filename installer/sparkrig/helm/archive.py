@@ -82,13 +82,14 @@ class ChartFiles:
 
         Raises:
             InvalidInput: a file is not YAML.
+            ChartError: something else than a CRD is in it. Helm would try to create that as well, and fail.
         """
         found: list[dict[str, Any]] = []
         for chart in subcharts_of.enabled_charts(self, values):
             for name in sorted(chart.files):
                 if name.startswith("crds/") and name.lower().endswith(_MANIFESTS):
-                    documents = _load_all(chart._text(name), f"{chart.where}: {name}")
-                    found += [item for item in documents if isinstance(item, dict)]
+                    where = f"{chart.where}: {name}"
+                    found += [_a_crd(item, where) for item in _load_all(chart._text(name), where) if item is not None]
         return found
 
     def require_complete(self) -> None:
@@ -137,6 +138,18 @@ def digest(path: Path) -> str:
 def crds(path: Path, values: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Returns the CRDs that an archive or folder brings with these values; see ``ChartFiles.crds``."""
     return read_chart(path).crds(values)
+
+
+def _a_crd(item: Any, where: str) -> dict[str, Any]:
+    if isinstance(item, dict) and item.get("kind") == "CustomResourceDefinition":
+        if isinstance(item.get("metadata"), dict) and isinstance(item["metadata"].get("name"), str):
+            return item
+        raise ChartError(f"{where}: a CustomResourceDefinition without metadata.name")
+    kind = item.get("kind") if isinstance(item, dict) else type(item).__name__
+    raise ChartError(
+        f"{where}: crds/ is for CustomResourceDefinitions, this is a {kind}",
+        hint="leave the file out of the chart (.helmignore), or move it to templates/",
+    )
 
 
 def _build(files: Mapping[str, bytes], where: str, budget: Budget, depth: int) -> ChartFiles:

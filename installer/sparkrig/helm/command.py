@@ -28,7 +28,7 @@ from typing import Any, Self
 from pyhelm3 import Command
 from pyhelm3 import errors as pyhelm3_errors
 
-from sparkrig import defaults
+from sparkrig import defaults, timeline
 from sparkrig.errors import ToolError
 from sparkrig.helm.errors import HelmTimeout, classify
 
@@ -133,7 +133,8 @@ class HelmCommand(Command):
         self.counter.started += 1
         self.counter.running.add(process.pid)
         try:
-            stdout, stderr = await self._finish(process, input)
+            with timeline.span("helm", str(command[0])):
+                stdout, stderr = await self._finish(process, input)
         finally:
             self.counter.running.discard(process.pid)
         if process.returncode != 0:

@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from sparkrig import timeline
 from sparkrig.catalog.references import Scope, Unknown
 from sparkrig.defaults import CHECK_CLEANUP_S, CHECK_PATIENCE_S, CHECK_WORKERS
 from sparkrig.errors import SparkrigError
@@ -126,7 +127,8 @@ class _Run:
             parameters, name = self._expanded(subject, spec)
             if reason := self._why_not(spec, parameters, must):
                 return self._result(subject, spec, CheckStatus.SKIP, reason, 0.0, must)
-            message = self._ask(place, subject, spec, parameters, name)
+            with timeline.span("check", spec.name, subject.component):
+                message = self._ask(place, subject, spec, parameters, name)
         except NotApplicable as error:
             status, message, expected = CheckStatus.SKIP, str(error), must
         except Exception as error:
