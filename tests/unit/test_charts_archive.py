@@ -125,7 +125,7 @@ def test_crds_are_those_helm_installs(helm: Helm, case: Mapping[str, Any]) -> No
 def test_what_is_no_crd_is_refused_with_its_place(parent: Path, text: str, said: str) -> None:
     (parent / "crds").mkdir(exist_ok=True)
     (parent / "crds" / "zz.yaml").write_text(text)
-    with pytest.raises(ChartError, match="crds/zz.yaml: ") as raised:
+    with pytest.raises(ChartError, match=r"crds/zz\.yaml: ") as raised:
         crds(parent, {})
     assert raised.value.message.endswith(said)
 
