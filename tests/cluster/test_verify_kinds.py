@@ -281,6 +281,68 @@ def test_no_model_is_nothing_to_ask_unless_it_was_required(site: Site) -> None:
     assert ask(site, "inference-v2", parameters).ok is False
 
 
+def test_named_models_must_be_ready_whatever_the_server_says_of_itself(site: Site) -> None:
+    parameters = {"service": "web", "port": 80, "models": ["a", "b/c"]}
+    site.says("/v2/health/ready", b"", 400)
+    site.says("/v2/models/a/ready")
+    site.says("/v2/models/b%2Fc/ready")
+    assert ask(site, "inference-v2", parameters).message == "a, b/c are ready"
+    site.says("/v2/health/ready")
+    site.says("/v2/models/b%2Fc/ready", b"", 400)
+    unloaded = ask(site, "inference-v2", parameters)
+    assert (unloaded.status, unloaded.message) == (FAIL, "b/c is not ready: status 400")
+
+
+# --------------------------------------------------------------------------- Services by labels
+
+
+@contextmanager
+def labelled(site: Site, **annotations: str | None) -> Iterator[str]:
+    """Services of these names, each before the pod of ``web``; yields a selector for them."""
+    made = [f"/api/v1/namespaces/{NAMESPACE}/services/{name}" for name in annotations]
+    for name, listed in annotations.items():
+        metadata: dict[str, Any] = {"name": name, "namespace": NAMESPACE, "labels": {"tier": "server"}}
+        if listed is not None:
+            metadata["annotations"] = {"example.org/models": listed}
+        spec = {"selector": {"app": "web"}, "ports": [{"name": "http", "port": 80, "targetPort": 8080}]}
+        site.api.apply({"apiVersion": "v1", "kind": "Service", "metadata": metadata, "spec": spec})
+        path = f"/apis/discovery.k8s.io/v1/namespaces/{NAMESPACE}/endpointslices"
+        by_name = f"kubernetes.io/service-name={name}"
+        until(lambda path=path, by=by_name: any(e.get("endpoints") for e in site.api.list(path, label_selector=by)))
+    yield "tier=server"
+    for path in made:
+        site.api.delete(path)
+
+
+def test_each_service_with_the_labels_is_asked_and_none_is_a_failure(site: Site) -> None:
+    nothing = ask(site, "http", {"selector": "tier=server", "port": 80})
+    assert (nothing.status, nothing.message) == (FAIL, f"no Service in {NAMESPACE} has the labels tier=server")
+    site.says("/")
+    with labelled(site, llm=None, vision=None) as selector:
+        assert (
+            ask(site, "http", {"selector": selector, "port": "http"}).message == "llm: GET /: 200; vision: GET /: 200"
+        )
+        assert [seen.headers["host"] for seen in site.seen] == ["llm", "vision"]
+        site.routes["/"] = lambda seen: (503 if seen.headers["host"] == "vision" else 200, {}, b"")
+        one = ask(site, "http", {"selector": selector, "port": "http"})
+        assert (one.status, one.message) == (FAIL, "vision: status 503, expected 200: no body")
+
+
+def test_the_models_of_each_service_stand_in_its_annotation(site: Site) -> None:
+    site.says("/v2/health/ready")
+    site.says("/v2/models/a/ready")
+    parameters: dict[str, Any] = {"port": 80, "modelsFrom": {"annotation": "example.org/models"}}
+    with labelled(site, llm="a", vision="") as selector:
+        found = ask(site, "inference-v2", {**parameters, "selector": selector})
+        assert found.message == "llm: a is ready; vision: the server is ready and needs no model"
+    with labelled(site, llm="a, b", vision=None) as selector:
+        found = ask(site, "inference-v2", {**parameters, "selector": selector})
+        assert (found.status, found.message) == (FAIL, "llm: b is not ready: status 404")
+    with labelled(site, llm="", vision="") as selector:
+        found = ask(site, "inference-v2", {**parameters, "selector": selector}, selection=Selection())
+        assert (found.status, found.expected) == (SKIP, False)
+
+
 # --------------------------------------------------------------------------- ingress
 
 

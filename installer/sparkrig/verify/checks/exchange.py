@@ -31,6 +31,7 @@ class Target:
     """A Service's port, and the pod behind it that answered the look-up."""
 
     name: str
+    service: str
     namespace: str
     pod: str
     port: int
@@ -85,7 +86,7 @@ def find_target(context: Context, service: str, port: int | str, namespace: str 
         raise Wrong(error.message) from error
     except OperationError as error:
         raise NotYet(error.message) from error
-    return Target(f"Service {namespace}/{service}:{port}", namespace, pod, number)
+    return Target(f"Service {namespace}/{service}:{port}", service, namespace, pod, number)
 
 
 def send(context: Context, target: Target, ask: Ask) -> Answer:

@@ -1,4 +1,4 @@
-"""``http``: a Service answers a request as it should."""
+"""``http``: a Service, or each that has certain labels, answers a request as it should."""
 
 from __future__ import annotations
 
@@ -10,16 +10,20 @@ from typing import Any
 from sparkrig.verify.checks.base import Context, Depth, Kind, NotYet
 from sparkrig.verify.checks.exchange import Answer, Ask, basic_auth, find_target, send
 from sparkrig.verify.checks.matching import mismatch, shown
+from sparkrig.verify.checks.services import Asked, ask_each
 
 
 def ask(context: Context) -> str:
     """Status (``expect.status``, default 200), then body, JSON and headers."""
-    parameters = context.parameters
-    target = find_target(context, parameters["service"], parameters["port"])
-    request = request_of(context, default_host=parameters["service"])
-    answer = send(context, target, request)
-    judge(answer, parameters.get("expect", {}))
-    return f"{request.method} {request.path}: {answer.status}"
+
+    def one(service: Asked) -> str:
+        target = find_target(context, service.name, context.parameters["port"])
+        request = request_of(context, default_host=service.name)
+        answer = send(context, target, request)
+        judge(answer, context.parameters.get("expect", {}))
+        return f"{request.method} {request.path}: {answer.status}"
+
+    return ask_each(context, one)
 
 
 def request_of(context: Context, *, default_host: str) -> Ask:

@@ -13,21 +13,58 @@ from urllib.parse import quote
 from sparkrig.verify.checks.base import Context, Depth, Kind, NotApplicable, NotYet, Wrong
 from sparkrig.verify.checks.exchange import Answer, Ask, Target, find_target, send
 from sparkrig.verify.checks.matching import flat, shown, tensor_mismatch
+from sparkrig.verify.checks.services import Asked, ask_each
 
 ABSOLUTE, RELATIVE = 1e-6, 1e-4
 """Tolerances where none are given: single precision, and an order of summing that is the hardware's."""
 
 
 def ask(context: Context) -> str:
-    """With a ``model``: ``inputs`` must give ``outputs``. Without: every model that the server lists must be ready."""
+    """With a ``model``: ``inputs`` must give ``outputs``. Else the models that must be ready, each by its name.
+
+    Without names (``models``, or a Service's annotation, ``modelsFrom``) every model that the server lists must be.
+    """
+    return ask_each(context, lambda service: _one(context, service))
+
+
+def _one(context: Context, service: Asked) -> str:
     parameters = context.parameters
-    target = find_target(context, parameters["service"], parameters["port"])
+    target = find_target(context, service.name, parameters["port"])
     ready = _send(context, target, "/v2/health/ready")
-    if ready.status != 200:
-        raise NotYet(f"the server is not ready: status {ready.status}")
     if "model" in parameters:
+        _server_ready(ready)
         return _infer(context, target)
+    names = _names(parameters, service)
+    if names:
+        # Not the server's own word: it may say ready with a model unloaded, and not ready for one that nobody needs.
+        return _each_ready(context, target, names)
+    _server_ready(ready)
+    if names is not None:
+        raise NotApplicable("the server is ready and needs no model")
     return _all_ready(context, target)
+
+
+def _server_ready(answer: Answer) -> None:
+    if answer.status != 200:
+        raise NotYet(f"the server is not ready: status {answer.status}")
+
+
+def _names(parameters: Mapping[str, Any], service: Asked) -> Sequence[str] | None:
+    """The models that must be ready; None where nothing says which. An annotation lists them with commas."""
+    if "models" in parameters:
+        return [str(name) for name in parameters["models"]]
+    listed = service.annotations.get(parameters.get("modelsFrom", {}).get("annotation", ""))
+    return None if listed is None else [name.strip() for name in listed.split(",") if name.strip()]
+
+
+def _each_ready(context: Context, target: Target, names: Sequence[str]) -> str:
+    answers = {name: _send(context, target, f"/v2/models/{quote(name, safe='')}/ready") for name in names}
+    unwell = [
+        f"{name} is not ready: status {answer.status}" for name, answer in answers.items() if answer.status != 200
+    ]
+    if unwell:
+        raise NotYet("; ".join(unwell[:4]))
+    return f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} ready"
 
 
 def _all_ready(context: Context, target: Target) -> str:
@@ -90,7 +127,7 @@ def _send(context: Context, target: Target, path: str, body: Mapping[str, Any] |
     data = None if body is None else json.dumps(body).encode()
     parameters = context.parameters
     method = "GET" if body is None else "POST"
-    return send(context, target, Ask(path, method, parameters["service"], headers, data, parameters.get("tls")))
+    return send(context, target, Ask(path, method, target.service, headers, data, parameters.get("tls")))
 
 
 KIND = Kind(ask, Depth.NORMAL)
