@@ -150,6 +150,13 @@ def _value(catalog: Catalog, component: Component, path: ValuePath, schema: Mapp
             yield f"- profile {profile}: {_code(value)}"
     for rule, value in _facts_about(component, path):
         yield f"- {_code(value)} where `{rule.fact}` is {_code(rule.equals)}: {rule.reason}"
+    for follow in component.follows:
+        other = f"{follow.component}.{follow.value}"
+        if follow.path is not None and parse_path(follow.path) == path:
+            yield f"- follows `{other}`: {follow.reason}"
+        for dotted, value in follow.set.items():
+            if parse_path(dotted) == path:
+                yield f"- {_code(value)} where `{other}` is {_code(follow.equals)}: {follow.reason}"
     for mapping in component.globals:
         if parse_path(mapping.path) == path:
             made = mapping.template or (json.dumps(mapping.each) if mapping.each is not None else "")

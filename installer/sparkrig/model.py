@@ -155,6 +155,23 @@ class GlobalRule:
 
 
 @dataclass(frozen=True, slots=True)
+class FollowRule:
+    """A value of another component that decides about values of this one, where that component is on."""
+
+    component: str
+    value: str
+    """Dotted value path in the other component; ``list[].name`` is the list of all its items' names."""
+    reason: str
+    path: str | None = None
+    """Value path of this component that becomes the same."""
+    same: bool = False
+    """Whether a different value, written by a person, is refused."""
+    equals: Any = None
+    set: Mapping[str, Any] = field(default_factory=dict)
+    """Without ``path``: value path -> value of this component, set where the other's value is ``equals``."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReadinessRule:
     """How to judge a custom resource (see ``readiness.custom``)."""
 
@@ -289,6 +306,7 @@ class Component:
     detect: tuple[DetectRule, ...] = ()
     disturbs_pods: str | None = None
     """A change of this component reaches running pods that request this resource, e.g. a GPU's."""
+    follows: tuple[FollowRule, ...] = ()
 
 
 # --------------------------------------------------------------------------- charts

@@ -14,6 +14,7 @@ from sparkrig.model import (
     CrdOwner,
     DetectRule,
     FactRule,
+    FollowRule,
     GlobalRule,
     Position,
     ReadinessRule,
@@ -72,6 +73,7 @@ def component_from(data: Data, folder: Path, position: Position) -> Component:
         position=position,
         secret_namespaces=tuple(data.get("secretNamespaces", ())),
         detect=tuple(_detect(name, rule) for rule in data.get("detect", ())),
+        follows=tuple(FollowRule(**rule) for rule in data.get("follows", ())),
     )
 
 

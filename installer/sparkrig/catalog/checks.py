@@ -27,7 +27,7 @@ def check_component(component: Component, document: MapNode) -> list[Problem]:
 
 def check_catalog(catalog: Catalog, *, complete: bool) -> list[Problem]:
     """What is wrong between components. ``complete`` is False when some of them could not be read."""
-    problems = [*_same_release(catalog), *_cycles(catalog), *_profile_files(catalog)]
+    problems = [*_same_release(catalog), *_cycles(catalog), *_following(catalog), *_profile_files(catalog)]
     if complete:
         problems += _references(catalog)
     return problems
@@ -147,10 +147,23 @@ def _references(catalog: Catalog) -> Iterator[Problem]:
                 yield _error("unknown-component", message, position, close=close, hint=hint)
 
 
+def _following(catalog: Catalog) -> Iterator[Problem]:
+    """Followers of followers: whose value came first would depend on the order."""
+    for component in catalog.components.values():
+        for index, rule in enumerate(component.follows):
+            other = catalog.components.get(rule.component)
+            if other is not None and (other.follows or other is component):
+                position = catalog.place(component.name, "follows", index, "component")
+                message = f"{component.name} follows {other.name}, which follows others itself"
+                yield _error("follows-follower", message, position, hint="name the component that has the value")
+
+
 def _named(catalog: Catalog, component: Component) -> Iterator[tuple[str, Position, str]]:
     for verb, names in (("needs", component.needs), ("uses", component.uses)):
         for index, name in enumerate(names):
             yield name, catalog.place(component.name, verb, index), verb
+    for index, rule in enumerate(component.follows):
+        yield rule.component, catalog.place(component.name, "follows", index, "component"), "follows"
 
 
 def _same_release(catalog: Catalog) -> Iterator[Problem]:

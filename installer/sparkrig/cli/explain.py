@@ -168,6 +168,7 @@ def _layers(session: Session, prepared: Prepared, facts: ClusterFacts, component
         session.sources,
         flags,
         lambda fact: fact in crds or facts.values.get(fact),
+        frozenset(prepared.components),
     )
     layers = tuple(source.layers(component, []))
     session.sources.include(session.catalog.sources)

@@ -21,13 +21,14 @@ from sparkrig.model import Component, Problem, Severity
 from sparkrig.stack.chart_values import GLOBAL, ChartDefaults, ChartLike, SchemaAt, is_on, read_defaults
 from sparkrig.stack.chart_values_schema import Piece
 from sparkrig.stack.chart_values_unknown import unknown_keys
+from sparkrig.stack.follows import FOLLOWS
 from sparkrig.stack.layers import COMPONENT_LAYER, CRDS_LAYER, without_nulls
 from sparkrig.stack.lists import nulls, replaced_lists
 from sparkrig.stack.quantities import bad_texts
 from sparkrig.stack.scalars import misread_scalars
 
 _SHIPPED: Final = (COMPONENT_LAYER, CRDS_LAYER, "global")
-_SHIPPED_PREFIXES: Final = ("profile ", "fact ")
+_SHIPPED_PREFIXES: Final = ("profile ", "fact ", FOLLOWS)
 RENAMED: Final = "renamed-key"
 _NUMBERS = re.compile(r"\d+")
 

@@ -26,11 +26,12 @@ from sparkrig.documents.nodes import (
     to_python,
 )
 from sparkrig.documents.setflag import Assignment
-from sparkrig.model import ClusterFacts, Component, Position
+from sparkrig.model import ClusterFacts, Component, FollowRule, Position
 from sparkrig.stack.explain_chart import ChartDefaults
 from sparkrig.stack.explain_comments import comment_at
 from sparkrig.stack.explain_schema import ValueDoc, document, schema_at
 from sparkrig.stack.explain_secrets import conceal, is_hidden, is_secret_name
+from sparkrig.stack.follows import FOLLOWS
 from sparkrig.stack.layers import COMPONENT_LAYER, CRDS_LAYER, STACK_LAYER
 
 Role = Literal["wins", "beaten", "merges", "part", "removes"]
@@ -304,10 +305,17 @@ def _why(subject: Subject, layer: Layer, path: Path, position: Position) -> str 
         for rule in component.facts:
             if layer.name == f"fact {rule.fact}" and any(_related(parse_path(dotted), path) for dotted in rule.set):
                 return f"{rule.fact} is {flag_value(rule.equals)}: {rule.reason}"
+    if layer.name.startswith(FOLLOWS):
+        rules = [rule for rule in component.follows if layer.name == FOLLOWS + rule.component and _follows(rule, path)]
+        return "; ".join(f"{rule.component}.{rule.value}: {rule.reason}" for rule in rules) or None
     if layer.name == GLOBAL_LAYER:
         keys = [rule.key for rule in component.globals if _related(parse_path(rule.path), path)]
         return ", ".join(f"global.{key}" for key in dict.fromkeys(keys)) or None
     return None if is_users(layer) else comment_at(subject.texts.get(position.file, ""), position)
+
+
+def _follows(rule: FollowRule, path: Path) -> bool:
+    return any(_related(parse_path(dotted), path) for dotted in ([rule.path] if rule.path else rule.set))
 
 
 def _related(rule: Path, path: Path) -> bool:

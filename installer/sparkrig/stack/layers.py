@@ -1,25 +1,26 @@
 """The layers of values of each component, weakest first. Opens the values files that the input names.
 
-component, crds, profile, facts, global, stack file, ``valuesFiles``, ``--values``, ``--set``: maps
+component, crds, profile, facts, follows, global, stack file, ``valuesFiles``, ``--values``, ``--set``: maps
 merge, everything else replaces, as Helm does it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
 from sparkrig.catalog.catalog import Catalog
 from sparkrig.catalog.sources import SourceTexts
-from sparkrig.documents.merge import Layer, merge_nodes
+from sparkrig.documents.merge import Layer, MergedValues, merge, merge_nodes
 from sparkrig.documents.nodes import Entry, MapNode, Node, ScalarNode, node_from, parse_path, place
 from sparkrig.documents.schema import did_you_mean
 from sparkrig.documents.setflag import Assignment, parse_set
 from sparkrig.documents.yaml import Loaded
 from sparkrig.model import Component, FactRule, GlobalRule, Position, Problem, Severity
 from sparkrig.stack.file import NamedFile, StackFile
+from sparkrig.stack.follows import follow_layers
 
 COMPONENT_LAYER: Final = "component"
 CRDS_LAYER: Final = "crds"
@@ -127,12 +128,16 @@ class LayerSource:
     flags: Flags
     fact: Callable[[str], Any]
     """Fact name -> its value, None where it is unknown."""
+    on: Collection[str] = ()
+    """The components that are on: only these are followed by others."""
+    _merged: dict[str, MergedValues] = field(default_factory=dict)
 
     def layers(self, component: Component, problems: Problems) -> list[Layer]:
         """All layers of one component, weakest first; what cannot be read is a problem and left out."""
         entry = self.file.components.get(component.name)
         found = self._shipped(component, problems)
         found += self._derived(component)
+        found += follow_layers(component, self.merged)
         found += self._from_globals(component)
         if entry is not None and entry.values is not None:
             found.append(Layer(STACK_LAYER, self.file.file, entry.values))
@@ -140,6 +145,14 @@ class LayerSource:
             found += self._values_file(named, problems)
         found += self.flags.of(component.name)
         return found
+
+    def merged(self, name: str) -> MergedValues | None:
+        """The merged values of a component that is on, else None. What is wrong with them is not said here."""
+        if name not in self.on:
+            return None
+        if name not in self._merged:
+            self._merged[name] = merge(self.layers(self.catalog.components[name], []))
+        return self._merged[name]
 
     def _shipped(self, component: Component, problems: Problems) -> list[Layer]:
         files, profile = self.catalog.files[component.name], self.file.profile

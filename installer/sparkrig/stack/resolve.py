@@ -41,6 +41,7 @@ from sparkrig.stack.checks import (
     users_layers,
 )
 from sparkrig.stack.file import ComponentEntry, StackFile
+from sparkrig.stack.follows import check_follows
 from sparkrig.stack.layers import (
     COMPONENT_LAYER,
     CRDS_LAYER,
@@ -99,7 +100,7 @@ def prepare(
     components = _wanted(file, catalog, choices, problems)
     flags = read_flags(overrides or Overrides(), catalog, sources, problems)
     crds = provided_crds(choices, catalog)
-    source = LayerSource(file, catalog, sources, flags, lambda name: _fact(name, facts, crds))
+    source = LayerSource(file, catalog, sources, flags, lambda name: _fact(name, facts, crds), frozenset(components))
     values = {}
     for name, component in catalog.components.items():
         entry = file.components.get(name)
@@ -109,6 +110,8 @@ def prepare(
             problems += values[name].problems
             problems += renamed_keys(components.get(name, component), values[name])
             problems += _check_values(component, catalog, values[name])
+        if name in components:
+            problems += check_follows(component, values[name], source.merged)
     problems += unused_flags(flags.layers, {name: choice.why for name, choice in choices.items() if not choice.on})
     secrets = desired_secrets(file, catalog, components, values, problems)
     sources.include(catalog.sources)
