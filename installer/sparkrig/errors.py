@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from sparkrig.model import Problem
+if TYPE_CHECKING:  # the records cost a fifth of `sparkrig --help`
+    from sparkrig.model import Problem
 
 
 class ExitCode(enum.IntEnum):

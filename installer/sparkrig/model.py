@@ -449,6 +449,16 @@ class DesiredSecret:
 
 
 @dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line says about values; it wins over all files."""
+
+    values: tuple[str, ...] = ()
+    """Arguments of ``--values``: ``COMPONENT=FILE``, the file relative to the current directory."""
+    sets: tuple[str, ...] = ()
+    """Arguments of ``--set``: ``COMPONENT.PATH=VALUE``."""
+
+
+@dataclass(frozen=True, slots=True)
 class DesiredRelease:
     """One release as the stack wants it: everything Helm needs, values merged."""
 

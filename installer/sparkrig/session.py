@@ -11,28 +11,18 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sparkrig.apply.crd_review import CrdReview
-from sparkrig.apply.waiting import Waiter
-from sparkrig.catalog.catalog import Catalog
-from sparkrig.catalog.load import load_catalog
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.facts import read_facts
+from sparkrig.catalog.sources import SourceTexts
 from sparkrig.cluster.providers import connect, ensure, parse_target
-from sparkrig.cluster.releases import list_releases
-from sparkrig.cluster.watch import ObjectWatch
 from sparkrig.errors import InvalidInput, Refused
-from sparkrig.helm.archive import ChartFiles, read_chart
-from sparkrig.helm.client import HelmClient
-from sparkrig.helm.sources import ChartStore
-from sparkrig.history.store import History
 from sparkrig.model import (
     Chart,
     ClusterFacts,
     ClusterHandle,
     Component,
     ObservedState,
+    Overrides,
     Problem,
     Readiness,
     ReadinessRule,
@@ -40,18 +30,23 @@ from sparkrig.model import (
     ResolvedStack,
     Severity,
 )
-from sparkrig.plan.secrets import fingerprinted
-from sparkrig.secrets.chart_sources import SourceBook, user_file
-from sparkrig.secrets.cluster import SecretBook, lacking
-from sparkrig.stack.chart_values import ChartLike
-from sparkrig.stack.checks import joined
-from sparkrig.stack.file import SourceTexts, StackFile, load_stack_file
-from sparkrig.stack.layers import Overrides
-from sparkrig.stack.lock import ChartLock, fetch_locked, load_lock, lock_path
-from sparkrig.stack.resolve import in_order, prepare, resolve, written_problems
-from sparkrig.stack.secrets_sources import ChartSource, chart_sources, load_user_sources
-from sparkrig.tools import cache_dir, find
-from sparkrig.tools.data import data_dir
+from sparkrig.tools import cache_dir, data_dir
+
+# What only some commands need is imported where it is used: `status` renders nothing and starts no helm.
+if TYPE_CHECKING:
+    from sparkrig.apply.crd_review import CrdReview
+    from sparkrig.apply.waiting import Waiter
+    from sparkrig.catalog.catalog import Catalog
+    from sparkrig.cluster.api import KubeApi
+    from sparkrig.cluster.watch import ObjectWatch
+    from sparkrig.helm.archive import ChartFiles
+    from sparkrig.helm.client import HelmClient
+    from sparkrig.helm.sources import ChartStore
+    from sparkrig.history.store import History
+    from sparkrig.stack.chart_values import ChartLike
+    from sparkrig.stack.file import StackFile
+    from sparkrig.stack.lock import ChartLock
+    from sparkrig.stack.secrets_sources import ChartSource
 
 Progress = Callable[[str], None]
 
@@ -107,6 +102,8 @@ class Session:
     def api(self) -> KubeApi:
         """The connection to it."""
         if self._api is None:
+            from sparkrig.cluster.api import KubeApi
+
             self._api = KubeApi(self.handle)
         return self._api
 
@@ -114,42 +111,58 @@ class Session:
     def watch(self) -> ObjectWatch:
         """Shared watches on its objects."""
         if self._watch is None:
+            from sparkrig.cluster.watch import ObjectWatch
+
             self._watch = ObjectWatch(self.api)
         return self._watch
 
     @property
     def waiter(self) -> Waiter:
         """Judges objects as the watches see them."""
+        from sparkrig.apply.waiting import Waiter
+
         return Waiter(self.api, self.watch)
 
     @functools.cached_property
     def crd_review(self) -> CrdReview:
         """Looks at what plans do to CRDs."""
+        from sparkrig.apply.crd_review import CrdReview
+
         return CrdReview(self.api)
 
     @property
     def helm(self) -> HelmClient:
         """Helm against that cluster; a missing helm is built when the first process is needed."""
         if self._helm is None:
+            from sparkrig.helm.client import HelmClient
+
             self._helm = HelmClient(self._helm_path, self.handle, HELM_KEEPS_ALL, cache=cache_dir() / "helm")
         return self._helm
 
     @functools.cached_property
     def offline_helm(self) -> HelmClient:
         """Helm for rendering, without a cluster."""
+        from sparkrig.helm.client import HelmClient
+
         return HelmClient(self._helm_path, None, cache=cache_dir() / "helm")
 
     def _helm_path(self) -> Path:
+        from sparkrig.tools import find
+
         return find("helm", on_progress=self._on_progress).path
 
     @functools.cached_property
     def catalog(self) -> Catalog:
         """The shipped components, and those of ``--catalog`` over them."""
+        from sparkrig.catalog.load import load_catalog
+
         return load_catalog((data_dir("charts"), *self.request.catalogs), self.sources)
 
     @functools.cached_property
     def stack_file(self) -> StackFile:
         """The stack file, parsed and checked for its own form."""
+        from sparkrig.stack.file import load_stack_file
+
         return load_stack_file(self.request.stack_file, self.sources)
 
     def stack_name(self, given: str | None) -> str:
@@ -167,11 +180,16 @@ class Session:
     @functools.cached_property
     def facts(self) -> ClusterFacts:
         """What the cluster is."""
+        from sparkrig.cluster.facts import read_facts
+
         return read_facts(self.api, self.handle, [rule for c in self.catalog.components.values() for rule in c.detect])
 
     @functools.cached_property
     def charts(self) -> ChartStore:
         """Where charts come from."""
+        from sparkrig.helm.sources import ChartStore
+        from sparkrig.secrets.chart_sources import SourceBook
+
         return ChartStore(
             cache_dir() / "charts",
             mirror=self.request.chart_mirror,
@@ -182,11 +200,16 @@ class Session:
 
     def _chart_sources(self) -> tuple[ChartSource, ...]:
         """Private chart sources: of the stack file, then of the user."""
+        from sparkrig.secrets.chart_sources import user_file
+        from sparkrig.stack.secrets_sources import chart_sources, load_user_sources
+
         file = self.stack_file
         return (*chart_sources(file.document, file.path.parent), *load_user_sources(user_file(), self.sources))
 
     def history(self, stack: str) -> History:
         """The recorded revisions of a stack."""
+        from sparkrig.history.store import History
+
         return History(self.api, stack)
 
     def check(self) -> None:
@@ -195,6 +218,9 @@ class Session:
         Raises:
             InvalidInput: with every problem of the catalogue and of the stack file together.
         """
+        from sparkrig.stack.checks import joined
+        from sparkrig.stack.resolve import in_order, prepare, written_problems
+
         problems: list[Problem] = []
         for load in (lambda: self.catalog, lambda: self.stack_file):
             try:
@@ -223,6 +249,8 @@ class Session:
         Raises:
             InvalidInput: with every problem of the input.
         """
+        from sparkrig.stack.resolve import resolve
+
         return resolve(
             self.stack_file,
             self.catalog,
@@ -244,12 +272,16 @@ class Session:
         if chart is None or chart.stand_in:
             return None
         if chart.path not in self._contents:
+            from sparkrig.helm.archive import read_chart
+
             self._contents[chart.path] = read_chart(chart.path)
         return self._contents[chart.path]
 
     @functools.cached_property
     def lock(self) -> ChartLock | None:
         """The charts that the stack is locked to, where it is."""
+        from sparkrig.stack.lock import load_lock, lock_path
+
         path = lock_path(self.request.stack_file, stand_ins=self.request.stand_ins is not None)
         return load_lock(path, self.sources)
 
@@ -262,6 +294,9 @@ class Session:
         """
         if not resolved.secrets:
             return resolved
+        from sparkrig.plan.secrets import fingerprinted
+        from sparkrig.secrets.cluster import SecretBook, lacking
+
         problems = lacking(secret.spec for secret in resolved.secrets)
         if problems:
             raise InvalidInput(problems, "secrets cannot be read")
@@ -271,6 +306,8 @@ class Session:
 
     def chart(self, component: Component) -> Chart:
         """Fetches a component's chart: exactly the locked one, where there is a lock."""
+        from sparkrig.stack.lock import fetch_locked
+
         entry = self.stack_file.components.get(component.name)
         asked = self.stack_file.place("components", component.name, "version") if entry and entry.version else None
         return fetch_locked(self.lock, component, lambda ref, digest: self.charts.fetch(ref, digest=digest), asked)
@@ -286,6 +323,9 @@ class Session:
         Raises:
             ClusterUnreachable, AccessDenied: nothing could be read.
         """
+        from sparkrig.cluster.releases import list_releases
+        from sparkrig.secrets.cluster import SecretBook
+
         self.api.version()  # one first contact, so that an unreachable server is waited for once
         with ThreadPoolExecutor(4) as pool:
             releases = pool.submit(list_releases, self.api)

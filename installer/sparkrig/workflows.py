@@ -1,4 +1,4 @@
-"""render, plan, up, rollback, down, status: each reads like the flow in the design.
+"""render, plan, up, rollback, down: each reads like the flow in the design.
 
 No flags, no printing, no exit codes: what a person sees goes through ``change.Dialogue``.
 """
@@ -6,40 +6,32 @@ No flags, no printing, no exit codes: what a person sees goes through ``change.D
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sparkrig import timeline
 from sparkrig.change import Dialogue, Options, Outcome, Source, changes_cluster, run
-from sparkrig.cluster.gpus import allocated_gpus
 from sparkrig.cluster.releases import list_revisions
 from sparkrig.defaults import HELM_TIMEOUT_S
 from sparkrig.errors import NotFound, Refused
 from sparkrig.helm.recovery import presumed_dead
 from sparkrig.history.pruning import helm_revisions, offered
 from sparkrig.model import (
-    ComponentStatus,
     ObservedState,
     Plan,
-    Readiness,
-    ReleaseState,
     ResolvedStack,
     Revision,
     RevisionStatus,
-    StackStatus,
     VerifyResult,
 )
 from sparkrig.plan.build import PENDING, foreign_claims, moved_claims, plan_up
-from sparkrig.plan.changes import value_at
 from sparkrig.plan.disturbance import Disturbance, disturbances, may_disturb, with_disturbances
 from sparkrig.plan.restore import missing_helm_revisions, plan_restore
 from sparkrig.plan.secrets import lost_secrets
 from sparkrig.secrets.cluster import SecretBook
 from sparkrig.session import Session
 
-# What one workflow alone needs is imported there, so that status does not pay for preflight, diff and removal.
+# What one workflow alone needs is imported there, so that none pays for preflight, diff and removal of the others.
 if TYPE_CHECKING:
     from sparkrig.checking import Listener
     from sparkrig.plan.differences import Parts, StackChange
@@ -191,78 +183,6 @@ def diff(session: Session, stack: str, first: int | None, second: int | None, pa
     if first is None:
         return comparing.compare_with_cluster(session, stack, parts)
     return comparing.compare_revisions(session, stack, first, second, parts)
-
-
-def drift(session: Session, stack: str) -> StackChange | None:
-    """How the live objects differ from what the newest revision recorded; None where nothing is recorded."""
-    from sparkrig import comparing
-    from sparkrig.plan.differences import Parts
-
-    try:
-        return comparing.compare_with_cluster(session, stack, Parts(values=False, charts=False, manifests=True))
-    except NotFound:
-        return None
-
-
-def status(session: Session, stack: str) -> StackStatus:
-    """One look at a stack: what is recorded, and how it is."""
-    session.api.version()  # one first contact, so that an unreachable server is waited for once
-    with ThreadPoolExecutor(2) as pool:
-        facts, used = pool.submit(lambda: session.facts), pool.submit(allocated_gpus, session.api)
-        observed = session.observe(stack)
-        allocated = used.result() if facts.result().gpus else None
-    last = observed.pending or observed.last
-    states = observed.last.after if observed.last else ()
-    return StackStatus(
-        stack=stack,
-        revision=last.number if last else 0,
-        status=last.status if last else "",
-        when=(last.finished or last.started) if last else None,
-        who=last.who if last else "",
-        message=last.message if last else "",
-        cluster=session.handle.name,
-        kubernetes=session.facts.kubernetes,
-        simulated=session.facts.simulated,
-        components=tuple(_component_status(session, state, observed) for state in states),
-        gpus_allocated=allocated,
-        gpus_allocatable=session.facts.gpus,
-        gpu_nodes=session.facts.gpu_nodes,
-    )
-
-
-def _component_status(session: Session, state: ReleaseState, observed: ObservedState) -> ComponentStatus:
-    optional = {(rule.group, rule.kind) for rule in session.rules(state.component) if rule.optional}
-    verdicts = session.judge(state)
-    extra = {
-        ref: j for ref, j in verdicts.items() if (ref.group, ref.kind) in optional and j.readiness != Readiness.READY
-    }
-    judged = [j for ref, j in verdicts.items() if j.readiness is not Readiness.NOT_JUDGED and ref not in extra]
-    component = session.catalog.components.get(state.component)
-    release = observed.releases.get((state.namespace, state.release))
-    return ComponentStatus(
-        component=state.component,
-        version=state.version,
-        stand_in=state.stand_in,
-        ready=sum(j.readiness is Readiness.READY for j in judged),
-        total=len(judged),
-        missing=tuple(ref for ref in observed.missing.get(state.component, ()) if ref not in extra),
-        problems=tuple(j.message for j in observed.live.get(state.component, ())),
-        namespace=state.namespace,
-        url=_url(state, component.urls) if component else None,
-        helm_revision=state.helm_revision,
-        not_judged=sum(j.readiness is Readiness.NOT_JUDGED for j in verdicts.values()),
-        notes=tuple(f"{ref}: {j.message} (optional)" for ref, j in extra.items()),
-        changed=release.modified if release else None,
-    )
-
-
-def _url(state: ReleaseState, urls: tuple[Mapping[str, Any], ...]) -> str | None:
-    for url in urls:
-        host = value_at(state.values, url["host"]) if "host" in url else None
-        host = host[0] if isinstance(host, list) and host else host
-        if isinstance(host, str) and host:
-            return f"{url.get('scheme', 'https')}://{host}{url.get('path', '')}"
-    return None
 
 
 def _checked_plan(resolved: ResolvedStack, observed: ObservedState, options: Options) -> Plan:

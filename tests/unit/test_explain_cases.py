@@ -13,14 +13,13 @@ import yaml
 
 from sparkrig.catalog.load import load_catalog
 from sparkrig.errors import NotFound
-from sparkrig.model import ClusterFacts
+from sparkrig.model import ClusterFacts, Overrides
 from sparkrig.report.explain import explanation_text, overrides_text, redundant_text
 from sparkrig.stack.explain import Subject, explain, read_steps, subject
 from sparkrig.stack.explain_chart import ChartDefaults, read_defaults
 from sparkrig.stack.explain_overrides import overrides, redundant
 from sparkrig.stack.explain_search import require_known
 from sparkrig.stack.file import SourceTexts, load_stack_file
-from sparkrig.stack.layers import Overrides
 from sparkrig.stack.resolve import Prepared, prepare
 
 CASES: Final = Path(__file__).parents[1] / "cases" / "explain"

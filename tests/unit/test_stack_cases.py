@@ -12,10 +12,18 @@ import yaml
 from sparkrig.catalog.load import load_catalog
 from sparkrig.documents.nodes import parse_path
 from sparkrig.errors import InvalidInput, NotFound
-from sparkrig.model import Chart, ChartOrigin, ClusterFacts, Component, DesiredRelease, Problem, ResolvedStack
+from sparkrig.model import (
+    Chart,
+    ChartOrigin,
+    ClusterFacts,
+    Component,
+    DesiredRelease,
+    Overrides,
+    Problem,
+    ResolvedStack,
+)
 from sparkrig.report.problems import render
 from sparkrig.stack.file import SourceTexts, load_stack_file
-from sparkrig.stack.layers import Overrides
 from sparkrig.stack.resolve import resolve
 
 CASES = Path(__file__).parents[1] / "cases" / "stack"

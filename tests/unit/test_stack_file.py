@@ -10,9 +10,9 @@ from sparkrig.catalog.load import load_catalog
 from sparkrig.defaults import MAX_INPUT_BYTES
 from sparkrig.documents.nodes import node_from
 from sparkrig.errors import InvalidInput
-from sparkrig.model import ClusterFacts, GlobalRule, Position, Problem
+from sparkrig.model import ClusterFacts, GlobalRule, Overrides, Position, Problem
 from sparkrig.stack.file import SourceTexts, StackFile, load_stack_file
-from sparkrig.stack.layers import Overrides, global_value, without_nulls
+from sparkrig.stack.layers import global_value, without_nulls
 from sparkrig.stack.resolve import prepare
 
 SMALL = Path(__file__).parents[1] / "cases" / "catalog" / "small"

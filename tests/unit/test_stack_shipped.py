@@ -11,9 +11,8 @@ import pytest
 from sparkrig.catalog.catalog import PROFILES, Catalog
 from sparkrig.catalog.load import load_catalog
 from sparkrig.errors import InvalidInput
-from sparkrig.model import Chart, ChartOrigin, ClusterFacts, Component, ResolvedStack
+from sparkrig.model import Chart, ChartOrigin, ClusterFacts, Component, Overrides, ResolvedStack
 from sparkrig.stack.file import SourceTexts, StackFile, load_stack_file
-from sparkrig.stack.layers import Overrides
 from sparkrig.stack.resolve import prepare, resolve
 
 ROOT = Path(__file__).parents[2]

@@ -12,11 +12,10 @@ import yaml
 from sparkrig.catalog.load import load_catalog
 from sparkrig.errors import InvalidInput
 from sparkrig.helm.archive import read_chart
-from sparkrig.model import Chart, ChartOrigin, ClusterFacts, Component
+from sparkrig.model import Chart, ChartOrigin, ClusterFacts, Component, Overrides
 from sparkrig.report.problems import render
 from sparkrig.stack.chart_values import ChartLike
 from sparkrig.stack.file import SourceTexts, load_stack_file
-from sparkrig.stack.layers import Overrides
 from sparkrig.stack.resolve import resolve
 
 CASES = Path(__file__).parents[1] / "cases" / "values"

@@ -6,7 +6,6 @@ image errors) is fetched once, when there is something to explain.
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -51,6 +50,8 @@ class Waiter:
             OperationError: an object failed for good, or ``timeout_s`` seconds passed; the message
                 names each object that is not ready and why.
         """
+        import asyncio  # here and below: `status` only judges, and does not wait
+
         context = await asyncio.to_thread(self._look_around, inventory)
         optional = {(rule.group, rule.kind) for rule in rules if rule.optional}
         deadline = time.monotonic() + timeout_s
@@ -82,6 +83,8 @@ class Waiter:
             OperationError: something is still there after ``timeout_s`` seconds; names each object
                 with the finalizers that hold it.
         """
+        import asyncio
+
         await asyncio.to_thread(self._watch.ensure, inventory)
         deadline = time.monotonic() + timeout_s
         while left := [ref for ref in inventory if self._watch.get(ref) is not None]:
@@ -129,6 +132,8 @@ class Waiter:
         return Context(binding_modes=modes)
 
     async def _error(self, what: str, verdicts: Mapping[ObjectRef, Judgement]) -> OperationError:
+        import asyncio
+
         lines = [f"{ref}: {judgement.message}" for ref, judgement in verdicts.items()]
         explained = await asyncio.to_thread(self._explain, list(verdicts))
         head = lines[0] if len(lines) == 1 else f"{len(lines)} objects {what}"

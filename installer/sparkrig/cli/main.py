@@ -2,49 +2,44 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from typing import Annotated, Any
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Annotated, Any, Final
 
 import typer
 
 import sparkrig
-from sparkrig.cli import (
-    cluster,
-    diff,
-    doctor,
-    down,
-    explain,
-    history,
-    init,
-    lock,
-    plan,
-    render,
-    rollback,
-    schema,
-    status,
-    tools,
-    up,
-    validate,
-    verify,
-)
-from sparkrig.cli import open as open_command
 from sparkrig.cli.person import show_error
+from sparkrig.cli.quick import without_adapters
 from sparkrig.errors import ExitCode, SparkrigError
-
-app = typer.Typer(
-    name="sparkrig",
-    help="Turns a Kubernetes cluster, or an empty machine, into a working Spark, GPU and ML platform, "
-    "and upgrades, verifies and rolls back the whole stack as one unit.",
-    no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    epilog="Exit codes: 0 done, 1 failed, 2 changes (plan --detailed-exitcode), 3 invalid input, 4 refused before any "
-    "write, 5 locked, 6 restored, 7 not restored, 64 usage, 130 interrupted.",
-)
 
 USAGE_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
 """typer carries its own click and does not export this class by name."""
+
+COMMANDS: Final = (
+    "init",
+    "validate",
+    "explain",
+    "render",
+    "lock",
+    "plan",
+    "up",
+    "verify",
+    "doctor",
+    "status",
+    "open",
+    "history",
+    "diff",
+    "rollback",
+    "down",
+)
+"""Commands in the order of the help, each a module of this package with ``register``."""
+GROUPS: Final = ("cluster", "tools", "schema")
+"""Groups of commands, each a module of this package with an ``app`` of its own."""
+COMPLETION: Final = "_SPARKRIG_COMPLETE"
+"""Set by the shell's completion script, with the words of the line in ``COMP_WORDS``."""
 
 
 def _version(wanted: bool) -> None:
@@ -53,7 +48,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
@@ -62,34 +56,49 @@ def _root(
     del version
 
 
-for module in (
-    init,
-    validate,
-    explain,
-    render,
-    lock,
-    plan,
-    up,
-    verify,
-    doctor,
-    status,
-    open_command,
-    history,
-    diff,
-    rollback,
-    down,
-):
-    module.register(app)
-app.add_typer(cluster.app, name="cluster")
-app.add_typer(tools.app, name="tools")
-app.add_typer(schema.app, name="schema")
+def command_line(names: Sequence[str] = (*COMMANDS, *GROUPS)) -> Any:
+    """The command line with these commands and groups, ready to be called with ``args``."""
+    app = typer.Typer(
+        name="sparkrig",
+        help="Turns a Kubernetes cluster, or an empty machine, into a working Spark, GPU and ML platform, "
+        "and upgrades, verifies and rolls back the whole stack as one unit.",
+        no_args_is_help=True,
+        context_settings={"help_option_names": ["-h", "--help"]},
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+        epilog="Exit codes: 0 done, 1 failed, 2 changes (plan --detailed-exitcode), 3 invalid input, 4 refused before "
+        "any write, 5 locked, 6 restored, 7 not restored, 64 usage, 130 interrupted.",
+    )
+    app.callback()(_root)
+    for name in names:
+        module = import_module(f"sparkrig.cli.{name}")
+        if name in GROUPS:
+            app.add_typer(module.app, name=name)
+        else:
+            module.register(app)
+    return without_adapters(typer.main.get_command(app))
+
+
+def needed(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[str, ...]:
+    """The commands that this command line can be about: one where it names one, else all of them.
+
+    Each costs a few milliseconds to make ready; a person who presses TAB waits for them.
+    """
+    everything = (*COMMANDS, *GROUPS)
+    first = arguments[0] if arguments else ""
+    if COMPLETION in environment:
+        words = environment.get("COMP_WORDS", "").split()
+        # The word that the cursor is in may be the beginning of another.
+        first = words[1] if len(words) > 1 and environment.get("COMP_CWORD", "1") not in ("0", "1") else ""
+    return (first,) if first in everything else everything
 
 
 def run(arguments: list[str] | None = None) -> int:
     """Runs one command line and returns its exit code; never a traceback for a user's mistake."""
     arguments = sys.argv[1:] if arguments is None else arguments
     try:
-        code = app(args=arguments, prog_name="sparkrig", standalone_mode=False)
+        command = command_line(needed(arguments, os.environ))
+        code = command(args=arguments, prog_name="sparkrig", standalone_mode=False)
     except USAGE_ERROR as error:
         error.show()
         return int(ExitCode.USAGE)

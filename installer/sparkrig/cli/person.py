@@ -16,10 +16,10 @@ import typer
 
 from sparkrig.cli.options import Output
 from sparkrig.errors import InvalidInput, SparkrigError
-from sparkrig.model import Event, Plan
 from sparkrig.report.terminal import Terminal, detect
 
 if TYPE_CHECKING:
+    from sparkrig.model import Event, Plan
     from sparkrig.session import Request, Session
 
 

@@ -53,11 +53,12 @@ def plan(
     from sparkrig.change import Options
     from sparkrig.report.plan import plan_json, plan_text
     from sparkrig.saving import write_plan
+    from sparkrig.standing import drift as drift_of
 
     with session_for(request(file, target, catalog, mirror, stand_ins, values, sets), output) as session:
         made, saved = workflows.plan(session, Options(repair=repair))
         cluster, kubernetes = session.handle.name, session.facts.kubernetes
-        drifted = workflows.drift(session, made.stack) if drift else None
+        drifted = drift_of(session, made.stack) if drift else None
     if out_file is not None:
         write_plan(saved, out_file)
         err().write(f"saved; carry it out with: sparkrig up {out_file}\n")

@@ -21,8 +21,8 @@ def request(
     create: bool = False,
 ) -> Request:
     """The request that the given flags make."""
+    from sparkrig.model import Overrides
     from sparkrig.session import Request
-    from sparkrig.stack.layers import Overrides
 
     return Request(
         stack_file=stack_file,

@@ -44,20 +44,21 @@ def status(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Show what is deployed and how it is. Exit 1 when something is missing or not ready."""
-    from sparkrig import workflows
+    from sparkrig.standing import drift as read_drift
+    from sparkrig.standing import status as read_status
 
     asked = request(file, target, catalog)
     with session_for(asked, output) as session:
         name = session.stack_name(stack)
-        found = workflows.status(session, name)
-        drifted = workflows.drift(session, name) if drift else None
+        found = read_status(session, name)
+        drifted = read_drift(session, name) if drift else None
     shown = _show(found, output, "", again=False, drift=drift, drifted=drifted)
     try:
         while watch:
             time.sleep(WATCH_STATUS_S)
             with session_for(asked, output) as session:  # a new one: what it reads once may have changed
-                found = workflows.status(session, name)
-                drifted = workflows.drift(session, name) if drift else None
+                found = read_status(session, name)
+                drifted = read_drift(session, name) if drift else None
             shown = _show(found, output, shown, again=True, drift=drift, drifted=drifted)
     except KeyboardInterrupt:
         raise typer.Exit(int(ExitCode.OK if found.ok else ExitCode.FAILED)) from None

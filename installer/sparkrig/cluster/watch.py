@@ -5,12 +5,11 @@ Threads here only read from the API server. Objects are kept without ``managedFi
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from sparkrig.cluster.api import KindNotServed, KubeApi
@@ -18,6 +17,9 @@ from sparkrig.cluster.feed import BY_NAMESPACE, Feed, FeedKey
 from sparkrig.defaults import API_READ_TIMEOUT_S
 from sparkrig.errors import OperationError, SparkrigError
 from sparkrig.model import ObjectRef
+
+if TYPE_CHECKING:
+    import asyncio
 
 COALESCE_S = 0.05
 """Changes closer together than this wake a reader once: a rollout of a hundred pods is thousands of events."""
@@ -114,6 +116,8 @@ class ObjectWatch:
 
         A task's first call returns at once, so that no change between its first look and this call is lost.
         """
+        import asyncio  # a tenth of a `status`, which never waits
+
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine always runs in a task
         loop, woken = asyncio.get_running_loop(), asyncio.Event()

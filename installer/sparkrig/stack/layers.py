@@ -18,7 +18,7 @@ from sparkrig.documents.nodes import Entry, MapNode, Node, ScalarNode, node_from
 from sparkrig.documents.schema import did_you_mean
 from sparkrig.documents.setflag import Assignment, parse_set
 from sparkrig.documents.yaml import Loaded
-from sparkrig.model import Component, FactRule, GlobalRule, Position, Problem, Severity
+from sparkrig.model import Component, FactRule, GlobalRule, Overrides, Position, Problem, Severity
 from sparkrig.stack.file import NamedFile, StackFile
 from sparkrig.stack.follows import follow_layers
 
@@ -27,16 +27,6 @@ CRDS_LAYER: Final = "crds"
 STACK_LAYER: Final = "stack file"
 
 Problems = list[Problem]
-
-
-@dataclass(frozen=True, slots=True)
-class Overrides:
-    """What the command line says about values; it wins over all files."""
-
-    values: tuple[str, ...] = ()
-    """Arguments of ``--values``: ``COMPONENT=FILE``, the file relative to the current directory."""
-    sets: tuple[str, ...] = ()
-    """Arguments of ``--set``: ``COMPONENT.PATH=VALUE``."""
 
 
 @dataclass(frozen=True, slots=True)

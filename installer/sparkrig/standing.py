@@ -1,0 +1,91 @@
+"""How a stack stands: what is recorded of it, and how its objects are. Reads; writes nothing.
+
+A module of its own, because ``status`` is to answer in half a second and imports none of what changes a cluster.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
+
+from sparkrig.cluster.gpus import allocated_gpus
+from sparkrig.errors import NotFound
+from sparkrig.model import ComponentStatus, ObservedState, Readiness, ReleaseState, StackStatus
+from sparkrig.readiness.fields import value_at
+from sparkrig.session import Session
+
+if TYPE_CHECKING:
+    from sparkrig.plan.differences import StackChange
+
+
+def status(session: Session, stack: str) -> StackStatus:
+    """One look at a stack: what is recorded, and how it is."""
+    session.api.version()  # one first contact, so that an unreachable server is waited for once
+    with ThreadPoolExecutor(2) as pool:
+        facts, used = pool.submit(lambda: session.facts), pool.submit(allocated_gpus, session.api)
+        observed = session.observe(stack)
+        allocated = used.result() if facts.result().gpus else None
+    last = observed.pending or observed.last
+    states = observed.last.after if observed.last else ()
+    return StackStatus(
+        stack=stack,
+        revision=last.number if last else 0,
+        status=last.status if last else "",
+        when=(last.finished or last.started) if last else None,
+        who=last.who if last else "",
+        message=last.message if last else "",
+        cluster=session.handle.name,
+        kubernetes=session.facts.kubernetes,
+        simulated=session.facts.simulated,
+        components=tuple(_component_status(session, state, observed) for state in states),
+        gpus_allocated=allocated,
+        gpus_allocatable=session.facts.gpus,
+        gpu_nodes=session.facts.gpu_nodes,
+    )
+
+
+def _component_status(session: Session, state: ReleaseState, observed: ObservedState) -> ComponentStatus:
+    optional = {(rule.group, rule.kind) for rule in session.rules(state.component) if rule.optional}
+    verdicts = session.judge(state)
+    extra = {
+        ref: j for ref, j in verdicts.items() if (ref.group, ref.kind) in optional and j.readiness != Readiness.READY
+    }
+    judged = [j for ref, j in verdicts.items() if j.readiness is not Readiness.NOT_JUDGED and ref not in extra]
+    component = session.catalog.components.get(state.component)
+    release = observed.releases.get((state.namespace, state.release))
+    return ComponentStatus(
+        component=state.component,
+        version=state.version,
+        stand_in=state.stand_in,
+        ready=sum(j.readiness is Readiness.READY for j in judged),
+        total=len(judged),
+        missing=tuple(ref for ref in observed.missing.get(state.component, ()) if ref not in extra),
+        problems=tuple(j.message for j in observed.live.get(state.component, ())),
+        namespace=state.namespace,
+        url=_url(state, component.urls) if component else None,
+        helm_revision=state.helm_revision,
+        not_judged=sum(j.readiness is Readiness.NOT_JUDGED for j in verdicts.values()),
+        notes=tuple(f"{ref}: {j.message} (optional)" for ref, j in extra.items()),
+        changed=release.modified if release else None,
+    )
+
+
+def _url(state: ReleaseState, urls: tuple[Mapping[str, Any], ...]) -> str | None:
+    for url in urls:
+        host = value_at(state.values, url["host"]) if "host" in url else None
+        host = host[0] if isinstance(host, list) and host else host
+        if isinstance(host, str) and host:
+            return f"{url.get('scheme', 'https')}://{host}{url.get('path', '')}"
+    return None
+
+
+def drift(session: Session, stack: str) -> StackChange | None:
+    """How the live objects differ from what the newest revision recorded; None where nothing is recorded."""
+    from sparkrig import comparing
+    from sparkrig.plan.differences import Parts
+
+    try:
+        return comparing.compare_with_cluster(session, stack, Parts(values=False, charts=False, manifests=True))
+    except NotFound:
+        return None
