@@ -40,7 +40,11 @@ def six(world: World, text: str) -> None:
             templates["h.yaml"] = HOOK
         needs = [f"r{number - 2}"] if number >= 2 else []
         world.component(
-            f"r{number}", templates=templates, values={"replicas": 1, "tag": "1", "text": text}, needs=needs
+            f"r{number}",
+            templates=templates,
+            values={"replicas": 1, "tag": "1", "text": text},
+            needs=needs,
+            timeout=180,  # a control plane that comes back may need a minute until its controllers ask again
         )
     world.write_stack()
 

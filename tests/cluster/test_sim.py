@@ -67,6 +67,8 @@ def test_life_of_a_cluster(fresh_sim: Any) -> None:
     said: list[str] = []
     assert sim.create(name, on_progress=said.append) == handle
     assert said == [f"sim:{name}: starting it again"]
+    # Nor are controllers left that would look for their API server once a minute; etcd is the one that was there.
+    assert {c for c, pid in pids(name).items() if first[c] == pid} == {"etcd"}
     api = KubeApi(handle)
     assert [n["metadata"]["name"] for n in api.list("/api/v1/nodes")] == ["sim-cpu-0"]
     api.close()
@@ -77,6 +79,13 @@ def test_life_of_a_cluster(fresh_sim: Any) -> None:
     (state.cluster_dir(name) / "pids" / "etcd.pid").write_text(str(os.getpid()))
     assert sim.start(name) == handle
     assert sim.health(name).ok
+    # It works too: the kwok that was started plays the nodes of the one before, at once.
+    api = KubeApi(handle)
+    pods = "/api/v1/namespaces/default/pods"
+    spec = {"containers": [{"name": "main", "image": "registry.example.org/x"}]}
+    api.create(pods, {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "later"}, "spec": spec})
+    assert until(lambda: (api.get(f"{pods}/later") or {})["status"].get("phase") == "Running", 30)
+    api.close()
 
     # Nothing of it is left behind.
     last = pids(name)

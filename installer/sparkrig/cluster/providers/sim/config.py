@@ -135,8 +135,13 @@ def _arguments(options: SimOptions) -> dict[str, dict[str, str]]:
         "etcd": {"unsafe-no-fsync": "true"},
         "kube-apiserver": apiserver,
         # There is one of each: waiting for a dead predecessor's lease would make a restart take 15 seconds.
-        "kube-controller-manager": {"leader-elect": "false"},
+        # Nobody renews the nodes' leases (below), and nobody's node dies: they are not given up for want of a sign.
+        "kube-controller-manager": {"leader-elect": "false", "node-monitor-grace-period": "87600h"},
         "kube-scheduler": {"leader-elect": "false"},
+        # With leases a kwok that is started again may never take the nodes of the one before: where its cache is not
+        # filled yet it tries to create a lease, is told that there is one, and loses its second try (0.8.0: the queue
+        # of retries forgets to wake its worker). No pod would start any more. There is one kwok: it needs no lease.
+        "kwok-controller": {"node-lease-duration-seconds": "0"},
     }
 
 
