@@ -272,11 +272,12 @@ def _begin(history: History, plan: Plan, message: str, source: Source) -> tuple[
 
     Returns the new record and the newest good revision before it.
     """
-    last, pending, number = history.newest()
+    infos = history.infos()
+    last, pending, number = history.newest(infos)
     if pending is not None:
         after = last.after if last else ()
         history.finish(replace(pending, status=RevisionStatus.FAILED, finished=now(), after=after))
-    deployed = [info for info in history.infos() if info.status is RevisionStatus.DEPLOYED]
+    deployed = [info for info in infos if info.status is RevisionStatus.DEPLOYED]
     revision = Revision(
         stack=plan.stack,
         number=number + 1,

@@ -87,8 +87,9 @@ class Session:
     def __exit__(self, *_: object) -> None:
         if self._watch is not None:
             self._watch.close()
-        if self._helm is not None:
-            self._helm.close()
+        for helm in (self._helm, self.__dict__.get("offline_helm")):
+            if helm is not None:
+                helm.close()
         if self._api is not None:
             self._api.close()
 

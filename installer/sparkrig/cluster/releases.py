@@ -6,11 +6,7 @@ A release Secret is up to a megabyte, so the list asks for metadata alone. The l
 
 from __future__ import annotations
 
-import base64
-import binascii
-import gzip
 import json
-import zlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -18,7 +14,7 @@ from typing import Any
 
 from sparkrig.cluster.api import KubeApi
 from sparkrig.defaults import API_CONNECTIONS, LABEL_COMPONENT, LABEL_HELM_HISTORY, LABEL_STACK, SYSTEM_NAMESPACE
-from sparkrig.errors import OperationError
+from sparkrig.documents.release_secret import decode, secret_path
 from sparkrig.model import ObservedRelease
 
 SELECTOR = "owner=helm,status!=superseded"
@@ -121,21 +117,7 @@ def read_release(api: KubeApi, namespace: str, name: str, revision: int) -> dict
         NotFoundApi: there is no such revision.
         OperationError: the Secret does not hold a release.
     """
-    path = f"/api/v1/namespaces/{namespace}/secrets/sh.helm.release.v1.{name}.v{revision}"
-    secret = api.get(path) or {}
-    try:
-        packed = base64.b64decode(base64.b64decode(secret["data"]["release"]))
-        # Releases of Helm's early days are not compressed.
-        text = gzip.decompress(packed) if packed[:2] == b"\x1f\x8b" else packed
-        release = json.loads(text)
-    except (KeyError, TypeError, ValueError, binascii.Error, OSError, EOFError, zlib.error) as error:
-        raise OperationError(
-            f"revision {revision} of release {namespace}/{name} cannot be read: {type(error).__name__}",
-            hint=f"helm history {name} -n {namespace}",
-        ) from error
-    if not isinstance(release, dict):
-        raise OperationError(f"revision {revision} of release {namespace}/{name} holds no release")
-    return release
+    return decode(api.get(secret_path(namespace, name, revision)) or {})
 
 
 def _secrets(api: KubeApi, namespaces: Iterable[str] | None) -> list[dict[str, Any]]:

@@ -11,16 +11,12 @@ of its own, and the compare-and-swap here notices a live one only when it writes
 from __future__ import annotations
 
 import asyncio
-import base64
-import binascii
-import gzip
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from sparkrig.errors import OperationError
+from sparkrig.documents.release_secret import decode, encode, secret_path
 
 PENDING = frozenset({"pending-install", "pending-upgrade", "pending-rollback"})
 _UPGRADE_EVENT = {"pre-install": "pre-upgrade", "post-install": "post-upgrade"}
@@ -150,8 +146,7 @@ def _recover(api: SecretApi, name: str, namespace: str, wanted: bool) -> Recover
 
 def stored_manifest(api: SecretApi, name: str, namespace: str, revision: int) -> str:
     """Returns the manifest a Helm revision holds, without a helm process; empty when there is no such revision."""
-    path = f"/api/v1/namespaces/{namespace}/secrets/sh.helm.release.v1.{name}.v{revision}"
-    secret = api.get(path, missing_ok=True)
+    secret = api.get(secret_path(namespace, name, revision), missing_ok=True)
     return "" if secret is None else str(decode(secret).get("manifest", ""))
 
 
@@ -175,32 +170,6 @@ def examine(release: Mapping[str, Any]) -> Unfinished:
 
 def _install_only(events: frozenset[str]) -> bool:
     return any(event in events and other not in events for event, other in _UPGRADE_EVENT.items())
-
-
-def decode(secret: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the release inside a Helm release Secret.
-
-    Raises:
-        OperationError: the Secret does not hold one.
-    """
-    try:
-        text = base64.b64decode(base64.b64decode(secret["data"]["release"]))
-        release = json.loads(gzip.decompress(text))
-    except (KeyError, TypeError, ValueError, OSError, EOFError, binascii.Error) as error:
-        name = (secret.get("metadata") or {}).get("name", "")
-        raise OperationError(
-            f"Secret {name}: expected a Helm release, found something else ({error})",
-            hint="helm cannot read it either; kubectl get secret -o yaml shows it",
-        ) from error
-    if not isinstance(release, dict):
-        raise OperationError("a Helm release Secret holds no JSON object")
-    return release
-
-
-def encode(release: Mapping[str, Any]) -> str:
-    """Returns a release as the value of ``data.release``; the reverse of ``decode``."""
-    packed = gzip.compress(json.dumps(release, separators=(",", ":")).encode(), compresslevel=9, mtime=0)
-    return base64.b64encode(base64.b64encode(packed)).decode()
 
 
 def _with_release(secret: Mapping[str, Any], release: Mapping[str, Any], status: str) -> dict[str, Any]:

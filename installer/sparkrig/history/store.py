@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -52,9 +52,12 @@ class History:
         data = b"".join(_payload(self._api.get(f"{SECRETS}/{name}", missing_ok=True), name) for name in names)
         return decode(data)
 
-    def newest(self) -> tuple[Revision | None, Revision | None, int]:
-        """(the newest finished revision, a newer one that was never finished, the newest number)."""
-        infos = self.infos()
+    def newest(self, infos: Sequence[RevisionInfo] | None = None) -> tuple[Revision | None, Revision | None, int]:
+        """(the newest finished revision, a newer one that was never finished, the newest number).
+
+        ``infos`` are all of them where they were listed already.
+        """
+        infos = self.infos() if infos is None else infos
         finished = [info for info in infos if info.status is not RevisionStatus.PENDING]
         last = self.read(finished[-1]) if finished else None
         number = infos[-1].number if infos else 0
