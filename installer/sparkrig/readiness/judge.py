@@ -105,6 +105,11 @@ def judge(
     return Judgement(Readiness.NOT_JUDGED, "no rule says when it is ready")
 
 
+def has_judge(group: str, kind: str) -> bool:
+    """True for kinds of Kubernetes whose status tells; others of its own are ready when they exist."""
+    return (group, kind) in _JUDGES or (group, kind) in _IN_CONTEXT or (group, kind) == ("", "Pod")
+
+
 def needs_window(kind: str) -> bool:
     """True for kinds that are known to look ready in passing; they must stay so for ``STABLE_WINDOW_S``."""
     return kind in _FLAPPING

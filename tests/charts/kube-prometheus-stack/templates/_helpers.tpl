@@ -73,7 +73,7 @@ metadata:
 spec:
   selector: {{ toJson .selector }}
   ports:
-    - {name: http-metrics, port: {{ .port }}, targetPort: {{ .port }}}
+    - {name: http-metrics, port: {{ .port }}, targetPort: {{ .targetPort | default .port }}}
 ---
 apiVersion: monitoring.coreos.com/v1
 kind: ServiceMonitor
