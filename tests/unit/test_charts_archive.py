@@ -296,3 +296,32 @@ def test_what_a_chart_says_of_itself() -> None:
     assert chart.values == {"global": {}, "second": {}}
     assert chart.schema_text == ""
     assert read_chart(HOOKED).values_text == (HOOKED / "values.yaml").read_text()
+
+
+def packed(folder: Path, name: str, text: str) -> Path:
+    """An archive of a chart with one file of CRDs."""
+    chart = b"apiVersion: v2\nname: a\nversion: 1.0.0\n"
+    return archive_of(folder / "a.tgz", [("a/Chart.yaml", chart), (f"a/crds/{name}", text.encode())])
+
+
+CRD = "kind: CustomResourceDefinition\nmetadata: {name: things.example.org}\nspec: {versions: [{name: v1}]}\n"
+
+
+def test_an_archive_is_read_and_its_crds_are_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from sparkrig.helm import archive
+
+    path = packed(tmp_path, f"{tmp_path.name}.yaml", CRD)
+    first = crds(path, {})
+    monkeypatch.setattr(archive, "_load_all", lambda *_: pytest.fail("parsed again"))
+    monkeypatch.setattr(archive, "read_archive", lambda *_: pytest.fail("read again"))
+    second = crds(path, {})
+    assert first == second
+    first[0]["spec"]["versions"].clear()  # everybody has objects of his own
+    assert second[0]["spec"] == crds(path, {})[0]["spec"] == {"versions": [{"name": "v1"}]}
+
+
+def test_an_archive_that_became_another_one_is_read_again(tmp_path: Path) -> None:
+    assert [crd["metadata"]["name"] for crd in crds(packed(tmp_path, "a.yaml", CRD), {})] == ["things.example.org"]
+    changed = packed(tmp_path, "a.yaml", CRD.replace("things", "others"))
+    os.utime(changed, ns=(0, 0))
+    assert [crd["metadata"]["name"] for crd in crds(changed, {})] == ["others.example.org"]

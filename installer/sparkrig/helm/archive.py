@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,10 @@ from sparkrig.helm.reading import MAX_ARCHIVE_DEPTH, Budget, read_archive, read_
 
 _MANIFESTS = (".yaml", ".yml", ".json")
 _REQUIREMENTS = ("requirements.yaml", "requirements.lock")
+CHARTS_KEPT = 16
+"""Archives kept in memory for a run; a large one is a few megabytes."""
+CRD_FILES_KEPT = 256
+"""Parsed files of CRDs kept for a run."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,7 @@ class ChartFiles:
             for name in sorted(chart.files):
                 if name.startswith("crds/") and name.lower().endswith(_MANIFESTS):
                     where = f"{chart.where}: {name}"
-                    found += [_a_crd(item, where) for item in _load_all(chart._text(name), where) if item is not None]
+                    found += [_a_crd(item, where) for item in _documents(chart._text(name), where) if item is not None]
         return found
 
     def require_complete(self) -> None:
@@ -120,14 +125,23 @@ def read_chart(path: Path, where: str | None = None) -> ChartFiles:
         InvalidInput: Chart.yaml is not YAML.
     """
     where = where or str(path)
-    budget = Budget(where)
     if path.is_dir():
+        budget = Budget(where)
         return _build(read_folder(path, budget), where, budget, 0)
     try:
-        with path.open("rb") as stream:
-            return _build(read_archive(stream, budget), where, budget, 0)
+        found = path.stat()
+        return _read_file(path, where, (found.st_mtime_ns, found.st_size, found.st_ino))
     except FileNotFoundError as error:
         raise ChartError(f"{path}: there is no such chart archive or folder") from error
+
+
+@lru_cache(maxsize=CHARTS_KEPT)
+def _read_file(path: Path, where: str, stamp: tuple[int, int, int]) -> ChartFiles:
+    """An archive, read once in a run: its size and its CRDs are asked for at several places."""
+    del stamp  # part of the key only
+    budget = Budget(where)
+    with path.open("rb") as stream:
+        return _build(read_archive(stream, budget), where, budget, 0)
 
 
 def digest(path: Path) -> str:
@@ -138,6 +152,20 @@ def digest(path: Path) -> str:
 def crds(path: Path, values: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Returns the CRDs that an archive or folder brings with these values; see ``ChartFiles.crds``."""
     return read_chart(path).crds(values)
+
+
+@lru_cache(maxsize=CRD_FILES_KEPT)
+def _parsed(text: str, where: str) -> str:
+    return json.dumps(_load_all(text, where))
+
+
+def _documents(text: str, where: str) -> list[Any]:
+    """The documents of a file of CRDs, parsed once in a run: preflight, the plan and what applies them all ask.
+
+    JSON in between, because everybody gets objects of his own, and reading it takes a twentieth of reading YAML.
+    """
+    documents: list[Any] = json.loads(_parsed(text, where))
+    return documents
 
 
 def _a_crd(item: Any, where: str) -> dict[str, Any]:
