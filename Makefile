@@ -45,10 +45,15 @@ test: $(VENV)/.developing ## All tests that need no root
 soak: $(VENV)/.developing ## Ten minutes of random operations and faults (SOAK_SECONDS, SOAK_SEED)
 	@SOAK_SECONDS=$${SOAK_SECONDS:-600} $(BIN)/python -m pytest -s tests/cluster/test_soak.py --timeout 3600
 
+.PHONY: bench
+bench: $(VENV)/.developing ## sparkrig beside helmfile and helm on fresh clusters (BENCH_ARGS; docs/speed.md)
+	@$(BIN)/sparkrig tools install helmfile >/dev/null
+	@$(BIN)/python -m bench $(BENCH_ARGS)
+
 .PHONY: lint
 lint: $(VENV)/.developing ## Formatting, lint, types, import layers
-	@$(BIN)/ruff format --check installer tests scripts
-	@$(BIN)/ruff check installer tests scripts
+	@$(BIN)/ruff format --check installer tests scripts bench
+	@$(BIN)/ruff check installer tests scripts bench
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --config pyproject.toml
 

@@ -32,6 +32,9 @@ def create(
     webhooks: Annotated[
         bool | None, typer.Option("--webhooks", help="sim: run admission webhooks (simulated pods serve none).")
     ] = None,
+    audit: Annotated[
+        bool | None, typer.Option("--audit", help="sim: write every API request to the cluster's logs/audit.log.")
+    ] = None,
     stages: Annotated[
         list[Path] | None, typer.Option("--stages", metavar="FILE", help="sim: further KWOK Stages. Repeatable.")
     ] = None,
@@ -41,7 +44,7 @@ def create(
     from sparkrig.cluster.providers.sim.state import SimOptions
 
     wanted = parse_target(target)
-    asked = {"cpu_nodes": nodes, "gpu_nodes": gpu_nodes, "gpus_per_node": gpus, "webhooks": webhooks}
+    asked = {"cpu_nodes": nodes, "gpu_nodes": gpu_nodes, "gpus_per_node": gpus, "webhooks": webhooks, "audit": audit}
     given: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
     if stages:
         given["stages"] = tuple(stages)

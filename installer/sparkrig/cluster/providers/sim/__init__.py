@@ -180,7 +180,11 @@ def _make(name: str, options: SimOptions, binaries: dict[str, str], version: str
 
 def _run_create(record: Record) -> None:
     file = state.home() / "records" / f"{record.name}.kwok.yaml"
-    file.write_text(config.kwokctl_config(record, controlplane.idle_program()), encoding="utf-8")
+    policy = file.with_suffix(".audit.yaml")
+    if record.options.audit:
+        policy.write_text(config.AUDIT_POLICY, encoding="utf-8")
+    audit = str(policy) if record.options.audit else ""
+    file.write_text(config.kwokctl_config(record, controlplane.idle_program(), audit), encoding="utf-8")
     controlplane.kwokctl(record, "--config", str(file), "create", "cluster", "--kubeconfig", "")
     controlplane.bring_up(record)
     server = f"https://127.0.0.1:{record.ports['apiserver']}"
@@ -247,7 +251,7 @@ def _remove(name: str) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     for extra in (state.home() / "records").glob(f"{name}.*"):
-        if extra.name in (f"{name}.log", f"{name}.kwok.yaml"):
+        if extra.name in (f"{name}.log", f"{name}.kwok.yaml", f"{name}.kwok.audit.yaml"):
             extra.unlink(missing_ok=True)
     state.forget(name)
 
@@ -319,7 +323,7 @@ def _checked(options: SimOptions | None) -> SimOptions | None:
 def _refuse_other_options(record: Record, wanted: SimOptions | None) -> None:
     if wanted is None or wanted == record.options:
         return
-    fields = ("cpu_nodes", "gpu_nodes", "gpus_per_node", "webhooks", "stages")
+    fields = ("cpu_nodes", "gpu_nodes", "gpus_per_node", "webhooks", "audit", "stages")
     problems = [
         Problem(
             Severity.ERROR,

@@ -48,11 +48,21 @@ GPU_LABELS = {
 }
 
 
-def kwokctl_config(record: Record, idle: str) -> str:
+AUDIT_POLICY = json.dumps(
+    {
+        "apiVersion": "audit.k8s.io/v1",
+        "kind": "Policy",
+        "omitStages": ["RequestReceived"],
+        "rules": [{"level": "Metadata"}],
+    }
+)
+
+
+def kwokctl_config(record: Record, idle: str, audit_policy: str = "") -> str:
     """Return kwokctl's configuration with all Stages behind it.
 
     ``idle`` is a program that does nothing and succeeds: kwokctl calls kubectl only to ask whether the API server
-    answers, which we ask ourselves.
+    answers, which we ask ourselves. ``audit_policy`` is the path of a file with ``AUDIT_POLICY``, or empty.
     """
     ports, binaries = record.ports, record.binaries
     document = {
@@ -74,6 +84,7 @@ def kwokctl_config(record: Record, idle: str) -> str:
             "kubeSchedulerBinary": binaries["kube-scheduler"],
             "kwokControllerBinary": binaries["kwok"],
             "kubectlBinary": idle,
+            **({"kubeAuditPolicy": audit_policy} if audit_policy else {}),
         },
         "componentsPatches": [
             {"name": name, "extraArgs": [{"key": k, "value": v} for k, v in arguments.items()]}

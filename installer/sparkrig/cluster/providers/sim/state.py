@@ -36,6 +36,8 @@ class SimOptions:
     gpus_per_node: int = 8
     webhooks: bool = False
     """Run admission webhooks. Simulated pods serve none, so each call to one would hang for ten seconds."""
+    audit: bool = False
+    """Have the API server write every request to ``logs/audit.log`` (metadata only); costs time."""
     stages: tuple[Path, ...] = ()
     """Files with further KWOK Stages; one with ``weight: 1`` or more is preferred to ours (see stages.yaml)."""
 
