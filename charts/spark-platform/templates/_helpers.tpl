@@ -42,3 +42,84 @@ out because the template function for it would not let false or 0 replace a true
 {{- $unit := regexFind "[mkMGTP]?i?$" $text -}}
 {{- mulf (trimSuffix $unit $text | float64) (get $factors $unit) -}}
 {{- end -}}
+
+{{/* Name of the chart's own objects in its own namespace. */}}
+{{- define "spark-platform.fullname" -}}
+{{- default .Release.Name .Values.fullnameOverride | trunc 40 | trimSuffix "-" -}}
+{{- end -}}
+
+{{- define "spark-platform.image" -}}
+{{- with .Values.image -}}
+{{- printf "%s/%s" .registry .repository -}}
+{{- if .digest -}}@{{ .digest }}{{- else -}}:{{ .tag }}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What selects the pods of one workload; part of its labels. Argument: dict root component. */}}
+{{- define "spark-platform.selector" -}}
+app.kubernetes.io/name: spark-platform
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end -}}
+
+{{/* Security contexts that pod-security level `restricted` asks for. */}}
+{{- define "spark-platform.podSecurityContext" -}}
+runAsNonRoot: true
+runAsUser: {{ int .Values.image.uid }}
+runAsGroup: {{ int .Values.image.uid }}
+fsGroup: {{ int .Values.image.uid }}
+fsGroupChangePolicy: OnRootMismatch
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{- define "spark-platform.securityContext" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+capabilities: {drop: [ALL]}
+seccompProfile: {type: RuntimeDefault}
+{{- end -}}
+
+{{/* The namespace of the history server: the claim's, where the log lies on a volume, else the release's. */}}
+{{- define "spark-platform.historyNamespace" -}}
+{{- if .Values.historyServer.namespace -}}
+{{- .Values.historyServer.namespace -}}
+{{- else if hasPrefix "file:" .Values.sparkDefaults.eventLog.dir -}}
+{{- (first .Values.jobNamespaces).name -}}
+{{- else -}}
+{{- .Release.Namespace -}}
+{{- end -}}
+{{- end -}}
+
+{{- define "spark-platform.connectNamespace" -}}
+{{- default (first .Values.jobNamespaces).name .Values.connect.namespace -}}
+{{- end -}}
+
+{{/* Name of the claim with the event logs; empty where they are not on one. */}}
+{{- define "spark-platform.eventLogClaim" -}}
+{{- with .Values.sparkDefaults.eventLog -}}
+{{- if and .enabled (hasPrefix "file:" .dir) -}}
+{{- default "spark-events" .volume.existingClaim -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* The job namespace of that name, complete, as JSON; {} where there is none. Argument: dict root name. */}}
+{{- define "spark-platform.namespaceNamed" -}}
+{{- $found := dict -}}
+{{- range (include "spark-platform.namespaces" .root | fromJsonArray) -}}
+{{- if eq .name $.name -}}{{- $found = . -}}{{- end -}}
+{{- end -}}
+{{- toJson $found -}}
+{{- end -}}
+
+{{/* The port of a URL, or that of its scheme. */}}
+{{- define "spark-platform.port" -}}
+{{- $host := regexReplaceAll "^[a-z0-9+]+://" . "" | regexFind "^[^/]*" -}}
+{{- $port := regexFind ":[0-9]+$" $host | trimPrefix ":" -}}
+{{- if $port -}}{{- $port -}}
+{{- else if hasPrefix "http:" . -}}80
+{{- else if hasPrefix "thrift:" . -}}9083
+{{- else -}}443
+{{- end -}}
+{{- end -}}

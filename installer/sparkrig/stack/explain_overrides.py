@@ -10,6 +10,7 @@ from typing import Any
 from sparkrig.documents.merge import Layer
 from sparkrig.documents.nodes import MapNode, Node, Path, ScalarNode, find, show_path, to_python
 from sparkrig.stack.explain import Said, Subject, conceal_at, is_users, paths_of, what_was_said
+from sparkrig.stack.follows import FOLLOWS
 from sparkrig.stack.layers import CRDS_LAYER
 
 
@@ -68,12 +69,13 @@ def redundant(subject: Subject) -> tuple[Redundant, ...]:
     """Overrides that equal what the weaker layers give.
 
     Without the chart's defaults only those are found that repeat a layer of ours or of the user's.
-    The switches that keep CRDs with one owner are guards: that they repeat a default is their point.
+    The switches that keep CRDs with one owner are guards: that they repeat a default is their point. What
+    follows another component repeats it when nobody chose anything there.
     """
     found: list[Redundant] = []
     layers = subject.handed_layers
     for index, layer in enumerate(layers):
-        if layer.name != CRDS_LAYER and layer.name != "global":
+        if layer.name not in (CRDS_LAYER, "global") and not layer.name.startswith(FOLLOWS):
             found += _redundant_in(subject, layers[:index], layer)
     return tuple(found)
 

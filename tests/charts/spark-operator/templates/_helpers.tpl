@@ -47,6 +47,12 @@ spec:
         - name: spark-operator-{{ .part }}
           image: {{ $root.Values.image.registry }}/kubeflow/spark-operator/controller:{{ $root.Chart.AppVersion }}
           args: {{- toYaml .args | nindent 12 }}
+          {{- with $values.env }}
+          env: {{- toYaml . | nindent 12 }}
+          {{- end }}
+          {{- with $values.volumeMounts }}
+          volumeMounts: {{- toYaml . | nindent 12 }}
+          {{- end }}
           {{- with $values.resources }}
           resources: {{- toYaml . | nindent 12 }}
           {{- end }}
@@ -58,6 +64,9 @@ spec:
             allowPrivilegeEscalation: false
             capabilities: {drop: [ALL]}
             seccompProfile: {type: RuntimeDefault}
+      {{- with $values.volumes }}
+      volumes: {{- toYaml . | nindent 8 }}
+      {{- end }}
 ---
 apiVersion: v1
 kind: ServiceAccount
