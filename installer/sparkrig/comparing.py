@@ -8,7 +8,7 @@ knows best what it normalises; without the right to that, our own reading stands
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
@@ -63,8 +63,12 @@ def compare_revisions(session: Session, stack: str, first: int, second: int | No
     return StackChange(stack, before.number, after.number, tuple(changes))
 
 
-def compare_with_cluster(session: Session, stack: str, parts: Parts) -> StackChange:
-    """How the live cluster differs from the newest finished revision.
+Seen = Callable[[ObjectRef], Mapping[str, Any] | None]
+"""An object as somebody read it just now, whole but for its managedFields; None where nobody did."""
+
+
+def compare_with_cluster(session: Session, stack: str, parts: Parts, seen: Seen = lambda _ref: None) -> StackChange:
+    """How the live cluster differs from the newest finished revision. What ``seen`` knows is not asked for again.
 
     Raises:
         NotFound: the stack has no finished revision.
@@ -76,7 +80,7 @@ def compare_with_cluster(session: Session, stack: str, parts: Parts) -> StackCha
     crds = _crds(session.api) if any(state.crds for state in last.after) else frozenset()
     with ThreadPoolExecutor(API_CONNECTIONS, "diff") as pool:
         changes = [
-            _drift(session, state, releases.get((state.namespace, state.release)), parts, pool, crds)
+            _drift(session, state, releases.get((state.namespace, state.release)), parts, pool, crds, seen)
             for state in last.after
         ]
     unfinished = f"revision {pending.number} was begun and never finished; the next run picks it up" if pending else ""
@@ -242,13 +246,14 @@ def _drift(
     parts: Parts,
     pool: ThreadPoolExecutor,
     crds: frozenset[str],
+    seen: Seen,
 ) -> ComponentChange:
     notes = _helm_notes(state, found)
     moved = _moved(session.api, state, found) if parts.values or parts.charts else None
     changes: list[ObjectChange] = []
     if parts.manifests:
         manifests = _stored(session.api, state, notes) or {}
-        changes += filter(None, pool.map(lambda one: _look(session.api, *one), manifests.items()))
+        changes += filter(None, pool.map(lambda one: _look(session.api, one[0], one[1], seen), manifests.items()))
         changes += [ObjectChange(_crd(name), "missing") for name in state.crds if name not in crds]
     schema = _schema(session, state.component)
     change = compare_live(state, changes, moved=moved, parts=parts, notes=notes, schema=schema)
@@ -288,7 +293,10 @@ def _moved(api: KubeApi, state: ReleaseState, found: ObservedRelease | None) -> 
     )
 
 
-def _look(api: KubeApi, ref: ObjectRef, manifest: Mapping[str, Any]) -> ObjectChange | None:
+def _look(api: KubeApi, ref: ObjectRef, manifest: Mapping[str, Any], seen: Seen) -> ObjectChange | None:
+    known = seen(ref)
+    if known is not None and not drifted_fields(manifest, known):
+        return None
     try:
         live = api.get(api.path_of(ref), missing_ok=True)
     except KindNotServed:
@@ -301,8 +309,8 @@ def _look(api: KubeApi, ref: ObjectRef, manifest: Mapping[str, Any]) -> ObjectCh
     if differences:
         wanted = _as_the_server_has_it(api, ref, manifest)
         if wanted is not None:
-            seen = comparable(live)
-            differences = tuple(d for d in differences if value_at(wanted, d.path) != value_at(seen, d.path))
+            there = comparable(live)
+            differences = tuple(d for d in differences if value_at(wanted, d.path) != value_at(there, d.path))
     return describe_drift(ref, manifest, live, differences)
 
 

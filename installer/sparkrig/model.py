@@ -858,6 +858,8 @@ class ComponentStatus:
     """What is worth knowing and no problem: optional objects that are not ready."""
     changed: str | None = None
     """RFC 3339 time of the release's newest Helm revision."""
+    drift: int | None = None
+    """Fields of live objects that are not as they were recorded; None where nobody looked."""
 
 
 @dataclass(frozen=True, slots=True)

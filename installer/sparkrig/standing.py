@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sparkrig.cluster.gpus import allocated_gpus
@@ -16,7 +17,7 @@ from sparkrig.readiness.fields import value_at
 from sparkrig.session import Session
 
 if TYPE_CHECKING:
-    from sparkrig.plan.differences import StackChange
+    from sparkrig.plan.differences import ComponentChange, StackChange
 
 
 def status(session: Session, stack: str) -> StackStatus:
@@ -85,7 +86,23 @@ def drift(session: Session, stack: str) -> StackChange | None:
     from sparkrig import comparing
     from sparkrig.plan.differences import Parts
 
+    parts = Parts(values=False, charts=False, manifests=True)
     try:
-        return comparing.compare_with_cluster(session, stack, Parts(values=False, charts=False, manifests=True))
+        return comparing.compare_with_cluster(session, stack, parts, session.watch.whole)
     except NotFound:
         return None
+
+
+def with_drift(found: StackStatus, drifted: StackChange | None) -> StackStatus:
+    """The status with how many fields of each component somebody else changed; unknown where it was not looked."""
+    changed = {component.component: component for component in drifted.components} if drifted else {}
+    return replace(
+        found, components=tuple(replace(one, drift=_fields(changed.get(one.component))) for one in found.components)
+    )
+
+
+def _fields(change: ComponentChange | None) -> int | None:
+    """Changed fields; objects that are missing are counted elsewhere."""
+    if change is None or any(one.change == "unknown" for one in change.objects):
+        return None
+    return sum(len(one.fields) for one in change.objects if one.change == "changed")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sparkrig.cli.drift import DriftOption, drift_text, with_drift
+from sparkrig.cli.drift import drift_text, with_drift
 from sparkrig.cli.options import (
     CatalogOption,
     Output,
@@ -27,6 +27,7 @@ from sparkrig.errors import ExitCode
 if TYPE_CHECKING:
     from sparkrig.model import StackStatus
     from sparkrig.plan.differences import StackChange
+    from sparkrig.session import Session
 
 
 def register(app: typer.Typer) -> None:
@@ -39,31 +40,45 @@ def status(
     stack: StackNameOption = None,
     target: TargetOption = None,
     catalog: CatalogOption = None,
-    drift: DriftOption = False,
+    drift: Annotated[
+        bool | None,
+        typer.Option(
+            "--drift/--no-drift",
+            help="Show which fields of live objects are not as recorded, one by one; or do not look. "
+            "Default: count them.",
+            show_default=False,
+        ),
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Show what is deployed and how it is. Exit 1 when something is missing or not ready."""
-    from sparkrig.standing import drift as read_drift
-    from sparkrig.standing import status as read_status
-
     asked = request(file, target, catalog)
     with session_for(asked, output) as session:
         name = session.stack_name(stack)
-        found = read_status(session, name)
-        drifted = read_drift(session, name) if drift else None
-    shown = _show(found, output, "", again=False, drift=drift, drifted=drifted)
+        found, drifted = _look(session, name, look=drift is not False)
+    shown = _show(found, output, "", again=False, details=drift is True, drifted=drifted)
     try:
         while watch:
             time.sleep(WATCH_STATUS_S)
             with session_for(asked, output) as session:  # a new one: what it reads once may have changed
-                found = read_status(session, name)
-                drifted = read_drift(session, name) if drift else None
-            shown = _show(found, output, shown, again=True, drift=drift, drifted=drifted)
+                found, drifted = _look(session, name, look=drift is not False)
+            shown = _show(found, output, shown, again=True, details=drift is True, drifted=drifted)
     except KeyboardInterrupt:
         raise typer.Exit(int(ExitCode.OK if found.ok else ExitCode.FAILED)) from None
     if not found.ok:
         raise typer.Exit(int(ExitCode.FAILED))
+
+
+def _look(session: Session, name: str, *, look: bool) -> tuple[StackStatus, StackChange | None]:
+    """The status, and the differences from what was recorded where they are asked for."""
+    from sparkrig import standing
+
+    found = standing.status(session, name)
+    if not look or not found.components:
+        return found, None
+    drifted = standing.drift(session, name)
+    return standing.with_drift(found, drifted), drifted
 
 
 def _show(
@@ -72,7 +87,7 @@ def _show(
     before: str,
     *,
     again: bool,
-    drift: bool = False,
+    details: bool = False,
     drifted: StackChange | None = None,
 ) -> str:
     """Prints the status; on a terminal in the place of the last one, elsewhere only when something is different.
@@ -82,7 +97,7 @@ def _show(
     from sparkrig.report.status import status_json, status_text
 
     terminal, document = out(), status_json(found)
-    document = with_drift(document, drifted, found.cluster) if drift else document
+    document = with_drift(document, drifted, found.cluster) if details else document
     essence = json.dumps(document, sort_keys=True)
     if again and not terminal.live and essence == before:
         return essence
@@ -91,7 +106,7 @@ def _show(
         return essence
     now = datetime.datetime.now(datetime.UTC)
     text = status_text(found, now, color=terminal.color, width=terminal.width)
-    text += drift_text(drifted, found.cluster)
+    text += drift_text(drifted, found.cluster) if details else ""
     # Home, then clear what stands below: a screen that is cleared first flickers.
     terminal.write(f"\x1b[H\x1b[J{text}" if again and terminal.live else text)
     return essence

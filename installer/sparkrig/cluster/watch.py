@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from sparkrig.cluster.api import KindNotServed, KubeApi
-from sparkrig.cluster.feed import BY_NAMESPACE, Feed, FeedKey
+from sparkrig.cluster.feed import BY_NAMESPACE, METADATA_ONLY, Feed, FeedKey
 from sparkrig.defaults import API_READ_TIMEOUT_S
 from sparkrig.errors import OperationError, SparkrigError
 from sparkrig.model import ObjectRef
@@ -74,6 +74,10 @@ class ObjectWatch:
         with self._lock:
             feed = self._find(ref)
             return feed.objects.get((ref.namespace if feed.namespaced else "", ref.name)) if feed else None
+
+    def whole(self, ref: ObjectRef) -> dict[str, Any] | None:
+        """Return the object as last seen, but for ``managedFields``; None also where only its metadata is kept."""
+        return None if (ref.group, ref.kind) in METADATA_ONLY else self.get(ref)
 
     def all_of(self, group: str, version: str, kind: str, namespace: str = "") -> list[dict[str, Any]]:
         """Return every object of a watched kind as last seen; with ``namespace`` those in it."""

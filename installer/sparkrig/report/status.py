@@ -21,6 +21,7 @@ _COLUMNS = (
     Column("version", fit="cut"),
     Column("chart"),
     Column("ready"),
+    Column("drift"),
     Column("not judged", right=True),
     Column("helm", right=True),
     Column("age", right=True),
@@ -88,6 +89,7 @@ def _component_json(component: ComponentStatus) -> dict[str, Any]:
         "changed": component.changed,
         "url": component.url,
         "helmRevision": component.helm_revision,
+        "drift": component.drift,
     }
 
 
@@ -133,6 +135,7 @@ def _row(component: ComponentStatus, now: datetime, style: Style, width: int) ->
         component.version,
         Cell("stand-in" if component.stand_in else "", style.warn),
         Cell(f"{component.ready}/{component.total}", paint),
+        Cell(count(component.drift, "field"), style.warn) if component.drift else "-" if component.drift == 0 else "",
         str(component.not_judged or ""),
         str(component.helm_revision or "-"),
         ago(component.changed, now).removesuffix(" ago") if component.changed else "",
