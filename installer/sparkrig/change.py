@@ -28,6 +28,7 @@ from sparkrig.model import (
     Action,
     ApplyResult,
     Event,
+    Operation,
     OperationRecord,
     OperationResult,
     OperationStatus,
@@ -92,10 +93,14 @@ class Outcome:
     restored_to: int | None = None
     stopped: str = ""
     """Why a failed change was not returned from: what a person must decide."""
+    unrecorded: str = ""
+    """Why the outcome stands in no record; the next run takes the revision for one whose process died."""
 
     @property
     def ok(self) -> bool:
-        """True when the stack is as it is wanted."""
+        """True when the stack is as it is wanted, and that is recorded."""
+        if self.unrecorded:
+            return False
         return self.result.ok if self.result else not any(change.symbol == "!" for change in self.plan.changes)
 
 
@@ -160,8 +165,10 @@ class _Recorded:
         if not result.ok and not result.interrupted:
             outcome = self._return(outcome, revision, good, operator)
         with timeline.span("phase", "finish the revision"):
-            self._finish(history, revision, outcome)
-        return outcome
+            unrecorded = self._record(history, revision, outcome)
+        if not unrecorded and _status(outcome) in (RevisionStatus.DEPLOYED, RevisionStatus.REMOVED):
+            self._put_away(history, revision)
+        return replace(outcome, unrecorded=unrecorded)
 
     def _operator(self, stack: str) -> Operator:
         session = self._session
@@ -182,8 +189,14 @@ class _Recorded:
     def _checked(self, plan: Plan, result: ApplyResult, *, everything: bool) -> ApplyResult:
         from sparkrig.checking import gate  # a tenth of a second that only a change has to pay
 
-        with timeline.span("phase", "checks"):
-            return gate(self._session, plan, result, everything=everything, note=self._dialogue.note)
+        try:
+            with timeline.span("phase", "checks"):
+                return gate(self._session, plan, result, everything=everything, note=self._dialogue.note)
+        except SparkrigError as error:  # the cluster went away before it could be asked: nothing is known to be well
+            name = plan.stack
+            operation = Operation(f"{Action.CHECK}/{name}", Action.CHECK, name, (), "", "", "gate checks", 0.0)
+            failure = OperationResult(operation, OperationStatus.FAILED, 0.0, error.message)
+            return replace(result, results=(*result.results, failure))
 
     def _return(self, outcome: Outcome, revision: Revision, good: Revision | None, operator: Operator) -> Outcome:
         """The automatic way back after a failure, or why there is none."""
@@ -211,28 +224,34 @@ class _Recorded:
             return replace(outcome, restored_to=target.number, stopped=error.message)
         return replace(outcome, restored=restored, restored_to=target.number)
 
-    def _finish(self, history: History, revision: Revision, outcome: Outcome) -> None:
-        """Writes the outcome; a success supersedes the one before it; then old records go."""
+    def _record(self, history: History, revision: Revision, outcome: Outcome) -> str:
+        """Writes the outcome; returns why it could not, for a cluster that is gone must not hide what was done."""
         result = outcome.result
         assert result is not None  # noqa: S101 - a recorded change was executed
         restored = outcome.restored
-        status = _status(outcome)
-        history.finish(
-            replace(
-                revision,
-                status=status,
-                finished=now(),
-                after=(restored or result).after,
-                operations=_records(result.results) + (_records(restored.results, "return: ") if restored else ()),
-            )
+        finished = replace(
+            revision,
+            status=_status(outcome),
+            finished=now(),
+            after=(restored or result).after,
+            operations=_records(result.results) + (_records(restored.results, "return: ") if restored else ()),
         )
-        if status not in (RevisionStatus.DEPLOYED, RevisionStatus.REMOVED):
-            return
-        for info in history.infos():
-            if info.number < revision.number and info.status is RevisionStatus.DEPLOYED:
-                history.mark(info, RevisionStatus.SUPERSEDED)
+        try:
+            if self._lock.lost and not history.is_open(revision.number):
+                return f"this run lost the lock, and another one closed revision {revision.number} meanwhile"
+            history.finish(finished)
+        except SparkrigError as error:
+            return error.message
+        return ""
+
+    def _put_away(self, history: History, revision: Revision) -> None:
+        """A success supersedes the one before it; then old records go. What fails here the next run does."""
         api = self._session.api
-        prune(api, history, list_revisions(api, revision.stack), self._options.history_max)
+        try:
+            history.supersede(revision.number)
+            prune(api, history, list_revisions(api, revision.stack), self._options.history_max)
+        except SparkrigError as error:
+            self._dialogue.note(f"older revisions could not be put away, the next run does it: {error.message}")
 
 
 def why_stop(result: ApplyResult, good: Revision | None, changed_crds: Sequence[str]) -> str:

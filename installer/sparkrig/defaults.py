@@ -11,6 +11,9 @@ API_READ_TIMEOUT_S: Final = 30.0
 """Longest a single request may take; server-side apply of a large CRD takes under two seconds."""
 API_FIRST_CONTACT_S: Final = 5.0
 """Whole time until "unreachable" is reported: a person waits for this with nothing to look at."""
+API_SILENT_TRY_S: Final = 3.0
+"""One request to a server that nobody has heard of for ``API_READ_TIMEOUT_S``: each that waits adds to the end of a
+run whose cluster is gone."""
 API_CONNECTIONS: Final = 8
 """Connections kept to the API server; its own default flow control serves this many at once."""
 API_RETRIES: Final = 4
@@ -54,8 +57,13 @@ STABLE_WINDOW_S: Final = 2.0
 # --- the stack's lock
 LEASE_DURATION_S: Final = 30
 """A dead holder's lease is taken over after this time."""
-LEASE_RENEW_S: Final = 8.0
-"""Heartbeat; three may be lost before the lease is stale."""
+LEASE_RENEW_S: Final = 5.0
+"""Heartbeat; three may be lost before the run gives the lease up."""
+LEASE_PATIENCE: Final = 2 / 3
+"""Part of the duration after which a lease that cannot be renewed is given up: what is left of it, 10 s, is the time
+that helm gets to end (``HELM_TERM_GRACE_S``) before another run may begin."""
+LEASE_RETRY_S: Final = 1.0
+"""After a heartbeat that failed."""
 
 # --- records
 HISTORY_MAX: Final = 10

@@ -168,9 +168,9 @@ class KubeApi:
         """
         return self.request("POST", path, body=body, params={"fieldManager": FIELD_MANAGER})
 
-    def replace(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def replace(self, path: str, body: Mapping[str, Any], *, timeout_s: float | None = None) -> dict[str, Any]:
         """Replace an object; ``metadata.resourceVersion`` in ``body`` makes it a compare-and-swap (Conflict)."""
-        return self.request("PUT", path, body=body, params={"fieldManager": FIELD_MANAGER})
+        return self.request("PUT", path, body=body, params={"fieldManager": FIELD_MANAGER}, timeout_s=timeout_s)
 
     def apply(
         self,

@@ -20,6 +20,7 @@ from sparkrig.defaults import (
     API_FIRST_CONTACT_S,
     API_READ_TIMEOUT_S,
     API_RETRIES,
+    API_SILENT_TRY_S,
 )
 from sparkrig.errors import SparkrigError
 
@@ -77,6 +78,8 @@ class Transport:
         self.endpoint = endpoint
         self._compress = compress
         self._slots = threading.BoundedSemaphore(API_CONNECTIONS)
+        self._silent_since: float | None = None
+        """When the first of the requests began that nobody has answered; None after each answer."""
 
     def first_contact(self) -> Answer:
         """GET /version within ``API_FIRST_CONTACT_S``, name resolution included, tried again while there is time.
@@ -122,7 +125,8 @@ class Transport:
     def send(self, request: Request, timeout_s: float | None = None) -> dict[str, Any]:
         """Send, retry what may be retried, and return the parsed body.
 
-        ``timeout_s`` bounds the whole, retries included (default: ``API_READ_TIMEOUT_S`` each try).
+        ``timeout_s`` bounds the whole, retries included (default: ``API_READ_TIMEOUT_S`` each try). Once the server has
+        been silent for that long, to whomever, each request gets one short try.
 
         Raises:
             SparkrigError: as ``apierrors.translate`` says, ConnectionLost when no answer came.
@@ -132,11 +136,12 @@ class Transport:
         deadline = time.monotonic() + timeout_s if timeout_s is not None else float("inf")
         for attempt in range(API_RETRIES + 1):
             last = attempt == API_RETRIES
+            longest = API_SILENT_TRY_S if self._silent() else float("inf")
             try:
-                answer = self._once(request, max(deadline - time.monotonic(), 0.05))
+                answer = self._once(request, max(min(deadline - time.monotonic(), longest), 0.05))
             except urllib3.exceptions.HTTPError as error:
                 pause = _backoff(attempt)
-                if last or time.monotonic() + pause > deadline or not _may_resend(request, error):
+                if last or self._silent() or time.monotonic() + pause > deadline or not _may_resend(request, error):
                     raise self._lost(request, error) from error
             else:
                 if answer.status < 400:
@@ -180,6 +185,10 @@ class Transport:
             answer.status, answer.body, method=request.method, path=request.path, server=self.endpoint.server
         )
 
+    def _silent(self) -> bool:
+        since = self._silent_since
+        return since is not None and time.monotonic() - since > API_READ_TIMEOUT_S
+
     def _once(self, request: Request, left_s: float) -> Answer:
         with self._slots:
             response = self._raw(
@@ -207,16 +216,23 @@ class Transport:
         if request.body is not None:
             body = json.dumps(request.body, separators=(",", ":")).encode()
             headers["Content-Type"] = request.content_type or "application/json"
-        return pool.urlopen(
-            request.method,
-            self.endpoint.server + request.target(),
-            body=body,
-            headers=headers,
-            timeout=urllib3.Timeout(connect=connect_s, read=read_s),
-            preload_content=not stream,
-            redirect=False,
-            retries=False,
-        )
+        began = time.monotonic()
+        try:
+            response = pool.urlopen(
+                request.method,
+                self.endpoint.server + request.target(),
+                body=body,
+                headers=headers,
+                timeout=urllib3.Timeout(connect=connect_s, read=read_s),
+                preload_content=not stream,
+                redirect=False,
+                retries=False,
+            )
+        except urllib3.exceptions.HTTPError:
+            self._silent_since = self._silent_since or began
+            raise
+        self._silent_since = None
+        return response
 
     def _lost(self, request: Request, error: Exception) -> ConnectionLost:
         kind = ConnectionLost if request.idempotent or _never_sent(error) else OutcomeUnknown

@@ -19,8 +19,15 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sparkrig.cluster.api import Conflict, KubeApi
-from sparkrig.defaults import LABEL_STACK, LEASE_DURATION_S, LEASE_RENEW_S, SYSTEM_NAMESPACE
+from sparkrig.cluster.api import Conflict, KubeApi, NotFoundApi
+from sparkrig.defaults import (
+    LABEL_STACK,
+    LEASE_DURATION_S,
+    LEASE_PATIENCE,
+    LEASE_RENEW_S,
+    LEASE_RETRY_S,
+    SYSTEM_NAMESPACE,
+)
 from sparkrig.errors import Locked, SparkrigError
 from sparkrig.history import process
 
@@ -98,6 +105,11 @@ class Lock:
                 hint="nothing more was started; run the command again",
             )
 
+    @property
+    def lost(self) -> bool:
+        """True when the Lease is known not to be this run's any more."""
+        return self._lost is not None
+
     def release(self) -> None:
         """Gives the Lease back, if it is still this run's."""
         self._end.set()
@@ -105,7 +117,7 @@ class Lock:
             self._thread.join(timeout=self._renew_s + 1.0)
         if self._lost is None and self._lease:
             try:
-                self._put(holder="", renewed=self._now())
+                self._put(holder="", renewed=self._now(), timeout_s=self._renew_s)
             except SparkrigError:
                 # It expires by itself; failing here would hide the outcome of the run.
                 self._lost = "could not be given back"
@@ -154,7 +166,7 @@ class Lock:
             },
         }
 
-    def _put(self, *, holder: str, renewed: str, acquired: bool = False) -> None:
+    def _put(self, *, holder: str, renewed: str, acquired: bool = False, timeout_s: float | None = None) -> None:
         """Writes the Lease, refused by the server when somebody else wrote it since."""
         spec = dict(self._lease.get("spec") or {})
         spec |= {"holderIdentity": holder, "renewTime": renewed, "leaseDurationSeconds": self._duration_s}
@@ -163,20 +175,40 @@ class Lock:
         metadata = dict(self._lease["metadata"])
         metadata["annotations"] = {**(metadata.get("annotations") or {}), PROCESS: self._mark if holder else ""}
         sent = time.monotonic()
-        self._lease = self._api.replace(self._path, {**self._lease, "metadata": metadata, "spec": spec})
+        body = {**self._lease, "metadata": metadata, "spec": spec}
+        self._lease = self._api.replace(self._path, body, timeout_s=timeout_s)
         self._renewed = sent
 
     def _heartbeat(self) -> None:
-        while not self._end.wait(self._renew_s):
+        pause = self._renew_s
+        while not self._end.wait(pause):
+            # A request that hangs must neither outlast the lease nor take the time of the next one.
+            left = self._renewed + LEASE_PATIENCE * self._duration_s - time.monotonic()
             try:
-                self._put(holder=self._holder, renewed=self._now())
-            except Conflict:
-                self._lose("another run took it over")
-                return
+                self._put(holder=self._holder, renewed=self._now(), timeout_s=max(0.5, min(self._renew_s, left)))
+                pause = self._renew_s
             except SparkrigError as error:
-                if time.monotonic() - self._renewed > self._duration_s - self._renew_s:
+                if isinstance(error, Conflict) and not self._still_ours():
+                    self._lose("another run took it over")
+                    return
+                if time.monotonic() - self._renewed > LEASE_PATIENCE * self._duration_s:
                     self._lose(f"it could not be renewed: {error.message}")
                     return
+                pause = min(LEASE_RETRY_S, self._renew_s)
+
+    def _still_ours(self) -> bool:
+        """Whether the Lease changed by a renewal of our own whose answer was lost; then that one counts."""
+        try:
+            lease = self._api.request("GET", self._path, timeout_s=self._renew_s)
+        except NotFoundApi:
+            return False
+        except SparkrigError:
+            return True  # nobody knows: the next heartbeat asks again, while there is time
+        mark = (lease["metadata"].get("annotations") or {}).get(PROCESS)
+        if (lease.get("spec") or {}).get("holderIdentity") != self._holder or mark != self._mark:
+            return False
+        self._lease = lease
+        return True
 
     def _lose(self, reason: str) -> None:
         self._lost = reason

@@ -20,6 +20,7 @@ from sparkrig.history.codec import decode, encode
 from sparkrig.model import Revision, RevisionStatus
 
 TYPE: Final = "sparkrig.dev/revision"
+_SUCCESSES: Final = (RevisionStatus.DEPLOYED, RevisionStatus.REMOVED)
 PARTS: Final = "sparkrig.dev/parts"
 SECRETS: Final = f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/secrets"
 
@@ -41,16 +42,26 @@ class History:
         self._stack = stack
 
     def infos(self) -> tuple[RevisionInfo, ...]:
-        """Every revision by its labels, oldest first; one metadata-only LIST."""
+        """Every revision by its labels, oldest first; one metadata-only LIST.
+
+        One that is still marked deployed below a newer success counts as superseded: a run may die between the two.
+        """
+        return _superseding(self._stored())
+
+    def _stored(self) -> tuple[RevisionInfo, ...]:
         selector = f"{LABEL_STACK}={self._stack},{LABEL_REVISION}"
         items = self._api.list(SECRETS, label_selector=selector, metadata_only=True)
         return tuple(sorted((_info(item) for item in items), key=lambda info: info.number))
 
+    def is_open(self, number: int) -> bool:
+        """Whether a revision was begun and nobody has finished it."""
+        return any(info.number == number and info.status is RevisionStatus.PENDING for info in self._stored())
+
     def read(self, info: RevisionInfo) -> Revision:
-        """One revision, whole."""
+        """One revision, whole; its status is that of ``info``."""
         names = [_name(self._stack, info.number, part) for part in range(1, info.parts + 1)]
         data = b"".join(_payload(self._api.get(f"{SECRETS}/{name}", missing_ok=True), name) for name in names)
-        return decode(data)
+        return replace(decode(data), status=info.status)
 
     def newest(self, infos: Sequence[RevisionInfo] | None = None) -> tuple[Revision | None, Revision | None, int]:
         """(the newest finished revision, a newer one that was never finished, the newest number).
@@ -95,9 +106,11 @@ class History:
             self._api.delete(path)
             part += 1
 
-    def mark(self, info: RevisionInfo, status: RevisionStatus) -> None:
-        """Changes the status of a stored revision (superseded, failed)."""
-        self._write(replace(self.read(info), status=status), create=False)
+    def supersede(self, number: int) -> None:
+        """Marks every revision below a successful one that is still marked deployed."""
+        for info in self._stored():
+            if info.number < number and info.status is RevisionStatus.DEPLOYED:
+                self._write(replace(self.read(info), status=RevisionStatus.SUPERSEDED), create=False)
 
     def delete(self, info: RevisionInfo) -> None:
         """Removes one revision; its parts go after the first Secret, so that it is never half there."""
@@ -140,6 +153,16 @@ def _secrets(revision: Revision) -> Iterator[dict[str, Any]]:
 def _name(stack: str, number: int, part: int) -> str:
     name = f"sparkrig.{stack}.v{number}"
     return name if part == 1 else f"{name}.part{part}"
+
+
+def _superseding(stored: Sequence[RevisionInfo]) -> tuple[RevisionInfo, ...]:
+    newest = max((info.number for info in stored if info.status in _SUCCESSES), default=0)
+    return tuple(
+        replace(info, status=RevisionStatus.SUPERSEDED)
+        if info.status is RevisionStatus.DEPLOYED and info.number < newest
+        else info
+        for info in stored
+    )
 
 
 def _info(item: Mapping[str, Any]) -> RevisionInfo:

@@ -15,6 +15,18 @@ if TYPE_CHECKING:
 
 def return_text(outcome: Outcome, style: Style) -> str:
     """Lines below the result of a failed change; empty for one that succeeded."""
+    return _way_back(outcome, style) + _not_recorded(outcome, style)
+
+
+def _not_recorded(outcome: Outcome, style: Style) -> str:
+    if not outcome.unrecorded:
+        return ""
+    lines = [style.bad(f"✗ revision {outcome.revision} could not be recorded"), *indent(outcome.unrecorded, 4)]
+    lines.append(style.strong("next: sparkrig up, when the cluster can be reached; it goes on from what is there"))
+    return joined(lines)
+
+
+def _way_back(outcome: Outcome, style: Style) -> str:
     if outcome.restored_to is None:
         return joined([style.warn(f"not rolled back: {outcome.stopped}")]) if outcome.stopped else ""
     where = f"revision {outcome.restored_to}" if outcome.restored_to else "an empty stack"
@@ -37,6 +49,8 @@ def outcome_json(outcome: Outcome, result: ApplyResult, seconds: float) -> dict[
     document = apply_json(outcome.plan, result, revision=outcome.revision, seconds=seconds)
     restored = outcome.restored
     document["return"] = None
+    document["unrecorded"] = outcome.unrecorded or None
+    document["ok"] = document["ok"] and not outcome.unrecorded
     if outcome.restored_to is not None or outcome.stopped:
         failed = [r for r in restored.results if r.status is not OperationStatus.DONE] if restored else []
         document["return"] = {
