@@ -52,6 +52,9 @@ SERVED: Final = (
 )
 
 
+PLENTY: Final = {"metadata": {"name": "any"}, "status": {"allocatable": {"cpu": "999", "pods": "999"}}}
+
+
 def kinds() -> dict[Kind, ResourceInfo]:
     return {(g, v, k): ResourceInfo(g, v, k, plural, namespaced) for g, v, k, plural, namespaced in SERVED}
 
@@ -89,7 +92,7 @@ def case_of(data: dict[str, Any]) -> Case:
     objects = Objects(workloads=of("Deployment", "DaemonSet", "StatefulSet"), crds=of("CustomResourceDefinition"))
     survey = Survey(
         kubernetes=data.get("kubernetes", "1.33.1"),
-        nodes=of("Node") or [{"metadata": {"name": "any"}, "status": {"allocatable": {"cpu": "999", "pods": "999"}}}],
+        nodes=of("Node") or ([] if data.get("nodes") == "none" else [PLENTY]),
         pods=of("Pod"),
         namespaces={item["metadata"]["name"]: item for item in of("Namespace")},
         storage_classes=of("StorageClass"),
@@ -102,6 +105,7 @@ def case_of(data: dict[str, Any]) -> Case:
         api_services=of("APIService"),
         kinds=kinds(),
         skew_s=data.get("skew"),
+        denied=data.get("denied", {}),
     )
     facts = ClusterFacts(
         default_storage_class=data.get("facts", {}).get("storage.default-class"),
@@ -112,7 +116,7 @@ def case_of(data: dict[str, Any]) -> Case:
         survey=survey,
         facts=facts,
         stack="lab",
-        wanted=[one],
+        wanted=[] if data.get("bare") else [one],
         releases=frozenset(tuple(name.split("/")) for name in data.get("own", ())),  # type: ignore[misc]
         gpu_provided="gpu" in one.component.provides,
     )

@@ -37,10 +37,10 @@ def storage(case: Case) -> Iterator[Finding]:
             titles = [c.title for c in found if c.component == component and c.storage_class is None]
             message = f"{listed(titles, 3) or 'the component'} needs a default StorageClass, and there is none"
             yield fail("default-storage-class", component, message, _hint(classes))
+        if not case.wanted:
+            yield warn("default-storage-class", "cluster", "there is no default StorageClass", _hint(classes))
     elif default is not None:
         yield ok("default-storage-class", "cluster", f"default StorageClass {default}")
-    elif case.facts.kubernetes and not case.wanted:
-        yield warn("default-storage-class", "cluster", "there is no default StorageClass", _hint(classes))
     for claim in found if readable else ():
         name = default if claim.storage_class is None else claim.storage_class
         if not name:
