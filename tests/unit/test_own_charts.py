@@ -178,7 +178,9 @@ def test_labels_and_selectors(chart: Path, profile: str, values: dict[str, Any])
 
 @EACH_PROFILE
 def test_images_are_those_of_the_component(chart: Path, profile: str, values: dict[str, Any]) -> None:
-    images = {c["image"] for _, pod in pods(render(chart, values)) for c in pod["spec"]["containers"]}
+    objects = render(chart, values)
+    images = {c["image"] for _, pod in pods(objects) for c in pod["spec"]["containers"]}
+    images |= {item["spec"]["image"] for item in objects if item["kind"] == "SparkApplication"}
     assert images == set(component(chart)["images"])
 
 
@@ -186,6 +188,7 @@ def test_images_are_those_of_the_component(chart: Path, profile: str, values: di
 @pytest.mark.parametrize("kubernetes", ["1.27.0", "1.30.1", "1.33.0", "1.36.3"])
 def test_renders_on_each_supported_kubernetes(chart: Path, kubernetes: str) -> None:
     served = {"v1", "apps/v1", "batch/v1", "policy/v1", "monitoring.coreos.com/v1"}
+    served |= {"sparkoperator.k8s.io/v1beta2"}
     served |= {f"{group}.k8s.io/v1" for group in ("networking", "rbac.authorization", "scheduling")}
     objects = render(chart, {}, kubernetes)
     assert objects
