@@ -38,7 +38,7 @@ dev: $(VENV)/.developing ## The virtual environment with everything for developm
 .PHONY: test
 test: $(VENV)/.developing ## All tests that need no root
 	@$(BIN)/sparkrig tools install
-	@$(BIN)/sparkrig tools install registry >/dev/null   # for the tests of oci:// sources
+	@$(BIN)/sparkrig tools install registry promtool >/dev/null   # for the tests of oci:// sources and of alert rules
 	@$(BIN)/python scripts/run_tests.py -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
 .PHONY: soak
@@ -60,6 +60,10 @@ lint: $(VENV)/.developing ## Formatting, lint, types, import layers
 .PHONY: docs
 docs: $(VENV)/.installed ## The reference of all values, from the schemas
 	@$(BIN)/python scripts/reference.py
+
+.PHONY: dashboards
+dashboards: $(VENV)/.developing ## The dashboards of charts/monitoring, from scripts/dashboards
+	@$(BIN)/python -m scripts.dashboards
 
 .PHONY: clean
 clean: ## Remove what was made here (not the tools in the user's cache)

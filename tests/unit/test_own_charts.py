@@ -216,7 +216,8 @@ def test_the_catalogues_files_are_not_in_the_package(chart: Path, tmp_path: Path
     (archive,) = tmp_path.iterdir()
     with tarfile.open(archive) as packed:
         names = {Path(name).relative_to(chart.name).parts[0] for name in packed.getnames()}
-    assert names - {"files"} == {"Chart.yaml", "values.yaml", "values.schema.json", "templates", ".helmignore"}
+    read_by_templates = {folder for folder in ("dashboards", "files", "rules") if (chart / folder).is_dir()}
+    assert names == {"Chart.yaml", "values.yaml", "values.schema.json", "templates", ".helmignore"} | read_by_templates
 
 
 @EACH_CHART

@@ -12,9 +12,9 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end }}
 {{- end -}}
 
-{{/* The head of a monitor; takes a dict of `root`, `kind`, `component` and, if it is elsewhere, `namespace`. */}}
+{{/* The head of an object; takes a dict of `root`, `kind`, `component` and, where they differ, `namespace` and API `version`. */}}
 {{- define "monitoring.head" -}}
-apiVersion: monitoring.coreos.com/v1
+apiVersion: monitoring.coreos.com/{{ default "v1" .version }}
 kind: {{ .kind }}
 metadata:
   name: {{ printf "%s-%s" .root.Release.Name .component | trunc 63 | trimSuffix "-" }}
@@ -53,4 +53,81 @@ relabelings:
 {{- if gt (include "monitoring.milliseconds" .Values.scrapeTimeout | int64) (include "monitoring.milliseconds" .Values.interval | int64) -}}
 {{- fail (printf "scrapeTimeout %s is above interval %s: Prometheus would ignore every monitor. Lower the first or raise the second." .Values.scrapeTimeout .Values.interval) -}}
 {{- end -}}
+{{- end -}}
+
+{{/* A number as PromQL takes it: Helm reads whole numbers as floats, and writes large ones as 1e+06. */}}
+{{- define "monitoring.number" -}}
+{{- if and (kindIs "float64" .) (eq . (floor .)) -}}{{ int64 . }}{{- else -}}{{ . }}{{- end -}}
+{{- end -}}
+
+{{/* GPUs whose last XID is one of a list, as a PromQL expression. */}}
+{{- define "monitoring.xids" -}}
+{{- $each := list -}}
+{{- range . -}}
+{{- $each = append $each (printf "DCGM_FI_DEV_XID_ERRORS == %s" (include "monitoring.number" .)) -}}
+{{- end -}}
+{{- join " or " $each -}}
+{{- end -}}
+
+{{/* Price per hour of each GPU: that of the first model that fits its name, else the default. */}}
+{{- define "monitoring.gpuPrice" -}}
+{{- $each := list -}}
+{{- range .models -}}
+{{- $each = append $each (printf "group by (Hostname, UUID, modelName) (sparkrig:gpu_utilization:ratio{modelName=~%q}) * %s" .match (include "monitoring.number" .perHour)) -}}
+{{- end -}}
+{{- $each = append $each (printf "group by (Hostname, UUID, modelName) (sparkrig:gpu_utilization:ratio) * %s" (include "monitoring.number" .perHour)) -}}
+{{- join " or " $each -}}
+{{- end -}}
+
+{{/* The text of a file of rules with ${group.threshold} filled in; takes a dict of `root` and `text`. */}}
+{{- define "monitoring.filled" -}}
+{{- $text := .text -}}
+{{- $gpu := .root.Values.thresholds.gpu -}}
+{{- range $group, $thresholds := .root.Values.thresholds -}}
+{{- range $name, $value := $thresholds -}}
+{{- if not (kindIs "slice" $value) -}}
+{{- $text = replace (printf "${%s.%s}" $group $name) (include "monitoring.number" $value) $text -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+{{- $text = replace "${derived.fatalXids}" (include "monitoring.xids" $gpu.fatalXids) $text -}}
+{{- $text = replace "${derived.knownXids}" (include "monitoring.xids" (concat $gpu.fatalXids $gpu.quietXids)) $text -}}
+{{- $text = replace "${derived.gpuPrice}" (include "monitoring.gpuPrice" .root.Values.gpuPrices) $text -}}
+{{- with regexFind "\\$\\{[^}]*\\}" $text -}}
+{{- fail (printf "%s stands in the rules, and thresholds have no such value" .) -}}
+{{- end -}}
+{{- $text -}}
+{{- end -}}
+
+{{/* The groups of a file of rules, as YAML: alerts that are off left out, severities and labels as the values say. */}}
+{{- define "monitoring.groups" -}}
+{{- $alerts := .root.Values.alerts -}}
+{{- range $group := (include "monitoring.filled" . | fromYaml).groups -}}
+{{- $rules := list -}}
+{{- range $rule := $group.rules -}}
+{{- if not $rule.alert -}}
+{{- $rules = append $rules $rule -}}
+{{- else if and $alerts.enabled (not (has $rule.alert $alerts.disabled)) -}}
+{{- $severity := dict "severity" (default $rule.labels.severity (get $alerts.severities $rule.alert)) -}}
+{{- $labels := merge $severity $rule.labels (omit $alerts.labels "severity") -}}
+{{- $runbook := printf "%s/%s.md" (trimSuffix "/" $alerts.runbooks) $rule.alert -}}
+{{- $annotations := merge (dict "runbook_url" $runbook) $rule.annotations -}}
+{{- $rules = append $rules (merge (dict "labels" $labels "annotations" $annotations) $rule) -}}
+{{- end -}}
+{{- end -}}
+{{- if $rules }}
+{{ list (merge (dict "rules" $rules) $group) | toYaml }}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* Names of all alerts of this chart, whatever is switched on, as a JSON list. */}}
+{{- define "monitoring.alertNames" -}}
+{{- $names := list -}}
+{{- range $path, $_ := .Files.Glob "rules/*.yaml" -}}
+{{- range regexFindAll "(?m)^ *- alert: .+$" ($.Files.Get $path) -1 -}}
+{{- $names = append $names (regexReplaceAll "^ *- alert: +" . "") -}}
+{{- end -}}
+{{- end -}}
+{{- $names | uniq | sortAlpha | toJson -}}
 {{- end -}}
