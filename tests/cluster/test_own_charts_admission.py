@@ -22,8 +22,9 @@ ADMITTED = [case for case in cases() if not case.bad]
 PROFILES = list(profiles())
 RUNNING = sorted({chart for chart, _, values in PROFILES if list(pods(render(chart, values)))})
 CLUSTER_SCOPED = {"Namespace", "ClusterRole", "ClusterRoleBinding", "PriorityClass"}
-FOREIGN = {"ServiceMonitor", "PodMonitor", "LocalQueue", "SparkApplication", "ScheduledSparkApplication"}
-"""Their APIs are other components'; what they would say to them is not asked here."""
+FOREIGN = {"LocalQueue", "SparkApplication", "ScheduledSparkApplication"}
+FOREIGN |= {"ServiceMonitor", "PodMonitor", "PrometheusRule", "AlertmanagerConfig"}
+"""Their APIs are other components'; what they would say to them is not asked here. See test_monitoring_admission."""
 
 
 @pytest.fixture
