@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from sparkrig.cluster.facts import read_nodes
 from sparkrig.cluster.gpus import allocated_gpus
 from sparkrig.errors import NotFound
 from sparkrig.model import ComponentStatus, ObservedState, Readiness, ReleaseState, StackStatus
@@ -24,9 +25,10 @@ def status(session: Session, stack: str) -> StackStatus:
     """One look at a stack: what is recorded, and how it is."""
     session.api.version()  # one first contact, so that an unreachable server is waited for once
     with ThreadPoolExecutor(2) as pool:
-        facts, used = pool.submit(lambda: session.facts), pool.submit(allocated_gpus, session.api)
+        nodes, used = pool.submit(read_nodes, session.api, session.handle), pool.submit(allocated_gpus, session.api)
         observed = session.observe(stack)
-        allocated = used.result() if facts.result().gpus else None
+        facts = nodes.result()
+        allocated = used.result() if facts.gpus else None
     last = observed.pending or observed.last
     states = observed.last.after if observed.last else ()
     return StackStatus(
@@ -37,12 +39,12 @@ def status(session: Session, stack: str) -> StackStatus:
         who=last.who if last else "",
         message=last.message if last else "",
         cluster=session.handle.name,
-        kubernetes=session.facts.kubernetes,
-        simulated=session.facts.simulated,
+        kubernetes=facts.kubernetes,
+        simulated=facts.simulated,
         components=tuple(_component_status(session, state, observed) for state in states),
         gpus_allocated=allocated,
-        gpus_allocatable=session.facts.gpus,
-        gpu_nodes=session.facts.gpu_nodes,
+        gpus_allocatable=facts.gpus,
+        gpu_nodes=facts.gpu_nodes,
     )
 
 

@@ -56,7 +56,7 @@ def read_facts(api: KubeApi, handle: ClusterHandle, detect: Sequence[DetectRule]
     answers = _ask(api)
     may_nodes = "nodes" not in answers.denied
     gpu_nodes = [node for node in answers.nodes if has_gpu(node)]
-    simulated = handle.simulated or (bool(answers.nodes) and all(_is_fake(node) for node in answers.nodes))
+    simulated = _simulated(handle, answers.nodes)
     default_class = _default_class(answers.classes)
     values: dict[str, Any] = {"kubernetes.version": kubernetes, "cluster.simulated": simulated}
     if may_nodes:
@@ -85,6 +85,31 @@ def read_facts(api: KubeApi, handle: ClusterHandle, detect: Sequence[DetectRule]
         values=values,
         installs=installs,
     )
+
+
+def read_nodes(api: KubeApi, handle: ClusterHandle) -> ClusterFacts:
+    """Return what the nodes alone tell, in one request: how many, their GPUs, whether they are simulated.
+
+    Raises:
+        ClusterUnreachable: no answer at first contact.
+    """
+    kubernetes = api.version()
+    try:
+        nodes = api.list("/api/v1/nodes")
+    except AccessDenied:
+        return ClusterFacts(kubernetes=kubernetes or None, simulated=handle.simulated)
+    gpu_nodes = [node for node in nodes if has_gpu(node)]
+    return ClusterFacts(
+        kubernetes=kubernetes or None,
+        nodes=len(nodes),
+        gpu_nodes=len(gpu_nodes),
+        gpus=sum(map(gpu_count, gpu_nodes)),
+        simulated=_simulated(handle, nodes),
+    )
+
+
+def _simulated(handle: ClusterHandle, nodes: Sequence[Object]) -> bool:
+    return handle.simulated or (bool(nodes) and all(_is_fake(node) for node in nodes))
 
 
 def _ask(api: KubeApi) -> _Answers:
