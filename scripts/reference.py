@@ -1,5 +1,7 @@
 """Writes docs/reference/<component>.md from the components' schemas, values and descriptions. ``make docs``.
 
+In docs/charts/<component>.md it fills in what lies between two comments (chart_pages.py).
+
     python scripts/reference.py [--check]
 
 ``--check`` writes nothing and exits 1 where a page is not what would be written.
@@ -14,6 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from chart_pages import chart_pages
+
 from sparkrig.catalog.catalog import PROFILES, Catalog
 from sparkrig.catalog.load import load_catalog
 from sparkrig.documents.nodes import Path as ValuePath
@@ -23,6 +27,7 @@ from sparkrig.stack.explain_schema import ABSENT, document, groups, leaves, one_
 
 ROOT: Final = Path(__file__).parents[1]
 FOLDER: Final = ROOT / "docs" / "reference"
+CHARTS: Final = ROOT / "docs" / "charts"
 MADE: Final = "<!-- made by scripts/reference.py from charts/{folder}: change that, then `make docs` -->"
 INTRO: Final = """\
 Every value that sparkrig sets or offers, with its default. A chart made elsewhere has more values than these:
@@ -217,20 +222,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Writes docs/reference from the schemas.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a page differs")
     options = parser.parse_args(arguments)
-    made = pages(ROOT / "charts")
-    there = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.md")}
-    differing = sorted(name for name in {*made, *there} if made.get(name) != there.get(name))
+    made = {FOLDER / name: text for name, text in pages(ROOT / "charts").items()}
+    there = {path: path.read_text(encoding="utf-8") for path in FOLDER.glob("*.md")}
+    for name, text in chart_pages(load_catalog([ROOT / "charts"]), CHARTS).items():
+        made[CHARTS / name] = text
+        there[CHARTS / name] = (CHARTS / name).read_text(encoding="utf-8")
+    differing = sorted(path for path in {*made, *there} if made.get(path) != there.get(path))
     if options.check:
-        for name in differing:
-            print(f"docs/reference/{name} is not what the schemas say: run `make docs`")
+        for path in differing:
+            print(f"{path.relative_to(ROOT)} is not what the schemas say: run `make docs`")
         return 1 if differing else 0
     FOLDER.mkdir(parents=True, exist_ok=True)
-    for name in differing:
-        if name in made:
-            (FOLDER / name).write_text(made[name], encoding="utf-8")
+    for path in differing:
+        if path in made:
+            path.write_text(made[path], encoding="utf-8")
         else:
-            (FOLDER / name).unlink()
-        print(f"docs/reference/{name}")
+            path.unlink()
+        print(path.relative_to(ROOT))
     return 0
 
 

@@ -66,8 +66,26 @@ def test_resolves(catalog: Catalog, tmp_path: Path, profile: str, facts: Cluster
 
 def test_the_example_has_everything_on_a_cluster_with_gpus(catalog: Catalog) -> None:
     resolved = resolve(load_stack_file(ROOT / "examples" / "lab.yaml"), catalog, GPU, chart)
+    on = {name for name, component in catalog.components.items() if component.enabled != "false"}
+    assert {release.component for release in resolved.releases} == on
+    assert {"cert-manager", "metrics-server", "oauth2-proxy"} == set(catalog.components) - on
+    assert len(resolved.disabled) == 3
+
+
+def test_the_secured_example_has_everything_and_one_certificate(catalog: Catalog) -> None:
+    resolved = resolve(load_stack_file(ROOT / "examples" / "secured.yaml"), catalog, GPU, chart)
     assert {release.component for release in resolved.releases} == set(catalog.components)
-    assert resolved.disabled == ()
+    check_order(resolved)
+    values = {release.component: release.values for release in resolved.releases}
+    assert values["traefik"]["global"]["clusterIssuer"] == "sparkrig"
+    assert values["traefik"]["global"]["domain"] == "lab.example.org"
+    assert values["oauth2-proxy"]["extraArgs"]["redirect-url"] == "https://auth.lab.example.org/oauth2/callback"
+
+
+def test_without_cert_manager_nobody_asks_for_a_certificate(catalog: Catalog) -> None:
+    resolved = resolve(load_stack_file(ROOT / "examples" / "lab.yaml"), catalog, GPU, chart)
+    (traefik,) = [release for release in resolved.releases if release.component == "traefik"]
+    assert "clusterIssuer" not in traefik.values["global"]
 
 
 def test_our_own_charts_know_unknown_values(catalog: Catalog, tmp_path: Path) -> None:

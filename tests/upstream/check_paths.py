@@ -99,7 +99,8 @@ class Subject:
     def settings(self, layer: str) -> list[Setting]:
         """Where a path of this layer may take effect, the likeliest first."""
         profiles = [layer.removeprefix("profile ")] if layer.startswith("profile ") else [None, *self.folder.profiles]
-        derived = [(layer,)] if layer in ("facts", "globals") else [(), ("facts",), ("globals",)]
+        both = ("facts", "globals")  # a value may only speak where another one is set
+        derived = [(layer,), both] if layer in both else [(), ("facts",), ("globals",), both]
         return [Setting(profile, each) for each in derived for profile in profiles]
 
     def layers(self) -> Iterator[tuple[str, Mapping[str, Any]]]:

@@ -86,6 +86,7 @@ def test_a_fact_a_global_and_a_switch_that_do_nothing_are_found(tmp_path: Path) 
     nothing = {key for key, found in findings_of(tmp_path).items() if found.effect is Effect.NOTHING}
     assert nothing == {
         "facts: prometheus.podMonitor.enable",
+        "values: prometheus.podMonitor.podMetricsEndpoint.interval",  # of a monitor that there is none of now
         "globals: image.repositry",
         "crds.switchOff: hook.upgradeCrds",
     }

@@ -15,8 +15,8 @@ from tests.upstream.rendering import Release, helm
 STAND_INS: Final = Path(__file__).parents[1] / "charts"
 CHARTS: Final = sorted(file.parent for file in STAND_INS.glob("*/Chart.yaml"))
 FOLDERS: Final = upstream_folders(CATALOG)
-NO_SEMVER: Final = "[WARNING] Chart.yaml: version 'v26.7.0-standin' is not a valid SemVerV2"
-"""Upstream's own version has this v, so lint says the same of the real chart."""
+NO_SEMVER: Final = "[WARNING] Chart.yaml: version '{version}' is not a valid SemVerV2"
+"""Where upstream's own version has a v, lint says the same of the real chart."""
 
 
 def test_each_component_with_an_upstream_chart_has_one() -> None:
@@ -31,12 +31,15 @@ def test_name_and_version_follow_the_component(folder: Folder) -> None:
     assert chart["description"].startswith("STAND-IN for tests, not the real chart.")
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
 def test_crds_are_open_and_are_those_that_the_component_provides(folder: Folder) -> None:
     chart = STAND_INS / folder.component["chart"]["name"]
     crds = [
         yaml.safe_load(file.read_text()) for file in sorted(chart.rglob("crds/*.yaml")) if file.name != "Chart.yaml"
     ]
+    if folder.component["crds"]["owner"] == "helm":
+        crds += Release(chart, folder.name, "test").render(folder.values)
     crds = [crd for crd in crds if crd.get("kind") == "CustomResourceDefinition"]
     provided = {item.removeprefix("crd:") for item in folder.component.get("provides", ()) if item.startswith("crd:")}
     assert provided <= {crd["metadata"]["name"] for crd in crds}
@@ -50,10 +53,12 @@ def test_crds_are_open_and_are_those_that_the_component_provides(folder: Folder)
 @pytest.mark.tools
 @pytest.mark.parametrize("chart", CHARTS, ids=lambda chart: chart.name)
 def test_lint_is_clean(chart: Path) -> None:
+    version = yaml.safe_load((chart / "Chart.yaml").read_text())["version"]
+    known = [NO_SEMVER.format(version=version)] if version.startswith("v") else []
     done = subprocess.run([helm(), "lint", "--strict", str(chart)], capture_output=True, text=True, timeout=60)
     complaints = [line for line in done.stdout.splitlines() if line.startswith(("[WARNING]", "[ERROR]"))]
-    assert [line for line in complaints if line != NO_SEMVER] == []
-    assert done.returncode == 0 or complaints == [NO_SEMVER]
+    assert [line for line in complaints if line not in known] == []
+    assert done.returncode == 0 or complaints == known
 
 
 @pytest.mark.tools
