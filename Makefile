@@ -38,7 +38,7 @@ dev: $(VENV)/.developing ## The virtual environment with everything for developm
 .PHONY: test
 test: $(VENV)/.developing ## All tests that need no root
 	@$(BIN)/sparkrig tools install
-	@$(BIN)/sparkrig tools install registry promtool >/dev/null   # for the tests of oci:// sources and of alert rules
+	@$(BIN)/sparkrig tools install registry promtool kube-score >/dev/null   # for the tests of oci:// sources, alert rules, our own pods
 	@$(BIN)/python scripts/run_tests.py -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
 
 .PHONY: soak

@@ -38,6 +38,7 @@ def part(catalog: Catalog, component: Component) -> Iterator[str]:
     """The lines of one component."""
     yield from _profiles(component)
     yield from _facts(component)
+    yield from _follows(component)
     yield from _globals(component)
     schema = catalog.files[component.name].schema
     if not isinstance(schema, Mapping):
@@ -71,6 +72,19 @@ def _facts(component: Component) -> Iterator[str]:
         yield f"- `{rule.fact}` is {json.dumps(rule.equals)}: {values} ({rule.reason})"
     if component.facts:
         yield ""
+
+
+def _follows(component: Component) -> Iterator[str]:
+    if not component.follows:
+        return
+    yield "## Set from other components"
+    yield ""
+    for rule in component.follows:
+        there = f"`{rule.component}.{rule.value}`"
+        values = ", ".join(f"`{path}: {json.dumps(value)}`" for path, value in rule.set.items())
+        said = f"{there} is {json.dumps(rule.equals)}: {values}" if rule.set else f"{there} → `{rule.path}`"
+        yield f"- {said} ({rule.reason})"
+    yield ""
 
 
 def _globals(component: Component) -> Iterator[str]:

@@ -75,7 +75,7 @@ def test_version_is_a_stable_one(folder: Folder) -> None:
 
 def test_every_path_that_is_set_is_described(folder: Folder) -> None:
     schema = values_schema(folder)
-    layers = [folder.values, folder.facts, folder.globals, *folder.profiles.values()]
+    layers = [folder.values, folder.facts, folder.globals, folder.follows, *folder.profiles.values()]
     missing = {".".join(path) for layer in layers for path in value_paths(layer) if described(schema, path) is None}
     assert missing == set()
 

@@ -1,8 +1,9 @@
 """Does every value that our catalogue sets reach the chart?
 
-For each component with a chart made elsewhere, and each path that its values, profiles, facts and globals set: take the
-path out, render again, compare. A path that changes nothing is misspelt, removed upstream, or says what the chart says
-already. Switches of ``crds.switchOff`` are turned the other way instead, since most of them only guard a default.
+For each component with a chart made elsewhere, and each path that its values, profiles, facts, globals and ``follows``
+rules set: take the path out, render again, compare. A path that changes nothing is misspelt, removed upstream, or says
+what the chart says already. Switches of ``crds.switchOff`` are turned the other way instead, since most of them only
+guard a default.
 
     python -m tests.upstream.check_paths --charts DIR
 
@@ -62,7 +63,8 @@ class Setting:
 
     profile: str | None
     derived: tuple[str, ...] = ()
-    """``facts`` where all facts apply, ``globals`` where all keys of the stack's ``global`` are given."""
+    """``facts`` where all facts apply, ``globals`` where all keys of the stack's ``global`` are given, ``follows``
+    where the components that this one follows are on."""
 
 
 class Subject:
@@ -75,7 +77,8 @@ class Subject:
 
     def values(self, setting: Setting, layers: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str, Any]:
         """The merged values of a setting; ``layers`` replaces layers by name."""
-        given = {"values": self.folder.values, "facts": self.folder.facts, "globals": self.folder.globals}
+        folder = self.folder
+        given = {"values": folder.values, "facts": folder.facts, "globals": folder.globals, "follows": folder.follows}
         given |= {f"profile {name}": document for name, document in self.folder.profiles.items()}
         given |= layers or {}
         merged = merge(given["values"], given[f"profile {setting.profile}"] if setting.profile else {})
@@ -99,8 +102,8 @@ class Subject:
     def settings(self, layer: str) -> list[Setting]:
         """Where a path of this layer may take effect, the likeliest first."""
         profiles = [layer.removeprefix("profile ")] if layer.startswith("profile ") else [None, *self.folder.profiles]
-        both = ("facts", "globals")  # a value may only speak where another one is set
-        derived = [(layer,), both] if layer in both else [(), ("facts",), ("globals",), both]
+        every = ("facts", "globals", "follows")  # a value may only speak where another one is set
+        derived = [(layer,), every] if layer in every else [(), ("facts",), ("globals",), every]
         return [Setting(profile, each) for each in derived for profile in profiles]
 
     def layers(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -110,6 +113,7 @@ class Subject:
             yield f"profile {name}", document
         yield "facts", self.folder.facts
         yield "globals", self.folder.globals
+        yield "follows", self.folder.follows
 
 
 @dataclass(frozen=True)

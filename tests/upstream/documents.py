@@ -96,6 +96,7 @@ class Folder:
     profiles: Mapping[str, Mapping[str, Any]]
     facts: Mapping[str, Any] = field(default_factory=dict)
     globals: Mapping[str, Any] = field(default_factory=dict)
+    follows: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -116,7 +117,7 @@ def read_yaml(file: Path) -> dict[str, Any]:
 
 
 def read_folder(folder: Path) -> Folder:
-    """Reads the layers of one component folder, facts and globals as if all of them applied."""
+    """Reads the layers of one component folder; facts, globals and what follows others, as if all of them applied."""
     component = read_yaml(folder / "component.yaml")
     facts: dict[str, Any] = {}
     for rule in component.get("facts") or ():
@@ -125,8 +126,14 @@ def read_folder(folder: Path) -> Folder:
     globals_: dict[str, Any] = {}
     for rule in component.get("globals") or ():
         put(globals_, split_path(rule["path"]), global_value(rule, SAMPLES[rule["key"]]))
+    follows: dict[str, Any] = {}
+    for rule in component.get("follows") or ():
+        for path, value in (rule.get("set") or {}).items():
+            put(follows, split_path(path), value)
+        if "path" in rule:  # what the other component says there; any value will do
+            put(follows, split_path(rule["path"]), ["followed"] if "[]" in rule["value"] else "followed")
     profiles = {file.stem: read_yaml(file) for file in sorted(folder.glob("profiles/*.yaml"))}
-    return Folder(folder, component, read_yaml(folder / "values.yaml"), profiles, facts, globals_)
+    return Folder(folder, component, read_yaml(folder / "values.yaml"), profiles, facts, globals_, follows)
 
 
 def upstream_folders(catalog: Path) -> list[Folder]:

@@ -147,7 +147,7 @@ def _asked(who: str, parameters: Mapping[str, Any], objects: Sequence[Object]) -
     for item in objects:
         for webhook in (item.get("webhooks") or ()) if item["kind"] in suffix else ():
             for rule in webhook.get("rules") or ():
-                plural = {kind.lower() + "s", "*"} & set(rule.get("resources") or ())
+                plural = {kind.lower() + "s", "*", "*/*"} & set(rule.get("resources") or ())
                 if plural and {group, "*"} & set(rule.get("apiGroups") or ()):
                     return
     yield f"{who}: no webhook would be asked about a {kind} of {group}"
