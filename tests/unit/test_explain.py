@@ -142,7 +142,8 @@ def test_a_stack_with_mistakes_is_explained_too(folder: Path) -> None:
     done = run(folder, "triton.replicas")
     assert done.returncode == 0
     assert "triton.replicas = many" in done.stdout
-    assert "note: the input has 1 problem; sparkrig validate shows it" in done.stderr
+    # The number of replicas, and the client's secret that does not belong into values.
+    assert "note: the input has 2 problems; sparkrig validate shows them" in done.stderr
 
 
 def test_a_component_that_is_off_is_explained_too(folder: Path) -> None:
