@@ -12,6 +12,8 @@ import pytest
 import yaml
 from tests.upstream.documents import Folder, merge, split_path, upstream_folders, value_paths
 
+from sparkrig.documents.schema import check
+from sparkrig.documents.yaml import load
 from sparkrig.model import FACTS
 
 ROOT: Final = Path(__file__).parents[2]
@@ -120,6 +122,19 @@ def test_cases_are_judged_as_they_say(folder: Folder) -> None:
     for file in sorted(folder.path.glob("cases/*.yaml")):
         for case in yaml.safe_load(file.read_text()):
             assert validator.is_valid(case["values"]) is not bool(case.get("problems")), case["name"]
+
+
+def test_a_case_has_exactly_its_problems(folder: Folder) -> None:
+    for file in sorted(folder.path.glob("cases/*.yaml")):
+        for case in yaml.safe_load(file.read_text()):
+            document = load(yaml.safe_dump(case["values"]), "case.yaml").document
+            assert document is not None
+            found = check(document, values_schema(folder), folder.name)
+            expected = case.get("problems") or []
+            assert len(found) == len(expected), case["name"]
+            for problem in expected:
+                assert problem.get("code") in {None, *(each.code for each in found)}, case["name"]
+                assert problem.get("message") in {None, *(each.message for each in found)}, case["name"]
 
 
 def test_facts_are_known(folder: Folder) -> None:
