@@ -102,5 +102,5 @@ def pods(objects: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
             yield name, item
         elif item["kind"] == "CronJob":
             yield name, spec["jobTemplate"]["spec"]["template"]
-        elif "template" in spec:
+        elif "spec" in (spec.get("template") or {}):  # that of a custom resource is something else
             yield name, spec["template"]
