@@ -11,6 +11,8 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any, Final
 
 from sparkrig.stack.manifests_removed import minor
@@ -103,16 +105,26 @@ def load(kubernetes: str | None) -> ApiSchemas | None:
 
     A version that the package does not carry yet is judged by the newest that it does.
     """
-    try:
-        from kubernetes_validate import utils, version  # type: ignore[import-untyped,unused-ignore]
-    except ImportError:
+    home = _home()
+    if home is None:
         return None
-    versions = sorted({v for v in (_short(v) for v in utils.all_versions()) if v}, key=lambda v: minor(v) or (0, 0))
+    names = [folder.name.removeprefix("v") for folder in home.glob("v*-local-strict")]
+    versions = sorted({v for v in map(_short, names) if v}, key=lambda v: minor(v) or (0, 0))
     wanted = minor(kubernetes) if kubernetes else None
     fitting = [v for v in versions if wanted is None or (minor(v) or (0, 0)) <= wanted]
     if not fitting:
         return None
-    return ApiSchemas(fitting[-1], versions, f"kubernetes-validate {version.__version__}")
+    from importlib.metadata import version
+
+    return ApiSchemas(fitting[-1], versions, f"kubernetes-validate {version('kubernetes-validate')}")
+
+
+@functools.cache
+def _home() -> Path | None:
+    """The package's folder of schemas, found without importing it: that takes a third of a ``validate``."""
+    spec = find_spec("kubernetes_validate")
+    places = list((spec.submodule_search_locations if spec else None) or ())
+    return Path(places[0]) / "kubernetes-json-schema" if places else None
 
 
 def _short(version: str) -> str:
@@ -149,9 +161,10 @@ def _definitions(version: str) -> Mapping[str, Any]:
 
 
 def _contents(version: str, name: str) -> dict[str, Any]:
-    from importlib.resources import files
-
-    path = files("kubernetes_validate").joinpath("kubernetes-json-schema", f"v{version}.0-local-strict", name)
+    home = _home()
+    if home is None:
+        raise FileNotFoundError(name)
+    path = home / f"v{version}.0-local-strict" / name
     # Nulls are taken out of the objects before, so that no message needs to speak of them.
     text = _NULLABLE.sub(r"\1", path.read_text(encoding="utf-8").replace(_REF, "#"))
     contents: dict[str, Any] = json.loads(text)
