@@ -46,16 +46,21 @@ def unknown_keys(
     subject: str,
     ours: Mapping[str, Any] | None,
     skip: Sequence[Path] = (),
+    *,
+    doubtful: bool = False,
 ) -> list[Problem]:
-    """Keys of ``values`` that nothing knows. Below the paths in ``skip`` nothing is looked at."""
-    finder = _Finder(defaults, subject, frozenset(skip))
+    """Keys of ``values`` that nothing knows. Below the paths in ``skip`` nothing is looked at.
+
+    With ``doubtful`` also those that some template mentions in another place, and that resemble nothing.
+    """
+    finder = _Finder(defaults, subject, frozenset(skip), doubtful)
     schemas = () if ours is None else (Piece(ours, ours),)
     return list(finder.walk(_Place((), values, defaults.tree, schemas)))
 
 
 class _Finder:
-    def __init__(self, defaults: ChartDefaults, subject: str, skip: frozenset[Path]) -> None:
-        self.defaults, self.subject, self.skip = defaults, subject, skip
+    def __init__(self, defaults: ChartDefaults, subject: str, skip: frozenset[Path], doubtful: bool) -> None:
+        self.defaults, self.subject, self.skip, self.doubtful = defaults, subject, skip, doubtful
         self.roots = {schema.path: schema.schema for schema in defaults.schemas}
 
     def walk(self, place: _Place) -> Iterator[Problem]:
@@ -93,7 +98,7 @@ class _Finder:
             if mentioned or close is None or not _is_near(key, close):
                 return None
             return self.problem(place, key, entry, close, Severity.WARNING)
-        if mentioned and close is None:
+        if mentioned and close is None and not self.doubtful:
             return None
         certain = not mentioned and (close is not None or parent not in words.whole)
         return self.problem(place, key, entry, close, Severity.ERROR if certain else Severity.WARNING)

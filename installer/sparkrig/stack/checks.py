@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import dropwhile
 from typing import Any, Final
 
@@ -102,15 +103,20 @@ def check_written(
     return problems
 
 
-def check_shipped(
-    component: Component, values: MergedValues, ours: Mapping[str, Any] | None, chart: ChartLike
-) -> list[Problem]:
-    """The same of all layers, for a chart of another version than the catalogue's values were written for."""
+def check_shipped(component: Component, values: MergedValues, chart: ChartLike, written_for: str) -> list[Problem]:
+    """What a chart of another version than ``written_for`` says about the layers that are shipped.
+
+    A key that this version lacks has no effect: the person who asked for the version has to know, and cannot
+    change the catalogue, so it is a warning. Nothing has to be switched off that is not there.
+    """
     defaults = read_defaults(chart)
-    return [
-        *unknown_keys(values.root, defaults, component.name, ours),
-        *chart_schemas(values, defaults, component.name),
-    ]
+    count = len(values.layers) - len(users_layers(values.layers))
+    shipped = merge([layer for layer in values.layers[:count] if layer.name != CRDS_LAYER]).root
+    hint = f"the catalogue's values were written for {written_for}: give what you need by the keys of {chart.version}"
+    # Our schema is of the other version too.
+    unknown = unknown_keys(shipped, defaults, component.name, None, doubtful=True)
+    unknown = [replace(problem, severity=Severity.WARNING, label=None, hint=hint) for problem in unknown]
+    return [*unknown, *chart_schemas(values, defaults, component.name)]
 
 
 def chart_schemas(values: MergedValues, defaults: ChartDefaults, subject: str) -> list[Problem]:

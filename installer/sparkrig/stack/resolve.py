@@ -175,7 +175,8 @@ def written_problems(
     for name, values in prepared.values.items():
         component = prepared.components.get(name, catalog.components[name])
         files = catalog.files[name]
-        moved = component.chart.version != catalog.components[name].chart.version
+        version = catalog.components[name].chart.version
+        moved = component.chart.version != version
         if not moved and not users_layers(values.layers):
             continue
         ours = files.schema if isinstance(files.schema, Mapping) else None
@@ -184,7 +185,7 @@ def written_problems(
         if chart is not None:
             sources.include(read_defaults(chart).texts)
             if moved:
-                problems += check_shipped(component, values, ours, chart)
+                problems += check_shipped(component, values, chart, version)
     return problems
 
 
