@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -76,10 +77,14 @@ class World:
         templates: Mapping[str, str] | None = None,
         values: Mapping[str, Any] | None = None,
         crds: Sequence[Mapping[str, Any]] = (),
+        crd_owner: str = "",
         version: str = "1.0.0",
         **spec: Any,
     ) -> None:
-        """Writes, or writes anew, a component whose chart is in its own folder."""
+        """Writes, or writes anew, a component whose chart is in its own folder.
+
+        ``crd_owner`` is ``us`` where there are ``crds``, unless it is given.
+        """
         folder = self.catalog / name
         (folder / "templates").mkdir(parents=True, exist_ok=True)
         for old in (folder / "templates").iterdir():
@@ -91,6 +96,7 @@ class World:
         (folder / ".helmignore").write_text("component.yaml\n")
         chart = {"apiVersion": "v2", "name": name, "version": version, "appVersion": version}
         (folder / "Chart.yaml").write_text(yaml.safe_dump(chart))
+        shutil.rmtree(folder / "crds", ignore_errors=True)
         if crds:
             (folder / "crds").mkdir(exist_ok=True)
             (folder / "crds" / "crds.yaml").write_text(yaml.safe_dump_all([dict(crd) for crd in crds]))
@@ -105,7 +111,7 @@ class World:
             },
             "chart": {"name": name, "version": version, "path": "."},
             "release": {"name": name, "namespace": spec.pop("namespace", f"{self.stack}-{name}")},
-            "crds": {"owner": "us" if crds else "none"},
+            "crds": {"owner": crd_owner or ("us" if crds else "none")},
             "timeout": spec.pop("timeout", 60),
             **spec,
         }

@@ -158,6 +158,7 @@ def _rehearse(session: Session, case: Case, operations: Sequence[Operation]) -> 
             objects=wanted.objects,
             revision=None if wanted.fresh else operation.helm_revision,
             forced=operation.action is Action.REPAIR or (wanted.desired.adopt and operation.state is None),
+            crds=frozenset(operation.state.crds if operation.state else ()),
         )
         for wanted in case.wanted
         if (operation := changing.get(wanted.name)) is not None

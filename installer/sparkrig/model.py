@@ -491,6 +491,8 @@ class DesiredRelease:
     """What to do with fields that somebody else owns; like ``immutable`` no part of the digest."""
     immutable: Literal["fail", "recreate"] = "fail"
     """What to do with objects whose change the API server refuses."""
+    crds: tuple[str, ...] = ()
+    """CRDs that the component says it provides."""
 
 
 @dataclass(frozen=True, slots=True)

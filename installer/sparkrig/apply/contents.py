@@ -9,24 +9,32 @@ from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from sparkrig.apply.crds import KEEP, KEPT
 from sparkrig.cluster.api import KubeApi, ResourceInfo
 from sparkrig.cluster.apierrors import ApiError, NotFoundApi
 from sparkrig.cluster.releases import read_release
 from sparkrig.defaults import API_CONNECTIONS, LABEL_REVISION, LABEL_STACK, SYSTEM_NAMESPACE
-from sparkrig.errors import AccessDenied
+from sparkrig.errors import AccessDenied, Refused
 from sparkrig.history.store import History
 from sparkrig.model import ObjectRef, ObservedState, ReleaseState
 from sparkrig.plan.build import GONE
-from sparkrig.plan.removal import CLAIM, Content, Survey, foreign_releases, made_by
+from sparkrig.plan.removal import CLAIM, CRD, Content, Survey, foreign_releases, made_by
 
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 _METHOD_NOT_ALLOWED = 405
 
 
 def survey(api: KubeApi, stack: str, observed: ObservedState, purge: Collection[str]) -> Survey:
-    """Reads what ``plan_removal`` needs; with a purge more than without."""
+    """Reads what ``plan_removal`` needs; with a purge more than without.
+
+    Raises:
+        Refused: uninstalling a release would delete CRDs, with their custom resources, that are not purged.
+    """
+    stored = _stored(api, stack, observed)
+    if "crds" not in purge:
+        refuse_exposed(api, stored)
     states = recorded(api, stack, observed) if purge else (observed.last.after if observed.last else ())
-    owners = {crd: state.component for state in reversed(states) for crd in state.crds}
+    owners = {crd: state.component for state in reversed(states) for crd in crds_of(state)}
     users = sorted({ref.name for s in states for ref in s.inventory if (ref.group, ref.kind) == ("", "Namespace")})
     users = [name for name in users if name in observed.namespaces]
     spaces = {name for name, labels in observed.namespaces.items() if made_by(stack, labels)} - {SYSTEM_NAMESPACE}
@@ -38,12 +46,17 @@ def survey(api: KubeApi, stack: str, observed: ObservedState, purge: Collection[
         crd_owners=owners,
         shared_crds=_shared(api, stack, resources),
         callbacks=_callbacks_seen(api),
-        hooks=_hooks(api, stack, observed),
+        hooks=_hooks(stored),
         contents=contents,
         claims=_claims(api, stack, states, contents) if "claims" in purge else (),
         users=tuple(users),
         revisions=len(History(api, stack).infos()) if "history" in purge else 0,
     )
+
+
+def crds_of(state: ReleaseState) -> tuple[str, ...]:
+    """A release's CRDs, whoever applied them; those in its manifest also where a record of old names none."""
+    return tuple(dict.fromkeys((*state.crds, *(ref.name for ref in state.inventory if ref.kind == CRD[2]))))
 
 
 def recorded(api: KubeApi, stack: str, observed: ObservedState) -> tuple[ReleaseState, ...]:
@@ -125,7 +138,7 @@ def _shared(api: KubeApi, stack: str, crds: Collection[str]) -> dict[str, str]:
     for other in sorted({item["metadata"]["labels"].get(LABEL_STACK, stack) for item in items} - {stack}):
         last, _, _ = History(api, other).newest()
         for state in last.after if last else ():
-            found.update({crd: other for crd in state.crds if crd in crds})
+            found.update({crd: other for crd in crds_of(state) if crd in crds})
     return found
 
 
@@ -159,13 +172,56 @@ def _named(services: Iterable[Mapping[str, Any] | None]) -> frozenset[tuple[str,
     return frozenset((str(s["namespace"]), str(s["name"])) for s in listed if s)
 
 
-def _hooks(api: KubeApi, stack: str, observed: ObservedState) -> tuple[ObjectRef, ...]:
+Stored = Mapping[tuple[str, str], Mapping[str, Any]]
+"""(namespace, release) -> the newest Helm revision of it, as Helm keeps it."""
+
+
+def _stored(api: KubeApi, stack: str, observed: ObservedState) -> Stored:
+    return {
+        (namespace, name): read_release(api, namespace, name, release.revision)
+        for (namespace, name), release in sorted(observed.releases.items())
+        if release.stack == stack and release.status not in GONE
+    }
+
+
+def refuse_exposed(api: KubeApi, stored: Stored) -> None:
+    """Refuses to uninstall CRDs that lie in a manifest without Helm's keep annotation.
+
+    Helm reads the annotation in the manifest that it stored, so that no patch of the live CRD would help.
+
+    Raises:
+        Refused: names each CRD and how many custom resources would go with it.
+    """
+    exposed = {name: release for (_, release), held in stored.items() for name in _exposed(str(held.get("manifest")))}
+    resources = custom_resources(api, exposed)
+    if not resources:
+        return
+    lines = [
+        f"{exposed[name]}: CRD {name} with {len(found)} custom resource{'s' if len(found) != 1 else ''}"
+        for name, found in resources.items()
+    ]
+    raise Refused(
+        "uninstalling would delete CRDs that Helm applied, with all of their custom resources; nothing was changed",
+        detail=lines,
+        hint="give them the annotation helm.sh/resource-policy: keep by the chart's values and run up first; "
+        "or have them removed: --purge crds",
+    )
+
+
+def _exposed(manifest: str) -> list[str]:
+    from sparkrig.helm.client import objects
+
+    if f"kind: {CRD[2]}" not in manifest:
+        return []
+    crds = [item for item in objects(manifest) if item.get("kind") == CRD[2]]
+    return [i["metadata"]["name"] for i in crds if (i["metadata"].get("annotations") or {}).get(KEEP) != KEPT]
+
+
+def _hooks(stored: Stored) -> tuple[ObjectRef, ...]:
     """What hooks of the stack's newest Helm revisions made."""
     found = []
-    for (namespace, name), release in sorted(observed.releases.items()):
-        if release.stack == stack and release.status not in GONE:
-            stored = read_release(api, namespace, name, release.revision)
-            found += [_hook_ref(hook, namespace) for hook in stored.get("hooks") or ()]
+    for (namespace, _), held in stored.items():
+        found += [_hook_ref(hook, namespace) for hook in held.get("hooks") or ()]
     return tuple(sorted({ref for ref in found if ref is not None}))
 
 

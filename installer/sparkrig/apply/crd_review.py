@@ -5,23 +5,27 @@ Reads the CRDs that change, and the custom resources of those that are dangerous
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
 from sparkrig.apply.crd_migration import CRDS
+from sparkrig.apply.crd_owners import CRD_KIND, changing_hands, new_owner
 from sparkrig.apply.crds import installed, is_current, labelled, owners
 from sparkrig.cluster.api import KubeApi
 from sparkrig.defaults import API_CONNECTIONS
 from sparkrig.errors import Refused, SparkrigError
 from sparkrig.helm.archive import crds as chart_crds
-from sparkrig.model import Action, Operation, Plan, ReleaseState
+from sparkrig.model import Action, CrdOwner, Operation, Plan, ReleaseState
 from sparkrig.plan.crd_safety import HOPELESS, Danger, dangers, storage_version
 from sparkrig.plan.crd_use import Reach, reach
 
 SHOWN = 8
 """Lines about one component's CRDs before the rest is counted."""
+FEW = 2
+"""Harmless changes of one CRD that are spelt out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,8 @@ class CrdReview:
     def reviewed(self, plan: Plan) -> Plan:
         """The plan with what it does to CRDs, below each component; one without CRDs costs no request."""
         operations = [operation for operation in plan.operations if operation.action is Action.CRDS]
-        if not operations:
+        handing = [operation for operation in plan.operations if _may_hand_over(operation)]
+        if not operations and not handing:
             self.changes = ()
             return plan
         there = installed(self._api)
@@ -74,6 +79,10 @@ class CrdReview:
                 counted = f"CRDs: {len(todo) - len(old)} new, {len(old)} applied again, {len(wanted) - len(todo)} as is"
                 lines[operation.component] = [counted, *_lines(mine)]
         self.changes = tuple(changes)
+        for operation in handing:
+            if names := changing_hands(operation, there):
+                told = f"hands {len(names)} CRDs over to {new_owner(operation)}: {', '.join(names)}"
+                lines.setdefault(operation.component, []).append(told)
         return replace(
             plan,
             changes=tuple(
@@ -142,6 +151,15 @@ class _Objects:
         return self._read[version]
 
 
+def _may_hand_over(operation: Operation) -> bool:
+    """Whether CRDs of a release may get another owner by this; looked at before the cluster is asked."""
+    if operation.action not in (Action.INSTALL, Action.UPGRADE, Action.ROLLBACK) or operation.state is None:
+        return False
+    if operation.desired is not None:
+        return operation.desired.crd_owner in (CrdOwner.HELM, CrdOwner.HOOK) and bool(operation.state.crds)
+    return any(ref.kind == CRD_KIND for ref in operation.state.inventory)
+
+
 def _with_releases(found: Reach, spec: Mapping[str, Any], states: Iterable[ReleaseState]) -> Reach:
     """Adds releases that use a version which is no longer served: Helm could neither upgrade nor remove them."""
     if found.danger.code != "version-removed":
@@ -165,10 +183,16 @@ def _wanted(operation: Operation) -> list[dict[str, Any]]:
 
 
 def _lines(changes: Sequence[CrdChange]) -> list[str]:
-    lines = [f"takes CRD {c.name} over from {', '.join(c.owners)}" for c in changes if c.owners]
-    for change in changes:
-        for one in change.reaches:
-            mark = f"! CRD {change.name}: {one}" if one.blocks else f"CRD {change.name}: {one}"
-            lines.append(f"{mark}   needs --allow-crd-change {change.name}" if one.blocks else mark)
-    lines.sort(key=lambda line: not line.startswith("!"))
+    lines = [f"! CRD {c.name}: {one}   needs --allow-crd-change {c.name}" for c in changes for one in c.hurting]
+    lines += [f"takes CRD {c.name} over from {', '.join(c.owners)}" for c in changes if c.owners]
+    lines += [line for change in changes for line in _harmless(change)]
     return lines if len(lines) <= SHOWN else [*lines[:SHOWN], f"and {len(lines) - SHOWN} more about CRDs"]
+
+
+def _harmless(change: CrdChange) -> list[str]:
+    """What hurts nobody, counted by kind where it is much: a new major narrows hundreds of fields that nobody uses."""
+    harmless = [one for one in change.reaches if not one.blocks]
+    if len(harmless) <= FEW:
+        return [f"CRD {change.name}: {one}" for one in harmless]
+    kinds = ", ".join(f"{n} {code}" for code, n in Counter(one.danger.code for one in harmless).most_common())
+    return [f"CRD {change.name}: {len(harmless)} changes that hurt no custom resource ({kinds})"]

@@ -23,6 +23,12 @@ from sparkrig.model import ObjectRef
 from sparkrig.plan.crd_safety import HOPELESS, dangers, stored_versions
 
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
+RELEASE: Final = "meta.helm.sh/release-name"
+NAMESPACE: Final = "meta.helm.sh/release-namespace"
+"""How Helm marks what it has."""
+KEEP: Final = "helm.sh/resource-policy"
+KEPT: Final = "keep"
+"""A Helm release that had the CRD before us leaves it when its next manifest lacks it."""
 _OURS: Final = ("f:group", "f:scope", "f:versions")
 """Fields of the spec that whoever applies a CRD owns; a change by somebody else takes them away."""
 
@@ -107,8 +113,8 @@ def owners(metadata: Mapping[str, Any], component: str) -> tuple[str, ...]:
     """Who else applies that CRD, in a person's words; empty when nobody but us and this component does."""
     annotations, labels = metadata.get("annotations") or {}, metadata.get("labels") or {}
     found = []
-    if release := annotations.get("meta.helm.sh/release-name"):
-        found.append(f"Helm release {annotations.get('meta.helm.sh/release-namespace')}/{release}")
+    if RELEASE in annotations:
+        found.append(f"Helm release {annotations.get(NAMESPACE)}/{annotations[RELEASE]}")
     found += [f"field manager {manager}" for manager in sorted(_other_managers(metadata))]
     if labels.get(LABEL_COMPONENT, component) != component:
         found.append(f"component {labels[LABEL_COMPONENT]}")
@@ -117,10 +123,10 @@ def owners(metadata: Mapping[str, Any], component: str) -> tuple[str, ...]:
 
 def _other_managers(metadata: Mapping[str, Any]) -> set[str]:
     entries = metadata.get("managedFields") or ()
-    return {str(e.get("manager")) for e in entries if _applies(e)} - {FIELD_MANAGER}
+    return {str(e.get("manager")) for e in entries if applies(e)} - {FIELD_MANAGER}
 
 
-def _applies(entry: Mapping[str, Any]) -> bool:
+def applies(entry: Mapping[str, Any]) -> bool:
     """Whether the entry is of somebody who applies the CRD, not of one who fills in a certificate or the status."""
     return any(key in _spec(entry) for key in _OURS)
 
@@ -148,15 +154,15 @@ def _sole_owner(api: KubeApi, path: str, crd: dict[str, Any]) -> dict[str, Any]:
     """
     metadata = crd["metadata"]
     strangers = _other_managers(metadata)
-    if not strangers and LAST_APPLIED not in (metadata.get("annotations") or {}):
+    left = [key for key in (LAST_APPLIED, RELEASE, NAMESPACE) if key in (metadata.get("annotations") or {})]
+    if not strangers and not left:
         return crd
-    kept = [e for e in metadata["managedFields"] if e.get("manager") == FIELD_MANAGER or not _applies(e)]
+    kept = [e for e in metadata["managedFields"] if e.get("manager") == FIELD_MANAGER or not applies(e)]
     operations: list[dict[str, Any]] = [
         {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
         {"op": "replace", "path": "/metadata/managedFields", "value": kept},
     ]
-    if LAST_APPLIED in (metadata.get("annotations") or {}):
-        operations.append({"op": "remove", "path": f"/metadata/annotations/{LAST_APPLIED.replace('/', '~1')}"})
+    operations += [{"op": "remove", "path": f"/metadata/annotations/{key.replace('/', '~1')}"} for key in left]
     return api.patch(path, operations, kind="json")
 
 
@@ -174,5 +180,5 @@ def labelled(crd: Mapping[str, Any], component: str, labels: Mapping[str, str]) 
     }
     text = json.dumps(result, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
-    metadata["annotations"] = {**(metadata.get("annotations") or {}), DIGEST: digest}
+    metadata["annotations"] = {**(metadata.get("annotations") or {}), KEEP: KEPT, DIGEST: digest}
     return result

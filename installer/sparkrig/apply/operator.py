@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from sparkrig.apply.clearing import clear_the_way
+from sparkrig.apply.crd_owners import CRD_KIND, crds_of, pass_on
 from sparkrig.apply.crds import apply_crds
 from sparkrig.apply.failures import explained, last_attempt, old_hooks
 from sparkrig.apply.read_back import refuse_dropped
@@ -156,6 +157,7 @@ class Operator:
         adopting = desired.adopt and operation.state is None
         # A repair brings back what the record says, also where somebody changed it meanwhile.
         forced = adopting or operation.action is Action.REPAIR or desired.conflicts == "take"
+        await asyncio.to_thread(pass_on, self._api, operation, say)
         await clear_the_way(self._api, self._waiter, operation, say)
         result = await self._with_help(
             operation,
@@ -198,6 +200,7 @@ class Operator:
             raise await asyncio.to_thread(explained, self._api, attempt, error) from error
 
     def _state(self, operation: Operation, desired: DesiredRelease, result: HelmResult) -> ReleaseState:
+        refs = inventory(self._api, objects(result.manifest), desired.namespace)
         return ReleaseState(
             component=desired.component,
             release=desired.release,
@@ -208,8 +211,8 @@ class Operator:
             stand_in=desired.chart.stand_in,
             digest=desired.digest,
             helm_revision=result.revision,
-            inventory=inventory(self._api, objects(result.manifest), desired.namespace),
-            crds=self._crds.get(operation.component, ()),
+            inventory=refs,
+            crds=crds_of(self._api, desired, refs, self._crds.get(operation.component, ())),
             values=desired.values,
             keep=desired.keep,
             needs=desired.needs,
@@ -226,6 +229,7 @@ class Operator:
         if state is None:
             raise OperationError(f"{operation.id}: the plan does not say what to return to")
         say(f"helm rollback to revision {state.helm_revision}")
+        await asyncio.to_thread(pass_on, self._api, operation, say)
         await clear_the_way(self._api, self._waiter, operation, say)
         result = await self._with_help(
             operation,
@@ -282,7 +286,7 @@ class Operator:
         everything = inventory(self._api, manifests, operation.namespace)
         staying = frozenset(inventory(self._api, kept, operation.namespace))
         going = [ref for ref in everything if ref not in staying]
-        data = operation.state.keep if operation.state and operation.state.digest else DATA_KINDS
+        data = (CRD_KIND, *(operation.state.keep if operation.state and operation.state.digest else DATA_KINDS))
         at_risk = [ref for ref in going if ref.kind in data and ref.kind not in operation.purged]
         if at_risk:
             raise OperationError(

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from sparkrig.helm.command import Counter, HelmCommand
 
 _T = TypeVar("_T")
+NOT_HELMS = (CrdOwner.US, CrdOwner.HOOK)
+"""Owners of CRDs beside whom Helm must not install what lies in a chart's ``crds/``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +170,7 @@ class HelmClient:
         if replace:
             flags = ["--force-conflicts"] if force_conflicts else []
             flags += ["--take-ownership"] if take_ownership else []
-            flags += ["--skip-crds"] if desired.crd_owner is CrdOwner.US else []
+            flags += ["--skip-crds"] if desired.crd_owner in NOT_HELMS else []
             arguments = ["install", desired.release, str(desired.chart.path), "--replace", "--output", "json", *flags]
             arguments += ["--namespace", desired.namespace, "--timeout", _helm_timeout(deadline), "--values", "-"]
             text = (await _guard(action, command.run(arguments, document))).decode()
@@ -182,7 +184,7 @@ class HelmClient:
                 create_namespace=False,
                 force_conflicts=force_conflicts,
                 namespace=desired.namespace,
-                skip_crds=desired.crd_owner is CrdOwner.US,
+                skip_crds=desired.crd_owner in NOT_HELMS,
                 take_ownership=take_ownership,
                 timeout=_helm_timeout(deadline),
             ),

@@ -161,7 +161,8 @@ def _releases(
             used = {ref.group for ref in other.state.inventory} if other.state else set()
             if other is not operation and groups & used and not _waits(other.id, operation.id, needs):
                 needs[operation.id][other.id] = None
-    purged = tuple(kind for name, kind in (("claims", CLAIM), ("namespaces", "Namespace")) if name in purge)
+    kinds = (("claims", CLAIM), ("namespaces", "Namespace"), ("crds", CRD[2]))
+    purged = tuple(kind for name, kind in kinds if name in purge)
     keep = "history" not in purge
     return [replace(o, needs=tuple(needs[o.id]), keep_history=keep, purged=purged) for o in uninstalls]
 

@@ -347,6 +347,7 @@ def _release(
         adopt=entry is not None and entry.existing == "adopt",
         conflicts=entry.conflicts if entry else "fail",
         immutable=entry.immutable if entry else "fail",
+        crds=tuple(thing.removeprefix(CRD) for thing in component.provides if thing.startswith(CRD)),
     )
 
 

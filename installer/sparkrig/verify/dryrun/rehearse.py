@@ -24,6 +24,7 @@ from sparkrig.plan.server_changes import Blocked, Rehearsal
 
 Object = Mapping[str, Any]
 HOOK: Final = "helm.sh/hook"
+RELEASE_NAME: Final = "meta.helm.sh/release-name"
 DELETE_POLICY: Final = "helm.sh/hook-delete-policy"
 RUNS: Final = ("Job", "Pod")
 """Kinds of hooks that do something once: an old one that is still there would be taken for the new one."""
@@ -42,6 +43,8 @@ class Release:
     """Its newest Helm revision; None where there is no such release yet: nothing but its hooks is looked at then."""
     forced: bool = False
     """Helm is told to take fields back, so that there is no conflict."""
+    crds: frozenset[str] = frozenset()
+    """CRDs of the component. Those that are not Helm's yet are handed over to it before it is called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +153,8 @@ class _Asker:
             return self._refused(ref, manifest, error)
         except Conflict as error:
             live = self._api.get(self._api.path_of(ref), missing_ok=True) or {}
-            answer = _Answer(contested=contested(ref, manifest, live, error.body))
+            handed = ref.name in release.crds and _annotations(live).get(RELEASE_NAME) != release.release
+            answer = _Answer() if handed else _Answer(contested=contested(ref, manifest, live, error.body))
             try:
                 self._apply(manifest, force=True)  # what else is wrong is only said without the conflict
             except Invalid as more:
@@ -175,7 +179,7 @@ def _as_helm_applies(release: Release, ref: ObjectRef, item: Object) -> dict[str
     metadata["labels"] = {**(metadata.get("labels") or {}), "app.kubernetes.io/managed-by": "Helm"}
     metadata["annotations"] = {
         **(metadata.get("annotations") or {}),
-        "meta.helm.sh/release-name": release.release,
+        RELEASE_NAME: release.release,
         "meta.helm.sh/release-namespace": release.namespace,
     }
     if ref.namespace:
