@@ -143,7 +143,7 @@ def _returnable(session: Session, made: Plan, observed: ObservedState) -> Plan:
 def down(session: Session, stack: str, options: Options, dialogue: Dialogue) -> Outcome:
     """Removes every release of a stack, dependents first; keeps what ``options.purge`` does not name."""
     from sparkrig.apply.contents import survey
-    from sparkrig.apply.removal import purge_history
+    from sparkrig.apply.removal import forget
     from sparkrig.plan.removal import plan_removal
 
     def planned() -> tuple[Plan, tuple[Disturbance, ...]]:
@@ -155,8 +155,8 @@ def down(session: Session, stack: str, options: Options, dialogue: Dialogue) -> 
         seen, disturbed = planned()
     dialogue.show_plan(seen)
     _refuse_disturbances(disturbed, options)
-    forget = "history" in options.purge
-    if seen.empty and not forget:
+    purging = "history" in options.purge
+    if seen.empty and not purging:
         return Outcome(seen, None, seen.base)
     if not dialogue.confirm(seen):
         return Outcome(seen, None, seen.base, declined=True)
@@ -164,8 +164,8 @@ def down(session: Session, stack: str, options: Options, dialogue: Dialogue) -> 
     outcome = Outcome(seen, None, seen.base)
     if not seen.empty:
         outcome = run(session, lambda: planned()[0], seen, options, dialogue, Source())
-    if forget and outcome.ok and not outcome.declined:
-        purge_history(session.api, stack)
+    if purging and outcome.ok and not outcome.declined:
+        forget(session.api, stack, wait_s=options.wait_lock_s, note=dialogue.note)
     return outcome
 
 

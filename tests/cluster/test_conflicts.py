@@ -200,3 +200,24 @@ def test_a_release_that_helm_patches_itself_has_no_conflicts(world: World, api: 
     scale(api, world, "a", 3)
     up = world.up()
     assert up.code == 0, up.err
+
+
+def test_a_field_that_a_manifest_in_history_lacks_falls_back_to_the_default(world: World, api: KubeApi) -> None:
+    """Why no policy keeps others' values by leaving fields out of the manifest (docs/adr/0012)."""
+    left_out = DEPLOYMENT.replace("  replicas: {{ .Values.replicas }}\n", "")
+    world.component("a")
+    world.write_stack()
+    assert world.up().code == 0
+    scale(api, world, "a", 5)
+    # What a post-renderer would store that drops the fields of others. The upgrade itself keeps the value.
+    world.component("a", templates={"deployment.yaml": left_out}, version="1.1.0")
+    assert world.up().code == 0
+    assert live(api, world, "a")["spec"]["replicas"] == 5
+    # The autoscaler goes; Helm gets the field back with what is there now, or anything else.
+    world.component("a", version="1.2.0")
+    world.write_stack(a={"values": {"replicas": 4}, "conflicts": "take"})
+    assert world.up().code == 0
+    assert live(api, world, "a")["spec"]["replicas"] == 4
+    done = world.run("rollback", "2", "--yes")
+    assert done.code == 0, done.err
+    assert live(api, world, "a")["spec"]["replicas"] == 1, "five when it was recorded, four when it was left, one now"

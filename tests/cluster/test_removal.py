@@ -15,9 +15,11 @@ from tests.mini import CONFIGMAP, DEPLOYMENT, World
 
 from sparkrig.apply import removal
 from sparkrig.apply.contents import contents_of, resources
-from sparkrig.apply.removal import delete_all, vacate
+from sparkrig.apply.removal import delete_all, forget, vacate
 from sparkrig.cluster.api import KubeApi
-from sparkrig.errors import OperationError
+from sparkrig.errors import Locked, OperationError
+from sparkrig.history.lock import Lock
+from sparkrig.history.store import History
 from sparkrig.model import Action, ObjectRef, Operation
 
 GROUP = "removal.example.org"
@@ -292,6 +294,77 @@ def test_purging_everything_leaves_nothing(fresh_sim: NewSim, tmp_path: Path) ->
     assert after == before
     assert world.run("history").code == 0
     api.close()
+
+
+def test_a_second_stack_that_uses_the_crds_loses_nothing(fresh_sim: NewSim, tmp_path: Path) -> None:
+    handle = fresh_sim()
+    api = KubeApi(handle)
+    first, second = (World(tmp_path / name, f"sim:{handle.name}", stack=name) for name in ("first", "second"))
+    for world in (first, second):
+        world.folder.mkdir()
+    # The second one brings no CRD: it has an object of the kind in a release, and users' in a namespace of its own.
+    second.component("user", templates={"c.yaml": CONFIGMAP, "p.yaml": PART, "d.yaml": DEPLOYMENT})
+    second.component("idle", templates={"c.yaml": CONFIGMAP})
+    second.write_stack()
+    first.component("op", templates={"d.yaml": DEPLOYMENT, "p.yaml": PART}, crds=[CRD])
+    first.write_stack()
+    crd = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/parts.{GROUP}"
+    with Controller(api, "/apis/apps/v1/namespaces/second-user/deployments/user").running() as controller:
+        api.apply(CRD, field_manager="somebody")
+        assert second.up().code == 0
+        before = snapshot(api)
+        assert first.up().code == 0
+        names = ["second-idle", "default"]
+        for name in names:
+            part = {"apiVersion": f"{GROUP}/v1", "kind": "Part", "metadata": {"name": "job", "namespace": name}}
+            api.apply({**part, "spec": {}})
+        kept = {item["metadata"]["uid"] for item in api.list(f"/apis/{GROUP}/v1/parts")}
+        asked = first.run("down", "--purge", "all")
+        assert asked.code == 64, asked.err
+        said = " ".join(asked.err.split())
+        assert f"CRD parts.{GROUP} kept: stack second uses it" in said
+        theirs = "second-idle/job, second-user/user"
+        assert f"all of its 4 custom resources stay, 2 of them theirs: {theirs}" in said
+        done = first.run("down", "--purge", "all", "--yes")
+        assert done.code == 0, done.err + done.out
+        left = {item["metadata"]["uid"] for item in api.list(f"/apis/{GROUP}/v1/parts")}
+        assert left < kept
+        assert len(left) == 3, "the first one's own went with its release"
+        assert controller.cleaned == ["op"]
+        extra = {(GROUP, "Part", name, "job") for name in names}
+        deadline = time.monotonic() + 60
+        while (after := snapshot(api)) != before | extra and time.monotonic() < deadline:
+            time.sleep(1)
+        assert {key for key in after ^ (before | extra) if key[1] not in ("Pod", "ReplicaSet")} == set()
+        assert second.run("status").code == 0
+        assert second.run("plan", "--detailed-exitcode").code == 0
+        # Nobody else is left: now they go, counted.
+        last = second.run("down", "--purge", "all", "--yes")
+        assert last.code == 0, last.err + last.out
+    assert exists(api, crd), "the second stack brought none, so it is not the second one's to remove"
+    api.close()
+
+
+def test_the_history_is_forgotten_under_the_lock_and_only_of_a_stack_that_is_down(world: World, api: KubeApi) -> None:
+    world.component("a", templates={"c.yaml": CONFIGMAP})
+    world.write_stack()
+    assert world.up().code == 0
+    said: list[str] = []
+    assert not forget(api, world.stack, wait_s=0.0, note=said.append)
+    assert said == [f"the history is kept: another run installed {world.stack}-a/a meanwhile"]
+    assert world.run("plan", "--detailed-exitcode").code == 0
+    assert world.run("down", "--yes").code == 0
+    with Lock(api, world.stack, on_lost=said.append) as lock:
+        lock.acquire()
+        refused = world.run("down", "--purge", "history", "--yes")
+        assert refused.code == 5, refused.err
+        with pytest.raises(Locked):
+            forget(api, world.stack, wait_s=0.0, note=said.append)
+    assert len(History(api, world.stack).infos()) == 2
+    assert world.run("down", "--purge", "history", "--yes").code == 0
+    assert History(api, world.stack).infos() == ()
+    lease = f"/apis/coordination.k8s.io/v1/namespaces/sparkrig-system/leases/sparkrig.{world.stack}"
+    assert not exists(api, lease)
 
 
 def test_what_is_stuck_is_explained(api: KubeApi, namespace: str, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from sparkrig.model import Action, ObjectRef, ObservedRelease, ObservedState, Plan, ReleaseState, Revision
 from sparkrig.model import RevisionStatus as Status
-from sparkrig.plan.removal import Content, Survey, foreign, plan_removal
+from sparkrig.plan.removal import Content, Shared, Survey, foreign, plan_removal
 
 OURS = {"sparkrig.dev/stack": "lab", "app.kubernetes.io/managed-by": "sparkrig"}
 
@@ -74,7 +74,7 @@ def test_crds_are_counted_and_those_of_another_stack_stay() -> None:
     survey = Survey(
         custom_resources={"parts.example.org": (ref("Part", "x", "user", "example.org"),), "bits.example.org": ()},
         crd_owners={"parts.example.org": "op", "bits.example.org": "op"},
-        shared_crds={"bits.example.org": "other"},
+        shared_crds={"bits.example.org": Shared("stack other")},
     )
     seen = observed(state("op", crds=("parts.example.org", "bits.example.org")))
     plan = plan_removal("lab", seen, survey, ("crds",))

@@ -10,10 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from sparkrig.apply.crds import KEEP, KEPT
+from sparkrig.apply.sharing import crds_of, shared
 from sparkrig.cluster.api import KubeApi, ResourceInfo
 from sparkrig.cluster.apierrors import ApiError, NotFoundApi
 from sparkrig.cluster.releases import read_release
-from sparkrig.defaults import API_CONNECTIONS, LABEL_REVISION, LABEL_STACK, SYSTEM_NAMESPACE
+from sparkrig.defaults import API_CONNECTIONS, SYSTEM_NAMESPACE
 from sparkrig.errors import AccessDenied, Refused
 from sparkrig.history.store import History
 from sparkrig.model import ObjectRef, ObservedState, ReleaseState
@@ -42,9 +43,9 @@ def survey(api: KubeApi, stack: str, observed: ObservedState, purge: Collection[
     contents = {name: contents_of(api, name) for name in looked_at}
     resources = custom_resources(api, owners) if "crds" in purge else {}
     return Survey(
-        custom_resources=resources,
+        custom_resources={crd: tuple(content.ref for content in found) for crd, found in resources.items()},
         crd_owners=owners,
-        shared_crds=_shared(api, stack, resources),
+        shared_crds=shared(api, stack, observed, resources),
         callbacks=_callbacks_seen(api),
         hooks=_hooks(stored),
         contents=contents,
@@ -52,11 +53,6 @@ def survey(api: KubeApi, stack: str, observed: ObservedState, purge: Collection[
         users=tuple(users),
         revisions=len(History(api, stack).infos()) if "history" in purge else 0,
     )
-
-
-def crds_of(state: ReleaseState) -> tuple[str, ...]:
-    """A release's CRDs, whoever applied them; those in its manifest also where a record of old names none."""
-    return tuple(dict.fromkeys((*state.crds, *(ref.name for ref in state.inventory if ref.kind == CRD[2]))))
 
 
 def recorded(api: KubeApi, stack: str, observed: ObservedState) -> tuple[ReleaseState, ...]:
@@ -101,7 +97,7 @@ def resources(api: KubeApi) -> dict[tuple[str, str], ResourceInfo]:
     return found
 
 
-def custom_resources(api: KubeApi, crds: Iterable[str]) -> dict[str, tuple[ObjectRef, ...]]:
+def custom_resources(api: KubeApi, crds: Iterable[str]) -> dict[str, tuple[Content, ...]]:
     """CRD that is there -> its custom resources, in all namespaces."""
     served = resources(api)
     found = {}
@@ -112,7 +108,8 @@ def custom_resources(api: KubeApi, crds: Iterable[str]) -> dict[str, tuple[Objec
             continue
         items = (item["metadata"] for item in api.list(info.collection(), metadata_only=True))
         found[name] = tuple(
-            ObjectRef(group, info.version, info.kind, item.get("namespace", ""), item["name"]) for item in items
+            Content(ObjectRef(group, info.version, info.kind, item.get("namespace", ""), item["name"]), item)
+            for item in items
         )
     return found
 
@@ -126,20 +123,6 @@ def _claims(
     items = (item["metadata"] for item in api.list("/api/v1/persistentvolumeclaims", metadata_only=True))
     places = sorted((item["namespace"], item["name"]) for item in items)
     return tuple(ObjectRef("", "v1", CLAIM, *p) for p in places if p in named or p[0] in spaces)
-
-
-def _shared(api: KubeApi, stack: str, crds: Collection[str]) -> dict[str, str]:
-    """CRDs that another stack's newest record names."""
-    if not crds:
-        return {}
-    secrets = f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/secrets"
-    items = api.list(secrets, label_selector=LABEL_REVISION, metadata_only=True)
-    found = {}
-    for other in sorted({item["metadata"]["labels"].get(LABEL_STACK, stack) for item in items} - {stack}):
-        last, _, _ = History(api, other).newest()
-        for state in last.after if last else ():
-            found.update({crd: other for crd in crds_of(state) if crd in crds})
-    return found
 
 
 def _callbacks_seen(api: KubeApi) -> dict[ObjectRef, frozenset[tuple[str, str]]]:

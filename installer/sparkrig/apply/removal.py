@@ -11,7 +11,7 @@ from sparkrig.apply.contents import contents_of
 from sparkrig.apply.stuck import explain_namespace, explain_object
 from sparkrig.cluster.api import KindNotServed, KubeApi
 from sparkrig.cluster.apierrors import NotFoundApi
-from sparkrig.cluster.releases import list_revisions
+from sparkrig.cluster.releases import list_releases, list_revisions
 from sparkrig.defaults import (
     LABEL_STACK,
     NAMESPACE_GONE_S,
@@ -20,7 +20,9 @@ from sparkrig.defaults import (
     SYSTEM_NAMESPACE,
 )
 from sparkrig.errors import OperationError
+from sparkrig.history.lock import Lock
 from sparkrig.model import ObjectRef, Operation
+from sparkrig.plan.build import GONE
 from sparkrig.plan.removal import foreign, foreign_releases
 
 Say = Callable[[str], None]
@@ -132,10 +134,30 @@ def make_namespace(api: KubeApi, stack: str, manifest: Mapping[str, Any], say: S
     helm_history.restore(api, stack, name)
 
 
-def purge_history(api: KubeApi, stack: str) -> tuple[str, ...]:
-    """Forgets a stack: its revisions, Helm's history of its releases, its lock; returns what is left of it.
+def forget(api: KubeApi, stack: str, *, wait_s: float, note: Say) -> bool:
+    """Forgets a stack that is down, under its lock; False, with the reason noted, where another run brought it back.
 
-    The namespace ``sparkrig-system`` goes when nothing else is in it.
+    Raises:
+        Locked: another run holds the lock for longer than ``wait_s``.
+    """
+    if api.get(f"/api/v1/namespaces/{SYSTEM_NAMESPACE}", missing_ok=True) is None:
+        return True
+    with Lock(api, stack, on_lost=note) as lock:
+        lock.acquire(wait_s=wait_s, on_wait=note)
+        there = [r for r in list_releases(api).values() if r.stack == stack and r.status not in GONE]
+        if there:
+            names = ", ".join(sorted(f"{release.namespace}/{release.name}" for release in there))
+            note(f"the history is kept: another run installed {names} meanwhile")
+            return False
+        lock.check()
+        purge_history(api, stack)
+    return True
+
+
+def purge_history(api: KubeApi, stack: str) -> tuple[str, ...]:
+    """Forgets a stack: its revisions, Helm's history of its releases, its lock last; returns the namespaces that went.
+
+    Nobody else may be at work on the stack. The namespace ``sparkrig-system`` goes when nothing else is in it.
     """
     for secret in list_revisions(api, stack):
         api.delete(secret.path)

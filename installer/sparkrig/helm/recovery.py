@@ -66,8 +66,6 @@ class Recovered:
     before: str
     after: str
     reason: str
-    manifest: str
-    """The objects the dead helm was to bring; those that the next revision lacks may be left over."""
 
     @property
     def changed(self) -> bool:
@@ -140,7 +138,6 @@ def _recover(api: SecretApi, name: str, namespace: str, wanted: bool) -> Recover
         before=before,
         after=decision.status or before,
         reason=decision.reason,
-        manifest=str(release.get("manifest", "")),
     )
 
 

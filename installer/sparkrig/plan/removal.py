@@ -37,6 +37,16 @@ class Content:
 
 
 @dataclass(frozen=True, slots=True)
+class Shared:
+    """Others that use a CRD of the stack."""
+
+    who: str
+    """``stack other and Helm release x/y``."""
+    objects: tuple[ObjectRef, ...] = ()
+    """The custom resources that are theirs."""
+
+
+@dataclass(frozen=True, slots=True)
 class Survey:
     """What was read from the cluster for a ``down``, beyond the releases."""
 
@@ -44,8 +54,8 @@ class Survey:
     """CRD of the stack that is there -> its custom resources; empty unless they are to be purged."""
     crd_owners: Mapping[str, str] = field(default_factory=dict)
     """CRD -> component that brought it."""
-    shared_crds: Mapping[str, str] = field(default_factory=dict)
-    """CRD -> another stack that uses it."""
+    shared_crds: Mapping[str, Shared] = field(default_factory=dict)
+    """CRD -> who else uses it."""
     callbacks: Mapping[ObjectRef, frozenset[tuple[str, str]]] = field(default_factory=dict)
     """Webhook configuration or APIService -> (namespace, name) of the Services behind it."""
     hooks: tuple[ObjectRef, ...] = ()
@@ -266,7 +276,7 @@ def _purged_changes(survey: Survey, data: Sequence[Operation], purge: Collection
             changes.append(Change("claims", "-", f"{number} volume claim{'s' if number != 1 else ''}", _short(lines)))
     if "crds" in purge:
         changes += [
-            Change(f"CRD {name}", "=", f"kept: stack {other} uses it", (f"its custom resources: {name}",))
+            Change(f"CRD {name}", "=", f"kept: {other.who} uses it", _theirs(survey.custom_resources[name], other))
             for name, other in sorted(survey.shared_crds.items())
         ]
     if "history" in purge and survey.revisions:
@@ -274,6 +284,12 @@ def _purged_changes(survey: Survey, data: Sequence[Operation], purge: Collection
         text = f"{number} revision{'s' if number != 1 else ''} and Helm's history: no rollback any more"
         changes.append(Change("history", "-", text))
     return changes
+
+
+def _theirs(everything: Sequence[ObjectRef], other: Shared) -> tuple[str, ...]:
+    names = _short([f"{ref.namespace}/{ref.name}" if ref.namespace else ref.name for ref in other.objects])
+    counted = f"all of its {_count(len(everything))} stay"
+    return (f"{counted}, {len(other.objects)} of them theirs: {', '.join(names)}",) if names else (counted,)
 
 
 def _without_kept(change: Change, purge: Collection[str]) -> Change:
