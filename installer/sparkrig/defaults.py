@@ -7,8 +7,8 @@ from typing import Final
 # --- talking to the API server
 API_CONNECT_TIMEOUT_S: Final = 3.0
 """A control plane that does not accept a connection in this time is down, not slow."""
-API_READ_TIMEOUT_S: Final = 30.0
-"""Longest a single request may take; server-side apply of a large CRD takes under two seconds."""
+API_READ_TIMEOUT_S: Final = 35.0
+"""Longest a single request may take. The API server gives a webhook up to 30 s; what it says then has to be heard."""
 API_FIRST_CONTACT_S: Final = 5.0
 """Whole time until "unreachable" is reported: a person waits for this with nothing to look at."""
 API_SILENT_TRY_S: Final = 3.0

@@ -246,6 +246,9 @@ def _prepared(
         )
         for claim in claims
     ]
+    session.crd_review.rendered = {
+        w.name: [o for o in w.objects if o.get("kind") == "CustomResourceDefinition"] for w in rendered
+    }
     return replace(case, wanted=rendered, survey=survey), findings
 
 

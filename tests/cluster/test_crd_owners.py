@@ -194,3 +194,23 @@ def test_crds_that_uninstalling_would_delete_are_refused(install: Install, kind:
     purged = world.run("down", "--purge", "crds", "--yes")
     assert purged.code == 0, purged.err + purged.out
     assert kind.api.get(kind.path, missing_ok=True) is None
+
+
+def test_what_helm_or_a_job_would_do_to_crds_is_looked_at_too(install: Install, kind: Kind, world: World) -> None:
+    for owner in ("helm", "hook"):
+        install.up(owner, "a", "b", annotations=KEEP)
+        kind.make("precious", {"b": "x"})
+        before = kind.live()["metadata"]["generation"]
+        install(owner, "a", annotations=KEEP)
+        refused = world.up()
+        assert refused.code == 4, refused.err
+        assert (
+            f"CRD {kind.name} (a): v1 spec.b: is no longer a field; its values would be lost; hurt: default/precious"
+            in (refused.err)
+        )
+        assert kind.live()["metadata"]["generation"] == before
+        with job(world, kind, ["a"]) if owner == "hook" else nothing():
+            allowed = world.up("--allow-crd-change", kind.name)
+        assert allowed.code == 0, allowed.err
+        assert fields_of(kind) == {"a"}
+        kind.api.delete(f"{kind.collection()}/precious")

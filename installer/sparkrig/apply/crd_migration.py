@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from sparkrig.cluster.api import KubeApi, NotFoundApi
+from sparkrig.cluster.apierrors import ApiError
 from sparkrig.defaults import API_CONNECTIONS, CRD_GONE_S, CRD_SERVED_S, CRD_SETTLE_S
 from sparkrig.errors import OperationError
 from sparkrig.plan.crd_safety import storage_version, stored_versions
@@ -22,6 +23,7 @@ from sparkrig.plan.crd_safety import storage_version, stored_versions
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 DIGEST: Final = "sparkrig.dev/crd-digest"
 """Annotation: ``sha256:…`` over the CRD as it was applied, without this annotation."""
+STAYS: Final = "mend what is named (or delete the objects) and run up again; both versions stay until then"
 Say = Callable[[str], None]
 
 
@@ -40,7 +42,7 @@ def migrate(api: KubeApi, before: Mapping[str, Any], crd: Mapping[str, Any], say
     storage = storage_version(both["spec"])
     collection = _collection(both, storage)
     _until_served(api, name, collection)
-    if api.list(collection, metadata_only=True):
+    if _read(api, name, collection, storage):
         time.sleep(CRD_SETTLE_S)
         _rewrite(api, name, collection, storage, say)
     left = [version for version in stored_versions(after) if version in wanted and version != storage]
@@ -74,18 +76,40 @@ def _collection(crd: Mapping[str, Any], storage: str) -> str:
 def _until_served(api: KubeApi, name: str, collection: str) -> None:
     deadline = time.monotonic() + CRD_SERVED_S
     while True:
-        try:
-            api.request("GET", collection, params={"limit": "1"})
-        except NotFoundApi as error:
-            if time.monotonic() >= deadline:
-                raise OperationError(f"CRD {name}: {collection} is not served after {CRD_SERVED_S:.0f} s") from error
-            time.sleep(0.1)
-        else:
+        if _is_served(api, collection):
             return
+        if time.monotonic() >= deadline:
+            raise OperationError(f"CRD {name}: {collection} is not served after {CRD_SERVED_S:.0f} s")
+        time.sleep(0.1)
+
+
+def _is_served(api: KubeApi, collection: str) -> bool:
+    """Whether the path answers; an error about what is behind it is an answer, too."""
+    try:
+        api.request("GET", collection, params={"limit": "1"})
+    except NotFoundApi:
+        return False
+    except ApiError:  # its objects cannot be converted, which is said where they are read
+        return True
+    return True
+
+
+def _read(api: KubeApi, name: str, collection: str, storage: str) -> list[dict[str, Any]]:
+    """The metadata of all custom resources, in the new storage version.
+
+    Raises:
+        OperationError: they cannot be converted.
+    """
+    try:
+        return api.list(collection, metadata_only=True)
+    except ApiError as error:
+        raise OperationError(
+            f"CRD {name}: its custom resources cannot be read as {storage}", detail=[error.message], hint=STAYS
+        ) from error
 
 
 def _rewrite(api: KubeApi, name: str, collection: str, storage: str, say: Say) -> None:
-    items = api.list(collection, metadata_only=True)
+    items = _read(api, name, collection, storage)
     root, plural = collection.rsplit("/", 1)
 
     def one(item: Mapping[str, Any]) -> str:
@@ -107,7 +131,7 @@ def _rewrite(api: KubeApi, name: str, collection: str, storage: str, say: Say) -
         raise OperationError(
             f"CRD {name}: {len(failed)} custom resources could not be rewritten as {storage}",
             detail=failed[:10],
-            hint="mend or delete them and run up again; both versions stay until then",
+            hint=STAYS,
         )
 
 

@@ -22,6 +22,7 @@ from sparkrig.model import Action, CrdOwner, Operation, Plan, ReleaseState
 from sparkrig.plan.crd_safety import HOPELESS, Danger, dangers, storage_version
 from sparkrig.plan.crd_use import Reach, reach
 
+CHANGING = (Action.INSTALL, Action.UPGRADE)
 SHOWN = 8
 """Lines about one component's CRDs before the rest is counted."""
 FEW = 2
@@ -55,10 +56,12 @@ class CrdReview:
     def __init__(self, api: KubeApi) -> None:
         self._api = api
         self.changes: tuple[CrdChange, ...] = ()
+        self.rendered: Mapping[str, Sequence[Mapping[str, Any]]] = {}
+        """Component -> the CRDs among its templates, which Helm will apply; whoever renders them puts them here."""
 
     def reviewed(self, plan: Plan) -> Plan:
         """The plan with what it does to CRDs, below each component; one without CRDs costs no request."""
-        operations = [operation for operation in plan.operations if operation.action is Action.CRDS]
+        operations = [operation for operation in plan.operations if self._brings_crds(operation)]
         handing = [operation for operation in plan.operations if _may_hand_over(operation)]
         if not operations and not handing:
             self.changes = ()
@@ -68,14 +71,18 @@ class CrdReview:
         lines: dict[str, list[str]] = {}
         changes: list[CrdChange] = []
         for operation in operations:
-            wanted = _wanted(operation)
-            todo = [crd for crd in wanted if not is_current(there.get(crd["metadata"]["name"]), crd)]
+            wanted = self._wanted(operation)
+            ours = operation.action is Action.CRDS
+            todo = [crd for crd in wanted if not (ours and is_current(there.get(crd["metadata"]["name"]), crd))]
             old = [crd for crd in todo if crd["metadata"]["name"] in there]
             with ThreadPoolExecutor(API_CONNECTIONS) as pool:
                 found = pool.map(lambda crd, o=operation: self._look(o.component, crd, states), old)
                 mine = [change for change in found if change is not None]
+            if not ours:  # who takes it from whom is told by ``changing_hands``
+                mine = [replace(change, owners=()) for change in mine if change.reaches]
+                lines[operation.component] = _lines(mine)
             changes += mine
-            if todo:
+            if todo and ours:
                 counted = f"CRDs: {len(todo) - len(old)} new, {len(old)} applied again, {len(wanted) - len(todo)} as is"
                 lines[operation.component] = [counted, *_lines(mine)]
         self.changes = tuple(changes)
@@ -113,6 +120,24 @@ class CrdReview:
             detail=lines,
             hint=hint,
         )
+
+    def _brings_crds(self, operation: Operation) -> bool:
+        if operation.action is Action.CRDS:
+            return True
+        owner = operation.desired.crd_owner if operation.desired else None
+        return operation.action in CHANGING and owner in (CrdOwner.HELM, CrdOwner.HOOK)
+
+    def _wanted(self, operation: Operation) -> list[dict[str, Any]]:
+        """The CRDs as they will be. What a hook's job applies is taken to be what lies in the chart's ``crds/``."""
+        desired = operation.desired
+        if desired is None:
+            return []
+        if desired.crd_owner is CrdOwner.HELM:
+            return [dict(crd) for crd in self.rendered.get(operation.component, ())]
+        found = chart_crds(desired.chart.path, desired.values)
+        if desired.crd_owner is CrdOwner.HOOK:
+            return found
+        return [labelled(crd, operation.component, desired.crd_labels) for crd in found]
 
     def _look(self, component: str, crd: Mapping[str, Any], states: Iterable[ReleaseState]) -> CrdChange | None:
         name = crd["metadata"]["name"]
@@ -153,7 +178,7 @@ class _Objects:
 
 def _may_hand_over(operation: Operation) -> bool:
     """Whether CRDs of a release may get another owner by this; looked at before the cluster is asked."""
-    if operation.action not in (Action.INSTALL, Action.UPGRADE, Action.ROLLBACK) or operation.state is None:
+    if operation.action not in (*CHANGING, Action.ROLLBACK) or operation.state is None:
         return False
     if operation.desired is not None:
         return operation.desired.crd_owner in (CrdOwner.HELM, CrdOwner.HOOK) and bool(operation.state.crds)
@@ -171,15 +196,6 @@ def _with_releases(found: Reach, spec: Mapping[str, Any], states: Iterable[Relea
         if any((ref.group, ref.version, ref.kind) == key for ref in state.inventory)
     }
     return replace(found, objects=(*found.objects, *sorted(using)))
-
-
-def _wanted(operation: Operation) -> list[dict[str, Any]]:
-    desired = operation.desired
-    if desired is None:
-        return []
-    return [
-        labelled(crd, operation.component, desired.crd_labels) for crd in chart_crds(desired.chart.path, desired.values)
-    ]
 
 
 def _lines(changes: Sequence[CrdChange]) -> list[str]:
