@@ -95,6 +95,8 @@ def converter() -> Iterator[Converter]:
 def kind(api: KubeApi, world: World) -> Iterator[Kind]:
     made = Kind(api, f"c{uuid.uuid4().hex[:6]}.example.org")
     yield made
+    # Nothing that wants a webhook may stay in the shared cluster: nobody could delete it.
+    api.patch(made.path, {"spec": {"conversion": {"strategy": "None", "webhook": None}}})
     api.delete(made.path)
 
 
@@ -139,6 +141,7 @@ def test_a_webhook_that_answers_converts_what_is_stored(
     check_moved(kind, stored)
 
 
+@pytest.mark.timeout(900)
 def test_a_dead_webhook_is_named_and_holds_nothing_up(
     world: World, kind: Kind, converter: Converter, stored: dict[str, str]
 ) -> None:
@@ -147,14 +150,20 @@ def test_a_dead_webhook_is_named_and_holds_nothing_up(
     failed = world.run("up", "--yes", "--allow-crd-change", kind.name, timeout_s=500)
     took = time.monotonic() - started
     said = " ".join((failed.err + failed.out).split())
-    assert failed.code == 1, said
+    assert failed.code == 6, said
     assert f"CRD {kind.name}" in said
-    assert f"conversion webhook {converter.url}" in said
+    assert "conversion webhook for" in said
+    assert converter.url in said
     assert "both versions stay" in said
     assert took < 180, took
     live = kind.live()
     assert [each["name"] for each in live["spec"]["versions"]] == ["v1", "v1beta1"]
     assert "v1beta1" in live["status"]["storedVersions"]
+    # Nothing else hangs on it: not the removal of the stack, whose namespaces are looked through for every kind.
+    started = time.monotonic()
+    down = world.run("down", "--yes", timeout_s=280)
+    assert down.code == 0, down.err + down.out
+    assert time.monotonic() - started < 150
     # Alive again, the next run goes on where it stopped.
     converter.dead.clear()
     done = world.up("--allow-crd-change", kind.name)

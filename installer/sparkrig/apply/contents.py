@@ -23,6 +23,8 @@ from sparkrig.plan.removal import CLAIM, CRD, Content, Survey, foreign_releases,
 
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 _METHOD_NOT_ALLOWED = 405
+CONTENTS_S = 10.0
+"""For one kind in one namespace; milliseconds, where nothing is dead."""
 
 
 def survey(api: KubeApi, stack: str, observed: ObservedState, purge: Collection[str]) -> Survey:
@@ -66,19 +68,22 @@ def recorded(api: KubeApi, stack: str, observed: ObservedState) -> tuple[Release
 
 
 def contents_of(api: KubeApi, namespace: str) -> tuple[Content, ...]:
-    """Everything in a namespace, by its metadata; a kind that may not be listed shows as one object named ``?``."""
+    """Everything in a namespace, by its metadata; a kind that cannot be listed shows as one object named ``?``.
+
+    That is so where rights are missing, and where the webhook that converts a kind's objects is dead: of whomever
+    it is, it must not hold up a run, and nothing is known of what is there.
+    """
 
     def read(info: ResourceInfo) -> list[Content]:
+        unknown = [Content(ObjectRef(info.group, info.version, info.kind, namespace, "?"), {})]
         try:
-            items = api.list(info.collection(namespace), metadata_only=True)
+            items = api.list(info.collection(namespace), metadata_only=True, timeout_s=CONTENTS_S)
         except AccessDenied:
-            return [Content(ObjectRef(info.group, info.version, info.kind, namespace, "?"), {})]
+            return unknown
         except NotFoundApi:
             return []
-        except ApiError as error:
-            if error.status == _METHOD_NOT_ALLOWED:  # made by POST only, such as an access review
-                return []
-            raise
+        except ApiError as error:  # 405: made by POST only, such as an access review
+            return [] if error.status == _METHOD_NOT_ALLOWED else unknown
         return [
             Content(ObjectRef(info.group, info.version, info.kind, namespace, i["metadata"]["name"]), i["metadata"])
             for i in items

@@ -113,13 +113,19 @@ class KubeApi:
         label_selector: str | None = None,
         field_selector: str | None = None,
         metadata_only: bool = False,
+        timeout_s: float | None = None,
     ) -> builtins.list[dict[str, Any]]:
         """Return all objects of a collection, ``LIST_PAGE`` a request.
 
         ``metadata_only`` leaves ``metadata`` alone of each: labels and names of large objects cost little.
+        ``timeout_s`` bounds each page, retries included.
         """
         items, _ = self.list_with_version(
-            path, label_selector=label_selector, field_selector=field_selector, metadata_only=metadata_only
+            path,
+            label_selector=label_selector,
+            field_selector=field_selector,
+            metadata_only=metadata_only,
+            timeout_s=timeout_s,
         )
         return items
 
@@ -130,18 +136,19 @@ class KubeApi:
         label_selector: str | None = None,
         field_selector: str | None = None,
         metadata_only: bool = False,
+        timeout_s: float | None = None,
     ) -> tuple[builtins.list[dict[str, Any]], str]:
         """Return the objects and the resource version from which a watch goes on."""
         params = {"limit": str(LIST_PAGE)}
         params |= {"labelSelector": label_selector} if label_selector else {}
         params |= {"fieldSelector": field_selector} if field_selector else {}
         try:
-            return self._pages(path, params, metadata_only)
+            return self._pages(path, params, metadata_only, timeout_s)
         except Gone:  # the continue token aged out between two pages: begin again, all in one page
-            return self._pages(path, {k: v for k, v in params.items() if k != "limit"}, metadata_only)
+            return self._pages(path, {k: v for k, v in params.items() if k != "limit"}, metadata_only, timeout_s)
 
     def _pages(
-        self, path: str, params: dict[str, str], metadata_only: bool
+        self, path: str, params: dict[str, str], metadata_only: bool, timeout_s: float | None
     ) -> tuple[builtins.list[dict[str, Any]], str]:
         items: builtins.list[dict[str, Any]] = []
         token = ""
@@ -151,6 +158,7 @@ class KubeApi:
                 path,
                 params={**params, "continue": token} if token else params,
                 accept=METADATA_LIST if metadata_only else None,
+                timeout_s=timeout_s,
             )
             # A LIST leaves apiVersion and kind out of its items; who handles them needs both.
             kind, api_version = str(page.get("kind", "")).removesuffix("List"), page.get("apiVersion")
