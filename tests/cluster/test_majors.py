@@ -90,7 +90,6 @@ SECURE: Final = {
 OLD_VALUES: Final = {("spark-operator", 1): {"sparkJobNamespaces": [JOBS], "webhook": {"enable": True}, **SECURE}}
 """What a user of that major has to give: its values have other names, and its pods are not restricted by themselves."""
 REFUSED_AFTER: Final = {
-    # The chart's own schema of that major wants less than the one that follows.
     ("spark-operator", 1): Resource(
         OPERATOR, "SparkApplication", "sparkapplications", JOBS,
         {k: v for k, v in SPARK.items() if k != "mainApplicationFile"}, "no-file",
@@ -153,6 +152,7 @@ def uids(api: KubeApi, groups: set[str]) -> dict[tuple[str, ...], str]:
     return found
 
 
+@pytest.mark.timeout(1800)  # four changes of the largest chart there is
 @pytest.mark.parametrize(("component", "version"), CASES)
 def test_custom_resources_live_through_a_new_major_and_back(
     component: str, version: str, fresh_sim: NewSim, tmp_path: Path

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from sparkrig.apply.crd_migration import CRDS
 from sparkrig.cluster.api import KubeApi
+from sparkrig.cluster.apierrors import ApiError
+from sparkrig.defaults import API_CONNECTIONS
 from sparkrig.errors import SparkrigError
 from sparkrig.model import ObjectRef
+from sparkrig.plan.crd_safety import strategy
 
 SHOWN = 5
+UNREADABLE_S = 35.0
+"""For one look at the custom resources of a kind; the API server waits 30 s for a conversion webhook, then says so."""
 _TELLING = (
     "NamespaceDeletionDiscoveryFailure",
     "NamespaceDeletionGroupVersionParsingFailure",
@@ -56,7 +63,33 @@ def explain_namespace(api: KubeApi, found: Mapping[str, Any], owner: Callable[[O
         lines += explain_object(api, content.ref, {"metadata": content.metadata}, owner(content.ref))
     if len(held) > SHOWN:
         lines.append(f"and {len(held) - SHOWN} more objects with finalizers")
+    if not held:
+        lines += unreadable(api)
     return lines or [f"{len(contents)} objects are still in it, none has a finalizer"]
+
+
+def unreadable(api: KubeApi) -> list[str]:
+    """Lines about CRDs whose custom resources nobody can read, because the webhook that converts them is dead.
+
+    Kubernetes looks through every kind before it lets a namespace go, whoever brought the kind.
+    """
+    crds = [crd for crd in api.list(CRDS) if strategy(crd["spec"]) == "Webhook"]
+
+    def look(crd: Mapping[str, Any]) -> list[str]:
+        spec, name = crd["spec"], crd["metadata"]["name"]
+        for version in (v["name"] for v in spec["versions"] if v.get("served")):
+            path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"
+            try:
+                api.request("GET", path, params={"limit": "1"}, timeout_s=UNREADABLE_S)
+            except ApiError as error:
+                return [
+                    f"CRD {name}: its custom resources cannot be read as {version} ({error.message})",
+                    "    Kubernetes lets no namespace go until they can: see that its conversion webhook runs",
+                ]
+        return []
+
+    with ThreadPoolExecutor(API_CONNECTIONS) as pool:
+        return [line for lines in pool.map(look, crds) for line in lines]
 
 
 def _plural(api: KubeApi, ref: ObjectRef) -> str:
