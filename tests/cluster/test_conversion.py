@@ -164,7 +164,7 @@ def test_a_dead_webhook_is_named_and_holds_nothing_up(
     down = world.run("down", "--yes", timeout_s=400)
     assert down.code == 1, down.err + down.out
     assert time.monotonic() - started < 300
-    assert f"CRD {kind.name}: its custom resources cannot be read as v1 (" in " ".join(down.err.split())
+    assert f"CRD {kind.name}: its custom resources cannot be read as v1 (" in " ".join(down.out.split())
     # Alive again, the next run goes on where it stopped.
     converter.dead.clear()
     done = world.up("--allow-crd-change", kind.name)

@@ -8,7 +8,7 @@ from typing import Any
 
 from sparkrig.apply.crd_migration import CRDS
 from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.apierrors import ApiError
+from sparkrig.cluster.apierrors import ApiError, NotFoundApi
 from sparkrig.defaults import API_CONNECTIONS
 from sparkrig.errors import SparkrigError
 from sparkrig.model import ObjectRef
@@ -73,7 +73,10 @@ def unreadable(api: KubeApi) -> list[str]:
 
     Kubernetes looks through every kind before it lets a namespace go, whoever brought the kind.
     """
-    crds = [crd for crd in api.list(CRDS) if strategy(crd["spec"]) == "Webhook"]
+    try:
+        crds = [crd for crd in api.list(CRDS) if strategy(crd["spec"]) == "Webhook"]
+    except SparkrigError:
+        return []
 
     def look(crd: Mapping[str, Any]) -> list[str]:
         spec, name = crd["spec"], crd["metadata"]["name"]
@@ -81,6 +84,8 @@ def unreadable(api: KubeApi) -> list[str]:
             path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"
             try:
                 api.request("GET", path, params={"limit": "1"}, timeout_s=UNREADABLE_S)
+            except NotFoundApi:
+                continue
             except ApiError as error:
                 return [
                     f"CRD {name}: its custom resources cannot be read as {version} ({error.message})",
