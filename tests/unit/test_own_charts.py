@@ -178,10 +178,19 @@ def test_labels_and_selectors(chart: Path, profile: str, values: dict[str, Any])
 
 @EACH_PROFILE
 def test_images_are_those_of_the_component(chart: Path, profile: str, values: dict[str, Any]) -> None:
+    assert images_of(chart, values) <= set(component(chart)["images"])
+
+
+@EACH_CHART
+def test_each_image_of_the_component_is_run_in_a_profile(chart: Path) -> None:
+    run = {image for own, _, values in PROFILES if own == chart for image in images_of(chart, values)}
+    assert run == set(component(chart)["images"])
+
+
+def images_of(chart: Path, values: dict[str, Any]) -> set[str]:
     objects = render(chart, values)
     images = {c["image"] for _, pod in pods(objects) for c in pod["spec"]["containers"]}
-    images |= {item["spec"]["image"] for item in objects if item["kind"] == "SparkApplication"}
-    assert images == set(component(chart)["images"])
+    return images | {item["spec"]["image"] for item in objects if item["kind"] == "SparkApplication"}
 
 
 @EACH_CHART
@@ -263,7 +272,8 @@ def test_the_schema_documents_each_value_with_its_default(chart: Path) -> None:
         assert leaf["description"], path
         assert leaf["default"] == holder.pop(path[-1]), path
         for example in leaf["examples"]:
-            assert not list(Draft7Validator(leaf).iter_errors(example)), (path, example)
+            # From the root, where what `leaf` refers to is.
+            assert not list(Draft7Validator(schema).descend(example, leaf)), (path, example)
     assert undocumented(rest) == []
 
 

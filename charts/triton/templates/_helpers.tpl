@@ -1,36 +1,59 @@
-{{/* The name of every object. 52 leaves room for suffixes within 63 characters. */}}
-{{- define "triton.fullname" -}}
+{{/* The release's name in objects' names. 52 leaves room for suffixes within 63 characters. */}}
+{{- define "triton.base" -}}
 {{- default .Release.Name .Values.fullnameOverride | trunc 52 | trimSuffix "-" -}}
 {{- end -}}
 
 {{/* What selectors use: without the version, because selectors cannot be changed later. */}}
-{{- define "triton.selectorLabels" -}}
+{{- define "triton.releaseLabels" -}}
 app.kubernetes.io/name: triton
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 
-{{- define "triton.labels" -}}
-{{ include "triton.selectorLabels" . }}
+{{/* Of one server's pods. */}}
+{{- define "triton.selectorLabels" -}}
+{{ include "triton.releaseLabels" . }}
 app.kubernetes.io/component: server
+sparkrig.dev/server: {{ .fullname }}
+{{- end -}}
+
+{{- define "triton.commonLabels" -}}
 app.kubernetes.io/part-of: sparkrig
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- end -}}
 
-{{- define "triton.image" -}}
-{{- $name := .Values.image.repository -}}
-{{- with .Values.image.registry -}}{{- $name = printf "%s/%s" . $name -}}{{- end -}}
-{{- if .Values.image.digest -}}{{ $name }}@{{ .Values.image.digest }}
-{{- else -}}{{ $name }}:{{ .Values.image.tag }}{{- end -}}
+{{/* Of one server's objects. */}}
+{{- define "triton.labels" -}}
+{{ include "triton.selectorLabels" . }}
+{{ include "triton.commonLabels" . }}
 {{- end -}}
 
-{{/* Recreate where a second pod could not mount the volume, so that an update never hangs. */}}
-{{- define "triton.strategy" -}}
-{{- $repository := .Values.modelRepository -}}
-{{- if ne .Values.updateStrategy.type "auto" -}}{{ .Values.updateStrategy.type }}
-{{- else if and (eq $repository.type "claim") (not (has "ReadWriteMany" $repository.claim.accessModes)) -}}Recreate
-{{- else -}}RollingUpdate{{- end -}}
+{{/* Of an object that is no server: a list of context and component. */}}
+{{- define "triton.labelsOf" -}}
+{{ include "triton.releaseLabels" (index . 0) }}
+app.kubernetes.io/component: {{ index . 1 }}
+{{- with (index . 0).fullname }}
+sparkrig.dev/server: {{ . }}
+{{- end }}
+{{ include "triton.commonLabels" (index . 0) }}
+{{- end -}}
+
+{{/* An image from {registry, repository, tag, digest}; the digest wins. */}}
+{{- define "triton.image" -}}
+{{- $name := .repository -}}
+{{- with .registry -}}{{- $name = printf "%s/%s" . $name -}}{{- end -}}
+{{- if .digest -}}{{ $name }}@{{ .digest }}{{- else -}}{{ $name }}:{{ .tag }}{{- end -}}
+{{- end -}}
+
+{{/* Security context of every container: pod-security level restricted, and a root filesystem that is read only. */}}
+{{- define "triton.containerSecurity" -}}
+allowPrivilegeEscalation: false
+privileged: false
+readOnlyRootFilesystem: true
+runAsNonRoot: true
+capabilities: {drop: [ALL]}
+seccompProfile: {type: RuntimeDefault}
 {{- end -}}
 
 {{/* Bytes of a Kubernetes quantity such as 1408Mi, 2G, 1.5Gi or 1000; a float in text form. */}}
@@ -39,22 +62,4 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- $text := toString . -}}
 {{- $unit := regexFind "[kMGTP]?i?$" $text -}}
 {{- mulf (trimSuffix $unit $text | float64) (get $factors $unit) -}}
-{{- end -}}
-
-{{/* Mistakes that a schema cannot see because they are between two values; all at once. */}}
-{{- define "triton.validate" -}}
-{{- $problems := list -}}
-{{- $budget := .Values.podDisruptionBudget -}}
-{{- $replicas := int .Values.replicas -}}
-{{- if and $budget.enabled (gt $replicas 1) (not (hasSuffix "%" (toString $budget.minAvailable))) (ge (int $budget.minAvailable) $replicas) -}}
-{{- $problems = append $problems (printf "podDisruptionBudget.minAvailable is %d with %d replicas: no node could ever be drained. Set it below replicas, or raise replicas." (int $budget.minAvailable) $replicas) -}}
-{{- end -}}
-{{- with (default dict .Values.resources).limits -}}
-{{- if hasKey . "memory" -}}
-{{- if ge (include "triton.bytes" $.Values.sharedMemory.size | float64) (include "triton.bytes" .memory | float64) -}}
-{{- $problems = append $problems (printf "sharedMemory.size %s is not below resources.limits.memory %s: /dev/shm counts as memory of the container, which would be killed when it fills. Raise the limit." (toString $.Values.sharedMemory.size) (toString .memory)) -}}
-{{- end -}}
-{{- end -}}
-{{- end -}}
-{{- with $problems -}}{{- fail (join "\n" .) -}}{{- end -}}
 {{- end -}}
