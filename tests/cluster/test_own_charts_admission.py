@@ -23,6 +23,7 @@ PROFILES = list(profiles())
 RUNNING = sorted({chart for chart, _, values in PROFILES if list(pods(render(chart, values)))})
 CLUSTER_SCOPED = {"Namespace", "ClusterRole", "ClusterRoleBinding", "PriorityClass"}
 FOREIGN = {"LocalQueue", "SparkApplication", "ScheduledSparkApplication"}
+FOREIGN |= {"ScaledObject", "HTTPRoute", "GRPCRoute"}
 FOREIGN |= {"ServiceMonitor", "PodMonitor", "PrometheusRule", "AlertmanagerConfig"}
 """Their APIs are other components'; what they would say to them is not asked here. See test_monitoring_admission."""
 
@@ -50,6 +51,20 @@ def test_pods_of_each_profile_are_admitted(
     assert component(chart)["podSecurity"]["exceptions"] == []
     for _, template in pods(render(chart, values)):
         api.server_dry_run(as_pod(template, restricted))
+
+
+@pytest.mark.parametrize("case", ADMITTED, ids=str)
+def test_pods_of_each_good_case_are_admitted_but_for_a_folder_of_the_node(
+    case: Case, api: KubeApi, restricted: str
+) -> None:
+    for _, template in pods(render(case.chart, case.data["values"])):
+        pod = as_pod(template, restricted)
+        pod["spec"].pop("priorityClassName", None)  # it need not be there
+        if any("hostPath" in volume for volume in pod["spec"].get("volumes", [])):
+            with pytest.raises(SparkrigError, match=r"PodSecurity.*hostPath"):
+                api.server_dry_run(pod)
+        else:
+            api.server_dry_run(pod)
 
 
 @pytest.mark.parametrize("chart", RUNNING, ids=lambda chart: chart.name)

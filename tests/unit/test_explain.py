@@ -73,7 +73,7 @@ def test_a_value_with_all_that_it_beat(folder: Path) -> None:
     assert lines[2] == "4 --set triton.replicas=4 wins"
     assert lines[3] == "3 stack.yaml:9:7 stack file"
     assert lines[4].startswith("2 charts/triton/profiles/ha.yaml:2:1 profile ha ")
-    assert lines[5].startswith("1 charts/triton/values.yaml:6:1 component ")
+    assert lines[5].startswith("1 charts/triton/values.yaml:10:1 component ")
     assert lines[7:] == ["Number of server pods behind the Service.", "integer, 1 or more · default 1 · e.g. 1, 2, 3"]
 
 
@@ -95,6 +95,8 @@ def test_a_component_lists_what_was_changed(folder: Path) -> None:
     assert {value["path"]: (value["value"], value["before"] and value["before"]["layer"]) for value in found["values"]
             if "extraEnv" not in value["path"]} == {
         "triton.ingress.host": ("triton.lab.example.org", "component"),
+        "triton.gateway.host": ("triton.lab.example.org", "component"),
+        "triton.client.ingress.host": ("try.lab.example.org", "component"),
         "triton.imagePullSecrets": ([{"name": "ngc"}], "component"),
         "triton.replicas": (3, "profile ha"),
         "triton.podDisruptionBudget.minAvailable": (1, "profile ha"),
