@@ -15,6 +15,7 @@ import html
 import json
 import math
 import os
+import signal
 import socket
 import string
 import sys
@@ -290,6 +291,8 @@ def main() -> int:
         return listed()
     if given.command == "send":
         return sent(given.server, given.model, given.count)
+    # As the first process of a container it would otherwise not hear of its end.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     with Server(given.address, given.port) as server:
         print(f"serving on port {server.server_port}", flush=True)
         server.serve_forever()
