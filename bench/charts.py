@@ -18,6 +18,7 @@ from pathlib import Path
 from bench.workload import ROOT, STATES, Release, Stack, State, Workload, data_folder
 
 LAB = ROOT / "examples" / "lab.yaml"
+ALLOW = ("--allow-disruption", "gpu-operator")
 CHANGE = "triton.replicas=2"
 _VERSION = re.compile(r"^(version:\s*[\"']?v?\d+\.\d+\.)(\d+)", re.MULTILINE)
 
@@ -39,7 +40,7 @@ def lab(mirror: Path | None, folder: Path, target: str) -> Workload:
             _bump_all(root, charts if mirror is None else None)
         source = ("--chart-mirror", str(charts)) if mirror is not None else ("--stand-ins", str(charts))
         arguments = ("--file", str(LAB), *source, *(("--set", CHANGE) if state == "changed" else ()))
-        states[state] = Stack(_releases(arguments, root, target), arguments, root)
+        states[state] = Stack(_releases(arguments, root, target), arguments, root, allow=ALLOW)
     return Workload(name, states)
 
 

@@ -70,8 +70,8 @@ class Sparkrig:
         if case == "status":
             return [*base, "status", *stack.arguments[:2], *target]
         if case == "rollback":
-            return [*base, "rollback", "--yes", *stack.arguments[:2], *target]
-        return [*base, "up", "--yes", *stack.arguments, *target]
+            return [*base, "rollback", "--yes", *stack.arguments[:2], *stack.allow, *target]
+        return [*base, "up", "--yes", *stack.arguments, *stack.allow, *target]
 
 
 class Helmfile:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -80,6 +80,8 @@ class Stack:
     releases: tuple[Release, ...]
     arguments: tuple[str, ...]
     """What ``sparkrig up`` is given to mean the same."""
+    allow: tuple[str, ...] = field(default=(), kw_only=True)
+    """What a person would allow: flags of ``up`` and ``rollback``."""
     data: Path
     """The folder with the catalogue (``charts/``) and ``tools/`` that sparkrig uses for it."""
 
