@@ -11,11 +11,13 @@ import os
 import re
 import shutil
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 from bench.workload import ROOT, STATES, Release, Stack, State, Workload, data_folder
+from sparkrig.model import DesiredRelease
 
 LAB = ROOT / "examples" / "lab.yaml"
 ALLOW = ("--allow-disruption", "gpu-operator")
@@ -106,17 +108,17 @@ def _releases(arguments: tuple[str, ...], root: Path, target: str) -> tuple[Rele
     )
     with _data(root), Session(asked) as session:
         resolved, _ = workflows.resolve_for_cluster(session)
-        on = {desired.component: desired.release for desired in resolved.releases}
+        by_name = {desired.component: desired for desired in resolved.releases}
+        # The others cannot wait for CRDs alone: what needs them waits for the release that brings them.
+        needs = {name: [*desired.needs, *desired.crd_needs] for name, desired in by_name.items()}
+        order = [name for name in TopologicalSorter(needs).static_order() if name in by_name]
         return tuple(
-            Release(
-                desired.release,
-                desired.namespace,
-                desired.chart.path,
-                desired.values,
-                tuple(on[need] for need in desired.needs if need in on),
-            )
-            for desired in resolved.releases
+            _release(by_name[name], [by_name[n].release for n in needs[name] if n in by_name]) for name in order
         )
+
+
+def _release(desired: DesiredRelease, needs: Iterable[str]) -> Release:
+    return Release(desired.release, desired.namespace, desired.chart.path, desired.values, tuple(dict.fromkeys(needs)))
 
 
 @contextmanager
