@@ -127,3 +127,33 @@ def test_pods_of_other_workloads_are_those_of_the_newest_revision(kind: str, ext
     workload = {"kind": kind, "metadata": metadata, "status": extra.get("status", {})}
     pods = [pod("old", "s", "x", {label: "db-1"}), pod("new", "s", "x", {label: "db-2"}), pod("other", "t", "x")]
     assert [each["metadata"]["name"] for each in pods_of(workload, pods)] == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "extra", "label"),
+    [
+        ("StatefulSet", {"replicas": 1, "currentReplicas": 1, "updateRevision": "2"}, "controller-revision-hash"),
+        ("DaemonSet", {"desiredNumberScheduled": 1, "updatedNumberScheduled": 1}, "pod-template-generation"),
+        ("ReplicaSet", {"replicas": 1, "fullyLabeledReplicas": 1}, "any"),
+    ],
+)
+def test_every_kind_of_workload_has_failed_when_a_pod_of_its_newest_template_has(
+    kind: str, extra: dict[str, Any], label: str
+) -> None:
+    workload = {
+        "apiVersion": "apps/v1",
+        "kind": kind,
+        "metadata": {
+            "name": "db",
+            "uid": "s",
+            "generation": 1,
+            "annotations": {"deprecated.daemonset.template.generation": "2"},
+        },
+        "spec": {"replicas": 1},
+        "status": {"observedGeneration": 1, **extra},
+    }
+    verdict = judge_workload(workload, [pod("db-0", "s", "ImagePullBackOff", {label: "2"})], now=NOW)
+    assert verdict.readiness is Readiness.FAILED
+    assert verdict.message.endswith("pod db-0: ImagePullBackOff, container main: manifest unknown")
+    starting = judge_workload(workload, [pod("db-0", "s", "ContainerCreating", {label: "2"})], now=NOW)
+    assert starting.readiness is Readiness.PROGRESSING
