@@ -215,7 +215,13 @@ spark-defaults.conf. Argument: dict root, accounts (serviceAccounts of a namespa
 {{- $r := $d.rapids -}}
 {{- $device := (get .root.Values.podTemplates $r.podTemplate).device -}}
 {{- $_ := set $c "spark.plugins" "com.nvidia.spark.SQLPlugin" -}}
+{{- if hasPrefix "local://" $r.jar -}}
+{{- /* On the class path, where no jar of the job's own takes its place. */ -}}
+{{- $_ := set $c "spark.driver.extraClassPath" (trimPrefix "local://" $r.jar) -}}
+{{- $_ := set $c "spark.executor.extraClassPath" (trimPrefix "local://" $r.jar) -}}
+{{- else -}}
 {{- $_ := set $c "spark.jars" $r.jar -}}
+{{- end -}}
 {{- $_ := set $c "spark.rapids.sql.enabled" "true" -}}
 {{- $_ := set $c "spark.rapids.sql.concurrentGpuTasks" $r.concurrentGpuTasks -}}
 {{- $_ := set $c "spark.rapids.memory.pinnedPool.size" $r.pinnedMemory -}}
