@@ -36,6 +36,7 @@ from sparkrig.model import (
     Revision,
     RevisionStatus,
 )
+from sparkrig.plan.keeping import kept_after
 from sparkrig.plan.restore import plan_restore
 from sparkrig.plan.summary import summary
 from sparkrig.session import Session
@@ -75,6 +76,8 @@ class Options:
     """Codes of preflight's findings that do not stop the run."""
     allow_crd_change: tuple[str, ...] = ()
     """CRDs that may change although custom resources are hurt."""
+    keep: tuple[str, ...] = ()
+    """Components that stay in the cluster although the stack does not have them any more."""
     purge: tuple[str, ...] = ()
     """What ``down`` removes beyond the releases: of ``plan.removal.PURGEABLE``."""
 
@@ -118,7 +121,12 @@ def changes_cluster(plan: Plan) -> bool:
 
 
 def run(
-    session: Session, again: Callable[[], Plan], seen: Plan, options: Options, dialogue: Dialogue, source: Source
+    session: Session,
+    again: Callable[[], Plan],
+    seen: Plan,
+    options: Options,
+    dialogue: Dialogue,
+    source: Source,
 ) -> Outcome:
     """Takes the lock, plans once more, records, executes, and records the outcome.
 
@@ -212,7 +220,8 @@ class _Recorded:
             self._lock.check()
             observed = self._session.observe(revision.stack)
             # What this run recorded is not in the cluster yet; the return starts from what it did.
-            started = replace(revision, status=RevisionStatus.FAILED, after=outcome.result.after)
+            kept = kept_after(outcome.plan.kept, outcome.result.results)
+            started = replace(revision, status=RevisionStatus.FAILED, after=outcome.result.after, kept=kept)
             plan = plan_restore(target, replace(observed, last=started), keep_history=False)
             from sparkrig.verify.dryrun.restore import restorable
 
@@ -234,6 +243,7 @@ class _Recorded:
             status=_status(outcome),
             finished=now(),
             after=(restored or result).after,
+            kept=kept_after(outcome.plan.kept, (*result.results, *(restored.results if restored else ()))),
             operations=_records(result.results) + (_records(restored.results, "return: ") if restored else ()),
         )
         try:
@@ -312,6 +322,7 @@ def _begin(history: History, plan: Plan, message: str, source: Source) -> tuple[
         before=last.after if last else (),
         after=(),
         summary=summary(plan),
+        kept=plan.kept,
     )
     good = history.read(deployed[-1]) if deployed else None
     history.begin(revision)

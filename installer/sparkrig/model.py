@@ -535,6 +535,8 @@ class ObservedRelease:
     """RFC 3339 time of the release Secret's creation."""
     deployed_revision: int | None = None
     """The newest revision with the status ``deployed``: older than ``revision`` after a failed upgrade."""
+    former: str | None = None
+    """The stack that gave it up and left it in place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -611,6 +613,8 @@ class Revision:
     operations: tuple[OperationRecord, ...] = ()
     summary: str = ""
     """What it changed, in one line; empty in records that older versions wrote."""
+    kept: tuple[ReleaseState, ...] = ()
+    """Releases that this or an earlier revision gave up and left in place, as the stack last knew them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -655,6 +659,10 @@ class Action(enum.StrEnum):
     """Removes a namespace that nothing foreign is in."""
     ROLL = "roll"
     """Restarts pods that read a Secret which changed."""
+    KEEP = "keep"
+    """Gives the claim on a release up, which stays in the cluster as it is."""
+    CLAIM = "claim"
+    """Takes back what was given up."""
     CHECK = "check"
     """The gate checks after a change; never part of a plan, only of what happened."""
 
@@ -694,7 +702,8 @@ class Operation:
     secret_name: str = ""
     namespaces: tuple[str, ...] = ()
     objects: tuple[ObjectRef, ...] = ()
-    """For a delete: what goes. For a vacate: what hooks left there, which does not count as foreign."""
+    """For a delete: what goes. For a vacate: what hooks left there, which does not count as foreign.
+    For a keep and a claim: the Secrets that go with the release."""
     purged: tuple[str, ...] = ()
     """Kinds of data that may go along (``PersistentVolumeClaim``, ``Namespace``)."""
     rolled: tuple[str, ...] = ()
@@ -706,8 +715,8 @@ class Change:
     """What the plan does to one component, for showing."""
 
     component: str
-    symbol: Literal["+", "~", "-", "=", "!", "^"]
-    """+ new, ~ changed, - removed, = unchanged, ! unhealthy or missing objects, ^ recovery."""
+    symbol: Literal["+", "~", "-", "=", "!", "^", ">"]
+    """+ new, ~ changed, - removed, = unchanged, ! unhealthy or missing objects, ^ recovery, > left in place."""
     text: str
     details: tuple[str, ...] = ()
 
@@ -724,6 +733,8 @@ class Plan:
     changes: tuple[Change, ...]
     unchanged: tuple[ReleaseState, ...]
     """Releases the plan leaves alone; they go into the new revision's ``after`` as they are."""
+    kept: tuple[ReleaseState, ...] = ()
+    """Releases that were given up earlier and are still there."""
 
     @property
     def empty(self) -> bool:
@@ -881,6 +892,8 @@ class StackStatus:
     message: str = ""
     simulated: bool = False
     components: tuple[ComponentStatus, ...] = ()
+    kept: tuple[ReleaseState, ...] = ()
+    """Releases that the stack gave up and left in place."""
     gpus_allocated: int | None = None
     gpus_allocatable: int | None = None
     gpu_nodes: int | None = None

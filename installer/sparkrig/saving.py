@@ -29,7 +29,13 @@ from sparkrig.session import Session
 
 
 def snapshot(
-    session: Session, resolved: ResolvedStack, observed: ObservedState, plan: Plan, *, repair: bool
+    session: Session,
+    resolved: ResolvedStack,
+    observed: ObservedState,
+    plan: Plan,
+    *,
+    repair: bool,
+    keep: tuple[str, ...] = (),
 ) -> SavedPlan:
     """The plan with everything it was made from."""
     sets, withheld = without_secrets(session.request.overrides.sets)
@@ -50,6 +56,7 @@ def snapshot(
             sets=sets,
             withheld=withheld,
             repair=repair,
+            keep=keep,
         ),
         base=base_form(observed),
         cluster_id=_cluster_id(session),
@@ -57,6 +64,7 @@ def snapshot(
         catalogue=_catalogue(session, resolved),
         charts=charts_form(resolved),
         releases=releases_form(resolved, observed),
+        secrets={secret.spec.name: secret.fingerprint for secret in resolved.secrets},
         changes=changes_form(plan),
         plan=plan_form(plan),
     )

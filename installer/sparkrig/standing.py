@@ -14,6 +14,7 @@ from sparkrig.cluster.facts import read_nodes
 from sparkrig.cluster.gpus import allocated_gpus
 from sparkrig.errors import NotFound
 from sparkrig.model import ComponentStatus, ObservedState, Readiness, ReleaseState, StackStatus
+from sparkrig.plan.keeping import still_kept
 from sparkrig.readiness.fields import value_at
 from sparkrig.session import Session
 
@@ -42,6 +43,7 @@ def status(session: Session, stack: str) -> StackStatus:
         kubernetes=facts.kubernetes,
         simulated=facts.simulated,
         components=tuple(_component_status(session, state, observed) for state in states),
+        kept=still_kept(observed, stack),
         gpus_allocated=allocated,
         gpus_allocatable=facts.gpus,
         gpu_nodes=facts.gpu_nodes,

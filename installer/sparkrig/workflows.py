@@ -6,6 +6,7 @@ No flags, no printing, no exit codes: what a person sees goes through ``change.D
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,9 @@ from sparkrig.model import (
     RevisionStatus,
     VerifyResult,
 )
-from sparkrig.plan.build import PENDING, foreign_claims, moved_claims, plan_up
+from sparkrig.plan.build import PENDING, foreign_claims, moved_claims, plan_up, recorded_states, strays
 from sparkrig.plan.disturbance import Disturbance, disturbances, may_disturb, with_disturbances
+from sparkrig.plan.keeping import foreign_returns, still_kept
 from sparkrig.plan.restore import missing_helm_revisions, plan_restore
 from sparkrig.plan.secrets import lost_secrets
 from sparkrig.secrets.cluster import SecretBook
@@ -61,8 +63,8 @@ def plan(session: Session, options: Options) -> tuple[Plan, SavedPlan]:
 
     resolved, observed = resolve_for_cluster(session)
     made = _checked_plan(resolved, observed, options)
-    saved = snapshot(session, resolved, observed, made, repair=options.repair)
     made = with_rehearsals(made, rehearsals(session, resolved, observed, made))
+    saved = snapshot(session, resolved, observed, made, repair=options.repair, keep=options.keep)
     return _with_disturbances(session, made)[0], saved
 
 
@@ -77,10 +79,10 @@ def up(session: Session, options: Options, dialogue: Dialogue, saved: SavedPlan 
         resolved, observed = resolve_for_cluster(session)
 
     def planned(observed: ObservedState) -> tuple[Plan, tuple[Disturbance, ...]]:
-        made = _checked_plan(resolved, observed, options)
+        made = with_rehearsals(_checked_plan(resolved, observed, options), rehearsed)
         if saved is not None:
-            refuse_moved(saved, snapshot(session, resolved, observed, made, repair=options.repair))
-        return _with_disturbances(session, with_rehearsals(made, rehearsed))
+            refuse_moved(saved, snapshot(session, resolved, observed, made, repair=options.repair, keep=options.keep))
+        return _with_disturbances(session, made)
 
     with timeline.span("phase", "preflight"):
         rehearsed = refuse_unfit(
@@ -208,7 +210,31 @@ def _checked_plan(resolved: ResolvedStack, observed: ObservedState, options: Opt
             hint="switch the component off and run up, then on again with the new namespace; its data stays behind",
         )
     _refuse_live_helm(resolved, observed)
-    return plan_up(resolved, observed, repair=options.repair)
+    _refuse_keeping(resolved, observed, options.keep)
+    return plan_up(resolved, observed, repair=options.repair, keep=options.keep)
+
+
+def _refuse_keeping(resolved: ResolvedStack, observed: ObservedState, keep: Sequence[str]) -> None:
+    """What is left in place must have been the stack's, and be no more of it.
+
+    Raises:
+        NotFound: with every name that is neither.
+    """
+    wanted = {release.component for release in resolved.releases}
+    states = (*recorded_states(observed), *strays(resolved.name, recorded_states(observed), observed))
+    there = sorted({state.component for state in states} - wanted)
+    kept = {state.component for state in still_kept(observed, resolved.name)}
+    lines = [f"{name} is in the stack: switch it off in {resolved.file} first" for name in keep if name in wanted]
+    lines += [
+        f"{name} is not installed by stack {resolved.name}" for name in keep if name not in {*wanted, *there, *kept}
+    ]
+    if lines:
+        listed = ", ".join(there)
+        raise NotFound(
+            f"--keep {lines[0]}" if len(lines) == 1 else f"{len(lines)} components cannot be left in place",
+            detail=lines if len(lines) > 1 else (),
+            hint=f"no more in the stack and still installed: {listed}" if listed else "enabled: false takes it out",
+        )
 
 
 def _refuse_live_helm(resolved: ResolvedStack, observed: ObservedState) -> None:
@@ -279,14 +305,25 @@ def _rollback_target(session: Session, stack: str, number: int | None) -> Revisi
         listed = ", ".join(map(str, choices)) or "none"
         raise NotFound(f"stack {stack} has no revision {wanted} to return to", hint=f"offered: {listed}")
     target = history.read(info)
-    gone = missing_helm_revisions(target, helm_revisions(list_revisions(session.api, stack)))
+    foreign = foreign_returns(target, session.observe(stack))
+    if foreign:
+        raise Refused(
+            f"revision {wanted} cannot be restored: what it had belongs to somebody else by now",
+            detail=foreign,
+            hint="check out the stack file of that time, switch those components off, and run up",
+        )
+    there = (*list_revisions(session.api, stack), *list_revisions(session.api, stack, former=True))
+    gone = missing_helm_revisions(target, helm_revisions(there))
     if gone:
         raise Refused(
             f"revision {wanted} cannot be restored: Helm no longer has the revisions it recorded",
             detail=[f"{s.component}: Helm revision {s.helm_revision} of {s.namespace}/{s.release}" for s in gone],
             hint="check out the stack file of that time and run up",
         )
-    lost = lost_secrets(target, SecretBook(stack, session.api).there()) if any(s.secrets for s in target.after) else ()
+    book = SecretBook(stack, session.api)
+    lost: tuple[tuple[str, str, str], ...] = ()
+    if any(state.secrets for state in target.after):
+        lost = lost_secrets(target, {**book.there(former=True), **book.there()})
     if lost:
         raise Refused(
             f"revision {wanted} cannot be restored: Secrets that it reads are gone, and no record holds their contents",

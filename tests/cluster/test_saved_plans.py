@@ -6,13 +6,30 @@ import json
 import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
-from tests.mini import CONFIGMAP, Done, World
+import pytest
+from tests.mini import CONFIGMAP, DEPLOYMENT, Done, World
 
 from sparkrig.cluster.api import KubeApi
+from sparkrig.documents import release_secret
 from sparkrig.history.home import ensure_home
 from sparkrig.history.lock import Lock
 from sparkrig.model import ClusterHandle
+
+CRD = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "drawings.saved-plans.example.org"},
+    "spec": {
+        "group": "saved-plans.example.org",
+        "scope": "Namespaced",
+        "names": {"kind": "Drawing", "plural": "drawings", "singular": "drawing", "listKind": "DrawingList"},
+        "versions": [
+            {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": {"type": "object"}}},
+        ],
+    },
+}
 
 
 def two(world: World) -> None:
@@ -156,3 +173,79 @@ def by_hand(world: World, helm: Path, sim: ClusterHandle, value: str) -> None:
     environment = {**os.environ, "KUBECONFIG": str(sim.kubeconfig)}
     chart = ["b", str(world.catalog / "b"), "--namespace", f"{world.stack}-b"]
     subprocess.run([str(helm), "upgrade", *chart, "--set", value], env=environment, check=True, capture_output=True)
+
+
+def carried_out_as_planned(world: World, actions: set[str], *arguments: str) -> None:
+    """Saves a plan, looks that it has the actions, carries it out, and finds every operation of it done."""
+    planned = world.run("plan", "--out", "x.plan", "--output", "json", *arguments)
+    assert planned.code == 0, planned.err
+    saved = json.loads((world.folder / "x.plan").read_text())["plan"]["operations"]
+    assert actions <= {operation["action"] for operation in saved}, saved
+    done = carry_out(world, "--output", "json")
+    assert done.code == 0, done.err
+    ended = {operation["id"]: operation["status"] for operation in done.json["operations"]}
+    assert ended == dict.fromkeys([operation["id"] for operation in saved], "done")
+    assert world.run("plan", "--detailed-exitcode").code == 0
+
+
+def stored_as_pending(api: KubeApi, namespace: str, name: str) -> None:
+    """The newest Helm revision of a release, as a helm that died would have left it."""
+    secrets = api.list(f"/api/v1/namespaces/{namespace}/secrets", label_selector=f"owner=helm,name={name}")
+    newest = max(secrets, key=lambda item: int(item["metadata"]["labels"]["version"]))
+    stored = release_secret.decode(newest)
+    stored["info"]["status"] = newest["metadata"]["labels"]["status"] = "pending-upgrade"
+    body = {**newest, "data": {"release": release_secret.encode(stored)}}
+    api.replace(f"/api/v1/namespaces/{namespace}/secrets/{newest['metadata']['name']}", body)
+
+
+def test_every_kind_of_operation_is_carried_out_as_planned(
+    world: World, api: KubeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Install, upgrade, recreate, restart for a Secret, remove, keep, repair, recover: file and run agree."""
+    monkeypatch.setenv("DB_PASSWORD", "first")
+    service = """
+        apiVersion: v1
+        kind: Service
+        metadata: {name: svc}
+        spec: {clusterIP: {{ .Values.address | quote }}, selector: {a: b}, ports: [{port: 80}]}
+    """
+    password = "[{name: PASSWORD, valueFrom: {secretKeyRef: {name: db, key: password}}}]"
+    read = DEPLOYMENT.rstrip() + f"\n          env: {password}\n"
+    world.component("a", templates={"d.yaml": read, "c.yaml": CONFIGMAP})
+    world.component("b", templates={"c.yaml": CONFIGMAP}, needs=["a"], crds=[CRD])
+    world.component("c", templates={"c.yaml": CONFIGMAP})
+    world.component("s", templates={"s.yaml": service}, values={"address": ""})
+    document: dict[str, Any] = {
+        "apiVersion": "sparkrig.dev/v1",
+        "kind": "Stack",
+        "metadata": {"name": world.stack},
+        "secrets": {"db": {"data": {"password": {"fromEnv": "DB_PASSWORD"}}, "components": ["a"]}},
+        "components": {"s": {"immutable": "recreate"}},
+    }
+
+    def write() -> None:
+        world.write_stack(json.dumps(document))
+
+    write()
+    carried_out_as_planned(world, {"namespace", "crds", "secrets", "install", "wait"})
+    monkeypatch.setenv("DB_PASSWORD", "second")
+    document["components"]["s"]["values"] = {"address": "None"}
+    document["components"]["b"] = {"enabled": False}
+    document["components"]["c"] = {"enabled": False}
+    write()
+    planned = world.run("plan", "--out", "x.plan", "--keep", "c")
+    saved = json.loads((world.folder / "x.plan").read_text())["plan"]["operations"]
+    assert planned.code == 0
+    (upgrade,) = (operation for operation in saved if operation["id"] == "upgrade/s")
+    assert len(upgrade["recreated"]) == 1, "what is made anew stands in the plan that is reviewed"
+    # Another content than the one that was planned is another change.
+    monkeypatch.setenv("DB_PASSWORD", "third")
+    refused(carry_out(world), "content of secret db: changed")
+    carried_out_as_planned(world, {"secrets", "roll", "upgrade", "uninstall", "keep"}, "--keep", "c")
+    api.delete(f"/api/v1/namespaces/{world.stack}-a/configmaps/a")
+    carried_out_as_planned(world, {"repair"}, "--repair")
+    stored_as_pending(api, f"{world.stack}-a", "a")
+    carried_out_as_planned(world, {"recover", "upgrade"})
+    del document["components"]["c"]
+    write()
+    carried_out_as_planned(world, {"claim"})

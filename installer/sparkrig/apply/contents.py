@@ -19,6 +19,7 @@ from sparkrig.errors import AccessDenied, Refused
 from sparkrig.history.store import History
 from sparkrig.model import ObjectRef, ObservedState, ReleaseState
 from sparkrig.plan.build import GONE
+from sparkrig.plan.keeping import stays
 from sparkrig.plan.removal import CLAIM, CRD, Content, Survey, foreign_releases, made_by
 
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
@@ -37,6 +38,7 @@ def survey(api: KubeApi, stack: str, observed: ObservedState, purge: Collection[
     if "crds" not in purge:
         refuse_exposed(api, stored)
     states = recorded(api, stack, observed) if purge else (observed.last.after if observed.last else ())
+    states = tuple(s for s in states if not stays(s, stack, observed))
     owners = {crd: state.component for state in reversed(states) for crd in crds_of(state)}
     users = sorted({ref.name for s in states for ref in s.inventory if (ref.group, ref.kind) == ("", "Namespace")})
     users = [name for name in users if name in observed.namespaces]

@@ -214,8 +214,10 @@ def _after(plan: Plan, results: tuple[OperationResult, ...]) -> tuple[ReleaseSta
             continue
         if result.state is not None:
             states[operation.component] = result.state
-        elif operation.action is Action.UNINSTALL and result.status is OperationStatus.DONE:
+        elif operation.action in (Action.UNINSTALL, Action.KEEP) and result.status is OperationStatus.DONE:
             states.pop(operation.component, None)
+        elif operation.state in plan.kept:
+            continue  # of somebody else already
         elif operation.state is not None and operation.component not in states:
             states[operation.component] = operation.state
     return tuple(states.values())

@@ -11,6 +11,7 @@ from sparkrig.apply.clearing import clear_the_way
 from sparkrig.apply.crd_owners import CRD_KIND, crds_of, pass_on
 from sparkrig.apply.crds import apply_crds
 from sparkrig.apply.failures import explained, last_attempt, old_hooks
+from sparkrig.apply.keeping import give_up, take_back
 from sparkrig.apply.read_back import refuse_dropped
 from sparkrig.apply.removal import delete_all, is_custom, make_namespace, vacate, with_finalizers
 from sparkrig.apply.waiting import Waiter
@@ -92,6 +93,10 @@ class Operator:
                     say(f"kept: {why}")
             case Action.UNINSTALL:
                 await self._uninstall(operation, say)
+            case Action.KEEP:
+                await asyncio.to_thread(give_up, self._api, self._stack, operation, say)
+            case Action.CLAIM:
+                await asyncio.to_thread(take_back, self._api, self._stack, operation, say)
             case Action.ROLLBACK:
                 return await self._rollback(operation, say)
         return None

@@ -111,6 +111,15 @@ HistoryMaxOption = Annotated[
         "--history-max", min=1, metavar="N", help="Revisions to keep, Helm's together with ours.", show_default=True
     ),
 ]
+KeepOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keep",
+        metavar="COMPONENT",
+        help="Leave this component in place, which the stack does not have any more: it is not uninstalled, and is no "
+        "more of this stack. Repeatable.",
+    ),
+]
 AllowDisruptionOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -10,6 +10,7 @@ import typer
 from sparkrig.cli.drift import DriftOption, drift_text, with_drift
 from sparkrig.cli.options import (
     CatalogOption,
+    KeepOption,
     MirrorOption,
     Output,
     OutputOption,
@@ -38,6 +39,7 @@ def plan(
     values: ValuesOption = None,
     sets: SetOption = None,
     repair: Annotated[bool, typer.Option("--repair", help="Plan to bring missing objects back.")] = False,
+    keep: KeepOption = None,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit 2 when there is something to do.")
     ] = False,
@@ -56,7 +58,7 @@ def plan(
     from sparkrig.standing import drift as drift_of
 
     with session_for(request(file, target, catalog, mirror, stand_ins, values, sets), output) as session:
-        made, saved = workflows.plan(session, Options(repair=repair))
+        made, saved = workflows.plan(session, Options(repair=repair, keep=tuple(keep or ())))
         cluster, kubernetes = session.handle.name, session.facts.kubernetes
         drifted = drift_of(session, made.stack) if drift else None
     if out_file is not None:

@@ -14,6 +14,7 @@ from sparkrig.cli.options import (
     AllowDisruptionOption,
     CatalogOption,
     HistoryMaxOption,
+    KeepOption,
     MessageOption,
     MirrorOption,
     OnFailureOption,
@@ -58,6 +59,7 @@ def up(
     values: ValuesOption = None,
     sets: SetOption = None,
     repair: Annotated[bool, typer.Option("--repair", help="Bring objects back that are missing.")] = False,
+    keep: KeepOption = None,
     message: MessageOption = "",
     on_failure: OnFailureOption = None,
     history_max: HistoryMaxOption = HISTORY_MAX,
@@ -79,6 +81,7 @@ def up(
     saved, asked = read_saved(saved_plan, asked, output) if saved_plan else (None, asked)
     options = Options(
         repair=saved.asked.repair if saved else repair,
+        keep=saved.asked.keep if saved else tuple(keep or ()),
         message=message,
         wait_lock_s=seconds(wait_lock),
         on_failure=on_failure.value if on_failure else None,

@@ -13,7 +13,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sparkrig.cluster.api import KubeApi
-from sparkrig.defaults import API_CONNECTIONS, LABEL_COMPONENT, LABEL_HELM_HISTORY, LABEL_STACK, SYSTEM_NAMESPACE
+from sparkrig.defaults import (
+    API_CONNECTIONS,
+    LABEL_COMPONENT,
+    LABEL_FORMER,
+    LABEL_HELM_HISTORY,
+    LABEL_STACK,
+    SYSTEM_NAMESPACE,
+)
 from sparkrig.documents.release_secret import decode, secret_path
 from sparkrig.model import ObservedRelease
 
@@ -71,9 +78,12 @@ class HelmSecret:
         return self.kept_in or f"/api/v1/namespaces/{self.namespace}/secrets/{self.name}"
 
 
-def list_revisions(api: KubeApi, stack: str) -> tuple[HelmSecret, ...]:
-    """Return every Helm revision of a stack's releases, superseded ones too; one metadata-only LIST."""
-    selector = f"owner=helm,{LABEL_STACK}={stack}"
+def list_revisions(api: KubeApi, stack: str, *, former: bool = False) -> tuple[HelmSecret, ...]:
+    """Return every Helm revision of a stack's releases, superseded ones too; one metadata-only LIST.
+
+    ``former`` gives those of the releases instead that the stack gave up and left in place.
+    """
+    selector = f"owner=helm,{LABEL_FORMER if former else LABEL_STACK}={stack}"
     found = []
     for item in api.list("/api/v1/secrets", label_selector=selector, metadata_only=True):
         metadata = item["metadata"]
@@ -82,7 +92,7 @@ def list_revisions(api: KubeApi, stack: str) -> tuple[HelmSecret, ...]:
         if name and version.isdigit():
             status = labels.get("status", "unknown")
             found.append(HelmSecret(metadata["name"], metadata["namespace"], name, int(version), status))
-    for metadata in _archived(api, f"{LABEL_HELM_HISTORY},{LABEL_STACK}={stack}"):
+    for metadata in () if former else _archived(api, f"{LABEL_HELM_HISTORY},{LABEL_STACK}={stack}"):
         labels, path = metadata["labels"], f"{ARCHIVE}/{metadata['stored']}"
         revision = int(labels["version"])
         place = metadata["name"], metadata["namespace"]
@@ -142,6 +152,7 @@ def _observed(metadata: Mapping[str, Any]) -> ObservedRelease | None:
         stack=labels.get(LABEL_STACK),
         component=labels.get(LABEL_COMPONENT),
         modified=metadata.get("creationTimestamp"),
+        former=labels.get(LABEL_FORMER),
     )
 
 

@@ -35,6 +35,7 @@ def encode(revision: Revision) -> bytes:
         "stackFile": revision.stack_file,
         "before": [_encode_state(state) for state in revision.before],
         "after": [_encode_state(state) for state in revision.after],
+        "kept": [_encode_state(state) for state in revision.kept],
         "operations": [
             {"id": op.id, "status": op.status, "seconds": round(op.seconds, 3), "message": op.message}
             for op in revision.operations
@@ -82,6 +83,7 @@ def _decode(document: Mapping[str, Any]) -> Revision:
             OperationRecord(op["id"], op["status"], op["seconds"], op["message"]) for op in document["operations"]
         ),
         summary=document.get("summary", ""),
+        kept=tuple(_decode_state(state) for state in document.get("kept", ())),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from sparkrig.model import (
@@ -19,7 +19,19 @@ from sparkrig.model import (
 )
 from sparkrig.plan.changes import describe_change, describe_trouble
 from sparkrig.plan.graph import ordered
-from sparkrig.plan.secrets import changed_secrets, removed_changes, roll_operation, with_secrets
+from sparkrig.plan.keeping import (
+    after_claims,
+    claim_desired,
+    is_given_up,
+    keepings,
+    kept_change,
+    last_of_all,
+    recorded_of,
+    stays,
+    still_kept,
+    taken_back,
+)
+from sparkrig.plan.secrets import changed_secrets, removed_changes, roll_operation, wanted_places, with_secrets
 from sparkrig.plan.secrets import removals as secret_removals
 
 PENDING = ("pending-install", "pending-upgrade", "pending-rollback", "uninstalling")
@@ -48,7 +60,7 @@ def foreign_claims(resolved: ResolvedStack, observed: ObservedState) -> tuple[Cl
     claims = []
     for desired in resolved.releases:
         found = observed.releases.get((desired.namespace, desired.release))
-        if found and desired.adopt and found.stack is None:
+        if found and ((desired.adopt and found.stack is None) or is_given_up(found, resolved.name)):
             continue
         if found and found.status not in GONE and found.stack != resolved.name:
             claims.append(Claim(desired.component, desired.release, desired.namespace, found.stack))
@@ -67,20 +79,29 @@ def moved_claims(resolved: ResolvedStack, observed: ObservedState) -> tuple[tupl
     )
 
 
-def plan_up(resolved: ResolvedStack, observed: ObservedState, *, repair: bool = False) -> Plan:
+def plan_up(
+    resolved: ResolvedStack, observed: ObservedState, *, repair: bool = False, keep: Collection[str] = ()
+) -> Plan:
     """The way from what is observed to what the stack file describes.
 
     A release is left alone when the newest finished revision recorded the same desired digest and
     Helm still shows the revision that run left, deployed. One whose objects are missing is changed
-    only with ``repair``; one whose objects are not ready is waited for.
+    only with ``repair``; one whose objects are not ready is waited for. What the stack does not want any
+    more is uninstalled, but for the components in ``keep``, which stay and are given up.
     """
     recorded = _by_component(observed)
     operations: list[Operation] = []
     changes: list[Change] = []
     unchanged: list[ReleaseState] = []
+    kept = still_kept(observed, resolved.name)
+    claimed: list[str] = []
     for desired in resolved.releases:
         state = recorded.pop(desired.component, None)
         found = observed.releases.get((desired.namespace, desired.release))
+        if found is not None and is_given_up(found, resolved.name):
+            state = state or recorded_of(desired, kept)
+            operations.append(claim_desired(desired, state))
+            claimed.append(desired.component)
         action, reason = _decide(desired, state, found, observed, repair=repair)
         trouble = describe_trouble(desired.component, observed)
         changed = changed_secrets(desired, state) if state is not None else ()
@@ -91,7 +112,8 @@ def plan_up(resolved: ResolvedStack, observed: ObservedState, *, repair: bool = 
             continue
         if action is None and state is not None:
             unchanged.append(state)
-            changes.append(trouble or Change(desired.component, "=", "unchanged"))
+            same = Change(desired.component, "=", "unchanged")
+            changes.append(trouble or (taken_back(state) if desired.component in claimed else same))
             if trouble and not observed.missing.get(desired.component):
                 operations.append(_wait(desired, (), "not ready yet", state))
             continue
@@ -107,25 +129,41 @@ def plan_up(resolved: ResolvedStack, observed: ObservedState, *, repair: bool = 
     wanted = {(desired.namespace, desired.release) for desired in resolved.releases}
     known = recorded_states(observed)
     lost = (s for s in strays(resolved.name, known, observed) if (s.namespace, s.release) not in wanted)
-    removed = (*recorded.values(), *lost)
-    operations, secret_changes = with_secrets(resolved, observed, _link(operations, resolved))
+    left = (*recorded.values(), *lost)
+    removed = tuple(s for s in left if not stays(s, resolved.name, observed, keep))
+    staying = tuple(s for s in left if s not in removed)
+    operations = _link(after_claims(operations, claimed), resolved)
+    kept = tuple(state for state in kept if state.component not in claimed)
+    giving = keepings(resolved.name, staying, kept, observed, wanted_places(resolved))
+    given = [(ref.namespace, ref.name) for operation in giving for ref in operation.objects]
+    operations, secret_changes = with_secrets(resolved, observed, operations, staying=given)
     changes += secret_changes
     operations += removals(removed, operations, observed, reason="no longer in the stack")
+    operations += last_of_all(giving, operations)
     changes += [Change(state.component, "-", f"removed {state.version}", _kept(state)) for state in removed]
+    changes += [kept_change(state, observed, resolved.name) for state in staying]
     base = observed.last.number if observed.last else 0
-    return Plan(resolved.name, "up", base, ordered(operations), tuple(changes), tuple(unchanged))
+    return Plan(resolved.name, "up", base, ordered(operations), tuple(changes), tuple(unchanged), kept)
 
 
 def plan_down(stack: str, observed: ObservedState) -> Plan:
     """The way to no release of this stack, dependents first. CRDs and kept kinds stay."""
     states = tuple(_by_component(observed).values())
-    everything = (*states, *strays(stack, states, observed))
+    left = (*states, *strays(stack, states, observed))
+    everything = tuple(s for s in left if not stays(s, stack, observed))
+    staying = tuple(s for s in left if s not in everything)
+    kept = still_kept(observed, stack)
+    giving = keepings(stack, staying, kept, observed)
+    given = {(ref.namespace, ref.name) for operation in giving for ref in operation.objects}
     operations = removals(everything, [], observed, reason="the stack is removed")
-    operations += secret_removals(observed.secrets, operations, reason="the stack is removed")
+    places = [place for place in observed.secrets if place not in given]
+    operations += secret_removals(places, operations, reason="the stack is removed")
+    operations += last_of_all(giving, operations)
     changes = [Change(s.component, "-", f"removed {s.version}".rstrip(), _kept(s)) for s in everything]
+    changes += [kept_change(s, observed, stack) for s in staying]
     changes += removed_changes(operations)
     base = observed.last.number if observed.last else 0
-    return Plan(stack, "down", base, ordered(operations), tuple(changes), ())
+    return Plan(stack, "down", base, ordered(operations), tuple(changes), (), kept)
 
 
 def recorded_states(observed: ObservedState) -> tuple[ReleaseState, ...]:
@@ -171,6 +209,8 @@ def _decide(
         return Action.INSTALL, "new" if state is None else "the release is gone from the cluster"
     if found.status in PENDING:
         return Action.UPGRADE, f"a helm that died left it {found.status}"
+    if state is None and found.stack is None and found.former is not None:
+        return Action.UPGRADE, "taken back, it was left in place"
     if state is None and desired.adopt and found.stack is None:
         return Action.UPGRADE, "taken over from somebody else"
     if state is None:

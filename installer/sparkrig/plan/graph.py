@@ -21,6 +21,8 @@ WEIGHT_S: Mapping[Action, float] = {
     Action.ROLL: 0.5,
     Action.DELETE: 2.0,
     Action.VACATE: 5.0,
+    Action.KEEP: 0.5,
+    Action.CLAIM: 0.5,
 }
 """Rough seconds of each action; only their order matters, for starting the longest path first."""
 

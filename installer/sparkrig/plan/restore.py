@@ -7,13 +7,24 @@ the manifest of a release that was uninstalled with its history kept).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Literal
 
 from sparkrig.model import Action, Change, ObservedRelease, ObservedState, Operation, Plan, ReleaseState, Revision
 from sparkrig.plan.build import GONE, PENDING, recorded_states, removals, strays
 from sparkrig.plan.graph import ordered
+from sparkrig.plan.keeping import (
+    after_claims,
+    claim,
+    is_given_up,
+    keepings,
+    kept_change,
+    last_of_all,
+    stays,
+    still_kept,
+    taken_back,
+)
 from sparkrig.plan.secrets import as_started
 
 
@@ -27,24 +38,56 @@ def plan_restore(target: Revision, observed: ObservedState, *, keep_history: boo
     operations: list[Operation] = []
     changes: list[Change] = []
     unchanged: list[ReleaseState] = []
+    claimed: list[str] = []
     for state in as_started(target.after, recorded_states(observed)):
         found = observed.releases.get((state.namespace, state.release))
+        if is_given_up(found, target.stack):
+            operations.append(claim(state))
+            claimed.append(state.component)
         if _is_as_recorded(state, found) and not observed.missing.get(state.component):
             unchanged.append(state)
             if observed.live.get(state.component):
                 operations.append(_operation(Action.WAIT, state, (), "not ready yet"))
-            changes.append(Change(state.component, "=", "unchanged"))
+            same = Change(state.component, "=", "unchanged")
+            changes.append(taken_back(state) if state.component in claimed else same)
             continue
         operations += _return(state, found, there=state.namespace in observed.namespaces)
         changes.append(Change(state.component, *_describe(state, found, observed)))
-    later = _later(target, observed)
+    again = tuple(_kept_then(target, observed))
+    for state in again:
+        found = observed.releases.get((state.namespace, state.release))
+        if not _is_as_recorded(state, found) and not is_given_up(found, target.stack):
+            operations += _return(state, found, there=True)
+    names = {(state.namespace, state.release) for state in again}
+    later = tuple(
+        state
+        for state in _later(target, observed)
+        if (state.namespace, state.release) not in names and not stays(state, target.stack, observed)
+    )
     operations = list({operation.id: operation for operation in operations}.values())  # one a namespace
-    operations = [_with_edges(operation, operations, target.after) for operation in operations]
+    operations = after_claims(operations, claimed)
+    operations = [_with_edges(operation, operations, (*target.after, *again)) for operation in operations]
     gone = removals(later, operations, observed, reason=f"not in revision {target.number}")
     operations += [replace(operation, keep_history=keep_history) for operation in gone]
+    read = {(state.namespace, name) for state in target.after for name in state.secrets}
+    operations += last_of_all(keepings(target.stack, again, (), observed, read), operations)
     changes += [Change(state.component, "-", f"{state.version}  not in revision {target.number}") for state in later]
+    changes += [kept_change(state, observed, target.stack) for state in again]
     base = observed.last.number if observed.last else 0
-    return Plan(target.stack, "rollback", base, ordered(operations), tuple(changes), tuple(unchanged))
+    kept = tuple(state for state in still_kept(observed, target.stack) if state.component not in claimed)
+    return Plan(target.stack, "rollback", base, ordered(operations), tuple(changes), tuple(unchanged), kept)
+
+
+def _kept_then(target: Revision, observed: ObservedState) -> Iterator[ReleaseState]:
+    """What was left in place then, and has been taken back since, or half taken back by a run that failed."""
+    recorded = {(state.namespace, state.release) for state in recorded_states(observed)}
+    for state in target.kept:
+        key = (state.namespace, state.release)
+        found = observed.releases.get(key)
+        if found is None or found.status in GONE:
+            continue
+        if found.stack == target.stack or (key in recorded and is_given_up(found, target.stack)):
+            yield state
 
 
 def missing_helm_revisions(

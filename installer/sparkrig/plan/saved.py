@@ -52,6 +52,7 @@ class Asked:
     withheld: tuple[str, ...] = ()
     """Paths of ``--set`` arguments that look like secrets: they are given again to ``up``."""
     repair: bool = False
+    keep: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ class SavedPlan:
     """Component -> name, version and digest of its chart."""
     releases: Mapping[str, str] = field(default_factory=dict)
     """``namespace/name`` -> its newest Helm revision and status."""
+    secrets: Mapping[str, str] = field(default_factory=dict)
+    """Secret -> keyed hash of its content; empty texts before the first one was applied."""
     changes: tuple[str, ...] = ()
     """For people."""
     plan: Mapping[str, Any] = field(default_factory=dict)
@@ -177,6 +180,7 @@ def what_moved(saved: SavedPlan, now: SavedPlan) -> Iterator[str]:
         *_differences("", saved.files, now.files, digests=True),
         *_differences("component ", saved.catalogue, now.catalogue, digests=True, suffix=" of the catalogue"),
         *_differences("chart of ", saved.charts, now.charts),
+        *_differences("content of secret ", saved.secrets, now.secrets, digests=True),
         *_differences("", _base_words(saved), _base_words(now)),
         *_differences("release ", saved.releases, now.releases),
     ]
@@ -221,7 +225,8 @@ def _plan_differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> It
     yield from _differences("unchanged ", before.get("unchanged", {}), after.get("unchanged", {}))
 
 
-_NOT_COMPARED: Final = frozenset({"reason", "timeout_s", "desired", "state", "secret", "needs"})
+_NOT_COMPARED: Final = frozenset({"reason", "timeout_s", "desired", "state", "secret", "needs", "leftovers"})
+"""Words, what a digest stands for, and what earlier hooks left, which goes by itself when its time is over."""
 
 
 def _operation(operation: Operation, looks: set[str]) -> dict[str, Any]:

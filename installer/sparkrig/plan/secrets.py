@@ -6,7 +6,7 @@ that its sources have now.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from sparkrig.model import (
@@ -51,9 +51,16 @@ def roll_operation(
 
 
 def with_secrets(
-    resolved: ResolvedStack, observed: ObservedState, operations: Sequence[Operation]
+    resolved: ResolvedStack,
+    observed: ObservedState,
+    operations: Sequence[Operation],
+    *,
+    staying: Collection[tuple[str, str]] = (),
 ) -> tuple[list[Operation], list[Change]]:
-    """The operations, with those that apply and remove Secrets, and what to show of them."""
+    """The operations, with those that apply and remove Secrets, and what to show of them.
+
+    ``staying`` are (namespace, name) of Secrets that are given up with what reads them.
+    """
     linked = list(operations)
     changes: list[Change] = []
     for secret in resolved.secrets:
@@ -61,10 +68,15 @@ def with_secrets(
         linked = [_after(operation, made) for operation in linked] + made
         if made:
             changes.append(_change(secret, observed, made))
-    wanted = {(space, secret.spec.name) for secret in resolved.secrets for space in _everywhere(secret)}
-    gone = [place for place in observed.secrets if place not in wanted]
+    wanted = wanted_places(resolved)
+    gone = [place for place in observed.secrets if place not in wanted and place not in staying]
     removed = removals(gone, linked, reason="no longer in the stack")
     return linked + removed, changes + [_removed(operation) for operation in removed]
+
+
+def wanted_places(resolved: ResolvedStack) -> frozenset[tuple[str, str]]:
+    """(namespace, name) of every Secret that the stack wants."""
+    return frozenset((space, secret.spec.name) for secret in resolved.secrets for space in _everywhere(secret))
 
 
 def removals(places: Iterable[tuple[str, str]], operations: Sequence[Operation], *, reason: str) -> list[Operation]:

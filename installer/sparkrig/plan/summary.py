@@ -25,6 +25,8 @@ def _words(changes: Sequence[Change]) -> Iterator[str]:
         match change.symbol:
             case "+" | "-":
                 yield f"{change.symbol}{change.component}"
+            case ">":
+                yield f"{change.component} left in place"
             case "!" if what.startswith("repair"):
                 yield f"{change.component} repaired"
             case "!":

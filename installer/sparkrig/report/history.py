@@ -101,6 +101,7 @@ def _revision_json(revision: Revision) -> dict[str, Any]:
         "sparkrig": revision.sparkrig,
         "profile": revision.profile,
         "releases": [{**release_json(s), "objects": len(s.inventory)} for s in revision.after],
+        "kept": [release_json(state) for state in revision.kept],
         "operations": [
             {"id": o.id, "status": o.status, "seconds": o.seconds, "message": o.message} for o in revision.operations
         ],

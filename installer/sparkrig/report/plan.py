@@ -17,6 +17,7 @@ WORDS: Final[Mapping[str, str]] = {
     "=": "unchanged",
     "!": "unhealthy",
     "^": "recovered",
+    ">": "kept",
 }
 """What the sign before a component means; the JSON form has the word."""
 
@@ -24,6 +25,7 @@ _SUMMARY: Final[tuple[tuple[str, str], ...]] = (
     ("~", "to change"),
     ("+", "new"),
     ("-", "to remove"),
+    (">", "to leave in place"),
     ("!", "unhealthy"),
     ("^", "to recover"),
 )

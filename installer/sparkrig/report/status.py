@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sparkrig.model import ComponentStatus, RevisionStatus, StackStatus
-from sparkrig.report.document import document, object_json
+from sparkrig.report.document import document, object_json, release_json
 from sparkrig.report.tables import Cell, Column, Row, table
 from sparkrig.report.terminal import Style
 from sparkrig.report.text import ago, clean, count, indent, joined, width_of, wrap
@@ -36,12 +36,14 @@ def status_text(status: StackStatus, now: datetime, *, color: bool = False, widt
     """
     style = Style(color)
     if not status.components:
-        return joined([*_absent(status, now, style, width), *_caveats(status, style, width)])
+        kept = _kept(status, style, width)
+        return joined([*_absent(status, now, style, width), *kept, *_caveats(status, style, width)])
     rows = [_row(component, now, style, width) for component in status.components]
     lines = [
         *_headline(status, now, style, width),
         *_problems(status.problems, 2, style, width),
         *table(_COLUMNS, rows, width=width, margin=2, title=style.dim),
+        *_kept(status, style, width),
         *_summary(status),
         *_caveats(status, style, width),
     ]
@@ -63,6 +65,7 @@ def status_json(status: StackStatus) -> dict[str, Any]:
         who=status.who,
         message=status.message,
         components=[_component_json(component) for component in status.components],
+        kept=[release_json(state) for state in status.kept],
         gpus={"allocated": status.gpus_allocated, "allocatable": status.gpus_allocatable, "nodes": status.gpu_nodes},
         problems=list(status.problems),
     )
@@ -178,6 +181,13 @@ def _next(component: ComponentStatus) -> str:
 def _problems(problems: tuple[str, ...], by: int, style: Style, width: int) -> list[str]:
     lines = [line for problem in problems for line in indent(problem, by, width)]
     return [style.strong(line) if line.lstrip().startswith("next:") else line for line in lines]
+
+
+def _kept(status: StackStatus, style: Style, width: int) -> list[str]:
+    """What the stack left in place, which nobody of it looks after any more."""
+    named = [f"{state.component} {state.version} ({state.namespace}/{state.release})" for state in status.kept]
+    text = f"left in place, no more of this stack: {', '.join(named)}"
+    return [style.dim(line) for line in wrap(text, width)] if named else []
 
 
 def _summary(status: StackStatus) -> list[str]:

@@ -21,6 +21,8 @@ _DOING: Final[Mapping[Action, str]] = {
     Action.ROLL: "restarting what reads a changed Secret",
     Action.DELETE: "removing",
     Action.VACATE: "removing what nobody uses",
+    Action.KEEP: "leaving it in place",
+    Action.CLAIM: "taking it back",
     Action.CHECK: "checking",
 }
 
@@ -38,6 +40,8 @@ _DID: Final[Mapping[Action, str]] = {
     Action.ROLL: "restarted",
     Action.DELETE: "removed",
     Action.VACATE: "done with",
+    Action.KEEP: "left in place",
+    Action.CLAIM: "taken back",
     Action.CHECK: "checked",
 }
 

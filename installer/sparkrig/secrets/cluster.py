@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from sparkrig.cluster.api import KubeApi
 from sparkrig.cluster.apierrors import AlreadyExists
-from sparkrig.defaults import API_CONNECTIONS, FIELD_MANAGER, LABEL_SECRET, LABEL_STACK, SYSTEM_NAMESPACE
+from sparkrig.defaults import API_CONNECTIONS, FIELD_MANAGER, LABEL_FORMER, LABEL_SECRET, LABEL_STACK, SYSTEM_NAMESPACE
 from sparkrig.errors import InvalidInput, OperationError, Refused
 from sparkrig.model import DesiredSecret, Problem, SecretSpec
 from sparkrig.secrets.objects import FINGERPRINT, content, fingerprint, manifest, unavailable
@@ -33,9 +33,12 @@ class SecretBook:
         self._reader = Reader(api)
         self._content: dict[str, Mapping[str, Hidden]] = {}
 
-    def there(self) -> dict[tuple[str, str], str]:
-        """(namespace, name) -> fingerprint of each Secret that the stack made; one metadata-only LIST."""
-        selector = f"{LABEL_STACK}={self._stack},{LABEL_SECRET}"
+    def there(self, *, former: bool = False) -> dict[tuple[str, str], str]:
+        """(namespace, name) -> fingerprint of each Secret that the stack made; one metadata-only LIST.
+
+        ``former`` gives those instead that the stack gave up with what reads them.
+        """
+        selector = f"{LABEL_FORMER if former else LABEL_STACK}={self._stack},{LABEL_SECRET}"
         found = {}
         for item in self._api.list("/api/v1/secrets", label_selector=selector, metadata_only=True):
             metadata = item["metadata"]
@@ -77,8 +80,10 @@ class SecretBook:
         for namespace in namespaces:
             path = _path(namespace, spec.name)
             found = self._api.get(path, missing_ok=True)
-            if found is not None and not _is_ours(found, self._stack):
+            if found is not None and not (_is_ours(found, self._stack) or _was_ours(found, self._stack)):
                 raise OperationError(_foreign(namespace, spec.name), hint=_FOREIGN_HINT)
+            if found is not None and _was_ours(found, self._stack):
+                self._api.patch(path, {"metadata": {"labels": {LABEL_FORMER: None}}})  # apply brings ours back
             if found is not None and found.get("type") != spec.type:
                 self._api.delete(path)  # a Secret's type cannot be changed
             self._api.apply(manifest(self._stack, spec, namespace, data, mark))
@@ -114,7 +119,11 @@ class SecretBook:
         ]
         with ThreadPoolExecutor(API_CONNECTIONS) as pool:
             found = pool.map(lambda place: self._api.get(_path(*place), missing_ok=True), places)
-            lines = [_foreign(*place) for place, item in zip(places, found, strict=True) if item is not None]
+            lines = [
+                _foreign(*place)
+                for place, item in zip(places, found, strict=True)
+                if item is not None and not _was_ours(item, self._stack)
+            ]
         if lines:
             raise Refused(
                 lines[0] if len(lines) == 1 else f"{len(lines)} Secrets belong to somebody else",
@@ -171,6 +180,12 @@ def _foreign(namespace: str, name: str) -> str:
 def _is_ours(found: Mapping[str, Any], stack: str) -> bool:
     labels = found["metadata"].get("labels") or {}
     return labels.get(LABEL_STACK) == stack and LABEL_SECRET in labels
+
+
+def _was_ours(found: Mapping[str, Any], stack: str) -> bool:
+    """Whether the stack gave it up, and nobody claimed it since."""
+    labels = found["metadata"].get("labels") or {}
+    return labels.get(LABEL_FORMER) == stack and LABEL_STACK not in labels and LABEL_SECRET in labels
 
 
 def _path(namespace: str, name: str) -> str:
