@@ -107,6 +107,39 @@ def test_a_heartbeat_renews_and_notices_a_takeover(api: KubeApi, stack: str) -> 
     assert held["spec"]["holderIdentity"] == "thief@elsewhere pid 1"
 
 
+def test_a_renewal_whose_answer_was_lost_is_no_takeover(api: KubeApi, stack: str) -> None:
+    """The Lease moved on, and still names this run: the write that moved it was this run's own."""
+    lost: list[str] = []
+    lock = Lock(api, stack, duration_s=6, renew_s=0.5, on_lost=lost.append)
+    lock.acquire()
+    path = f"{LEASES}/sparkrig.{stack}"
+    for number in range(3):
+        before = (api.get(path) or {})["spec"]["renewTime"]
+        api.patch(path, {"metadata": {"annotations": {"moved": str(number)}}})
+        deadline = time.monotonic() + 20
+        while (api.get(path) or {})["spec"]["renewTime"] == before and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert (api.get(path) or {})["spec"]["renewTime"] != before
+    assert lost == []
+    lock.check()
+    lock.release()
+
+
+def test_a_history_is_not_purged_under_another_runs_hands(world: World, api: KubeApi) -> None:
+    world.component("a", templates={"c.yaml": CONFIGMAP})
+    world.write_stack()
+    assert world.up().code == 0
+    assert world.run("down", "--yes").code == 0
+    with Lock(api, world.stack) as other:
+        other.acquire()
+        refused = world.run("down", "--yes", "--purge", "history")
+        assert refused.code == 5, refused.err
+    assert len(world.run("history", "--output", "json").json["revisions"]) == 2
+    assert world.run("down", "--yes", "--purge", "history").code == 0
+    assert world.run("history", "--output", "json").json["revisions"] == []
+    assert api.get(f"{LEASES}/sparkrig.{world.stack}", missing_ok=True) is None
+
+
 def test_two_runs_at_once_one_proceeds(world: World) -> None:
     world.component("slow", templates={"h.yaml": HOOK, "c.yaml": CONFIGMAP}, values={"seconds": 6, "text": "x"})
     world.write_stack()

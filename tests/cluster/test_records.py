@@ -90,3 +90,20 @@ def test_a_return_that_fails_says_what_is_where_and_exits_7(world: World, api: K
     world.component("b", needs=["a"])
     mended = world.up()
     assert mended.code == 0, mended.err + mended.out
+
+
+def test_a_run_that_died_before_it_superseded_the_one_before_leaves_one_deployed(history: History) -> None:
+    """Two Secrets cannot be written at once: the newer success counts, and the next one mends the labels."""
+    for number in (1, 2):
+        pending = replace(revision(number), stack=history._stack, status=RevisionStatus.PENDING)
+        history.begin(pending)
+        assert history.is_open(number)
+        history.finish(replace(pending, status=RevisionStatus.DEPLOYED))
+        assert not history.is_open(number)
+    assert [info.status for info in history.infos()] == [RevisionStatus.SUPERSEDED, RevisionStatus.DEPLOYED]
+    assert [r.status for r in history.all()] == [RevisionStatus.SUPERSEDED, RevisionStatus.DEPLOYED]
+    assert [info.status for info in history._stored()] == [RevisionStatus.DEPLOYED] * 2
+    history.supersede(2)
+    assert [info.status for info in history._stored()] == [RevisionStatus.SUPERSEDED, RevisionStatus.DEPLOYED]
+    for info in history.infos():
+        history.delete(info)
