@@ -16,6 +16,7 @@ from tests.monitoring_support import (
     RUNBOOKS,
     alerts,
     all_labels,
+    known_metrics,
     misnamed,
     outcome,
     parsed,
@@ -145,6 +146,18 @@ def test_no_text_fails_to_expand(tmp_path: Path) -> None:
         wrong += re.findall(r"<error expanding template[^\n]*", text)
         wrong += re.findall(r"<no value>", text)
     assert wrong == []
+
+
+def test_the_table_holds_only_what_is_used() -> None:
+    """A histogram is used where one of its three series is."""
+    text = " ".join(
+        path.read_text(encoding="utf-8") for path in CHART.glob("*/**/*") if path.suffix in (".yaml", ".json")
+    )
+    base = {
+        re.sub(r"_(bucket|count|sum)$", "", name) if metric.kind == "histogram" else name: name
+        for name, metric in known_metrics().items()
+    }
+    assert [name for name in base if not re.search(rf"\b{name}", text)] == []
 
 
 # --------------------------------------------------------------------------- runbooks
