@@ -6,6 +6,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STACK ?= examples/lab.yaml
 SIM ?= lab
+NODE ?= lab
 JOBS ?= 2
 
 .PHONY: help
@@ -40,6 +41,26 @@ test: $(VENV)/.developing ## All tests that need no root
 	@$(BIN)/sparkrig tools install
 	@$(BIN)/sparkrig tools install registry promtool kube-score >/dev/null   # for the tests of oci:// sources, alert rules, our own pods
 	@$(BIN)/python scripts/run_tests.py -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
+
+.PHONY: node-up
+node-up: $(VENV)/.developing ## Real pods on this machine (root): a one-node Kubernetes in namespaces of its own (NODE, GPUS)
+	@$(BIN)/python -m tests.node up --name $(NODE) $(if $(GPUS),--gpus $(GPUS))
+
+.PHONY: node-down
+node-down: $(VENV)/.developing ## End that node; nothing of it is left (NODE)
+	@$(BIN)/python -m tests.node down --name $(NODE)
+
+.PHONY: node-status
+node-status: $(VENV)/.developing ## What of that node runs (NODE)
+	@$(BIN)/python -m tests.node status --name $(NODE)
+
+.PHONY: node-images
+node-images: $(VENV)/.developing ## Build the images of tests/node/images and load them into that node (IMAGES, NODE)
+	@$(BIN)/python -m tests.node images $(IMAGES) --name $(NODE)
+
+.PHONY: node-test
+node-test: $(VENV)/.developing ## Tests with real pods (root); skipped with the reason where the machine cannot
+	@$(BIN)/python -m pytest tests/node $(PYTEST_ARGS)
 
 .PHONY: soak
 soak: $(VENV)/.developing ## Ten minutes of random operations and faults (SOAK_SECONDS, SOAK_SEED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from sparkrig.tools import ToolSettings
 from sparkrig.tools.golang import find_go
 from sparkrig.tools.model import never, quiet
 from sparkrig.tools.probe import UnfitError
+from sparkrig.tools.specs import load_specs
 
 pytestmark = pytest.mark.tools
 
@@ -113,6 +115,22 @@ def test_group_is_built_in_one_run_and_only_once(settings: ToolSettings) -> None
     assert (second.cached, second.origin, second.seconds > 0, said) == (True, "build", True, [])
     (log,) = (settings.cache_dir / "logs").iterdir()
     assert log.name.startswith("hello-both-1.2.3-")
+
+
+def test_build_tags_choose_files_and_a_go_file_is_part_of_the_key(settings: ToolSettings, tmp_path: Path) -> None:
+    source = tmp_path / "tools"
+    shutil.copytree(CASES / "hello", source / "hello")
+    plain = tools.find("hello", settings=replace(settings, tools_dir=source))
+    loud = '//go:build loud\n\npackage main\n\nimport "fmt"\n\nfunc init() { fmt.Println("LOUD") }\n'
+    (source / "hello" / "loud.go").write_text(loud)
+    load_specs.cache_clear()
+    quiet_still = tools.find("hello", settings=replace(settings, tools_dir=source))
+    (source / "hello" / "tool.yaml").write_text((source / "hello" / "tool.yaml").read_text() + "tags: other,loud\n")
+    load_specs.cache_clear()
+    tagged = tools.find("hello", settings=replace(settings, tools_dir=source))
+    assert len({plain.path, quiet_still.path, tagged.path}) == 3
+    said = [subprocess.run([t.path], capture_output=True, text=True).stdout for t in (plain, quiet_still, tagged)]
+    assert [words.startswith("LOUD") for words in said] == [False, False, True]
 
 
 def test_two_runs_at_once_build_once(settings: ToolSettings, go: Path) -> None:

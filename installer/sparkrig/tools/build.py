@@ -68,6 +68,8 @@ def _command(go: Path, specs: Sequence[ToolSpec], folder: Path) -> list[str]:
     # go names the files itself when there are several packages; one may have a name of our choice.
     output = str(folder / specs[0].name) if len(specs) == 1 else f"{folder}{os.sep}"
     flags = ["-v", "-trimpath", "-buildvcs=false", "-ldflags", specs[0].ldflags, "-o", output]
+    if specs[0].tags:
+        flags += ["-tags", specs[0].tags]
     return [str(go), "build", *flags, *(spec.package for spec in specs)]
 
 

@@ -74,9 +74,11 @@ class ToolSpec:
     group: str
     """Binaries of a folder with the same group are built in one run of go; sharing the work saves minutes."""
     digest: str
-    """First 12 hex digits of the sha256 over go.mod, go.sum and tool.yaml: part of the cache key."""
+    """First 12 hex digits of the sha256 over go.mod, go.sum, tool.yaml and Go files beside them: part of the key."""
     downloads: Mapping[str, Download] = field(default_factory=dict)
     """Platform, e.g. ``linux-amd64`` -> file."""
+    tags: str = ""
+    """Go build tags, separated by commas."""
 
     @property
     def variable(self) -> str:

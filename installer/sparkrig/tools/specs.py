@@ -77,6 +77,7 @@ def _spec(file: Path, document: Mapping[str, Any], name: str, entry: Mapping[str
         version_pattern=pattern,
         group=str(entry.get("group", name)),
         digest=_digest(file.parent),
+        tags=str(document.get("tags", "")),
         downloads={p: _download(p, d, version) for p, d in (entry.get("downloads") or {}).items()},
     )
 
@@ -90,7 +91,8 @@ def _download(platform: str, entry: Mapping[str, Any], version: str) -> Download
 
 def _digest(folder: Path) -> str:
     digest = hashlib.sha256()
-    for name in ("go.mod", "go.sum", "tool.yaml"):
+    ours = sorted(str(file.relative_to(folder)) for file in folder.rglob("*.go"))
+    for name in ("go.mod", "go.sum", "tool.yaml", *ours):
         file = folder / name
         digest.update(f"{name}\0".encode() + (file.read_bytes() if file.exists() else b"") + b"\0")
     return digest.hexdigest()[:12]

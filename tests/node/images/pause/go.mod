@@ -1,0 +1,3 @@
+module sparkrig.dev/images/pause
+
+go 1.26.0
