@@ -28,8 +28,16 @@ SYSCTLS = (
     "net/netfilter/nf_conntrack_max",
     "net/netfilter/nf_conntrack_tcp_timeout_established",
 )
-FOLDERS = ("/var/lib/kubelet", "/var/lib/cni", "/var/lib/containerd", "/var/log/pods", "/var/log/containers")
-FOLDERS_TOO = ("/run/containerd", "/run/netns", "/run/flannel", "/etc/cni", "/opt/cni")
+FOLDERS = (
+    *spaces.MOUNT_POINTS,
+    "/var/lib/containerd",
+    "/var/log/pods",
+    "/var/log/containers",
+    "/run/containerd",
+    "/run/netns",
+    "/etc/cni",
+    "/opt/cni",
+)
 
 
 @dataclass(frozen=True)
@@ -57,6 +65,8 @@ def look(name: str) -> Footprint:
     """Look at the machine, for a node of that name; other nodes' links, cgroups and processes are left out."""
     links = {end for link in _of_other_nodes(name) for end in (link, f"{link}:")}
     cgroups_of_others = _others(name)
+    # The last node on the machine takes them away.
+    shared = spaces.MOUNT_POINTS if cgroups_of_others else ()
     return Footprint(
         firewall=_run("nft", "list", "ruleset"),
         mounts=tuple(sorted(line.split()[4] for line in _lines("/proc/self/mountinfo"))),
@@ -74,7 +84,7 @@ def look(name: str) -> Footprint:
         ),
         settings=tuple((s, Path("/proc/sys", s).read_text()) for s in SYSCTLS if Path("/proc/sys", s).exists()),
         modules=tuple(sorted(line.split()[0] for line in _lines("/proc/modules"))),
-        folders=tuple(f for f in (*FOLDERS, *FOLDERS_TOO, str(folder_of(name))) if Path(f).exists()),
+        folders=tuple(f for f in (*FOLDERS, str(folder_of(name))) if f not in shared and Path(f).exists()),
         processes=_processes(name),
     )
 

@@ -56,16 +56,18 @@ def running(node: Node) -> frozenset[str]:
 def pids(node: Node) -> dict[str, int]:
     """Program -> its number in the machine's own count."""
     folders = {str(node.folder / "bin"), str(node.kwok / "bin")}
-    found = {}
+    found: dict[str, tuple[int, int]] = {}
     for pid in cgroups.processes(node.cgroup):
         try:
             program = os.fsdecode(Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0])
+            began = int(Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19])
         except OSError:
             continue
         folder, _, name = program.rpartition("/")
         if folder in folders and name != "containerd-shim-runc-v2":
-            found[name] = pid
-    return found
+            # The first that began: a child bears its parent's arguments until it becomes another program.
+            found[name] = min(found.get(name, (began, pid)), (began, pid))
+    return {name: pid for name, (_, pid) in found.items()}
 
 
 def wait_for(node: Node, what: str, ready: Callable[[], bool], seconds: float = START_TIMEOUT_S) -> None:
