@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 from tests.node.images.recipes import HERE, BadRecipe, load
 
+from sparkrig.tools.specs import load_specs
+
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -79,3 +81,15 @@ def test_the_shipped_recipes_are_whole(tmp_path: Path) -> None:
     copy = tmp_path / "images"
     shutil.copytree(HERE, copy)
     assert {n: r.digest for n, r in load(copy).items()} == {n: r.digest for n, r in recipes.items()}
+
+
+@pytest.mark.parametrize("folder", [HERE, HERE.parent], ids=["images", "node"])
+def test_the_programs_of_recipes_are_pinned(folder: Path) -> None:
+    specs = load_specs(folder)
+    assert specs
+    for spec in specs.values():
+        module = (spec.folder / "go.mod").read_text()
+        if spec.package != ".":
+            assert f"{spec.package} v{spec.version} //" in module, f"{spec.name}: tool.yaml and go.mod agree"
+        else:
+            assert (spec.folder / "main.go").is_file(), f"{spec.name}: its code is beside tool.yaml"
