@@ -121,8 +121,10 @@ def _values(catalog: Catalog, component: Component, profile: str, *, everything:
     loaded = [files.values, files.profile(profile)]
     layers = [Layer("", None, one.document) for one in loaded if one is not None and one.document is not None]
     effective = merge(layers).root
-    # Whether another component brings an API is for the stack to know: nobody should pin what follows from it.
+    # Whether another component brings an API, and what another's values say, is for the stack to know: nobody should
+    # pin what follows from it.
     decided = {parse_path(dotted) for rule in component.facts if rule.fact.startswith(CRD_FACT) for dotted in rule.set}
+    decided |= {parse_path(dotted) for rule in component.follows for dotted in (rule.path, *rule.set) if dotted}
     for path, part in leaves(schema):
         if not (everything or part.get("x-template")) or "not" in part or not path or path in decided:
             continue
