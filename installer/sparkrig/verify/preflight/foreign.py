@@ -30,7 +30,7 @@ def foreign(case: Case) -> Iterator[Finding]:
 
 
 def described(install: Install) -> str:
-    """``cert-manager v1.2 is there already: Deployment x/y, installed by Helm release x/z``."""
+    """``the operator v1.2 is there already: Deployment x/y, installed by Helm release x/z``."""
     version = f" {install.version}" if install.version else ""
     traces = [*map(str, install.workloads), *install.others] or [f"CRD {name}" for name in install.crds]
     return f"{install.name}{version} is there already ({listed(traces, 3)}), installed by {install.who}"
