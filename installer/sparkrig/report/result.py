@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sparkrig.model import ApplyResult, OperationResult, OperationStatus, Plan
+from sparkrig.model import Action, ApplyResult, OperationResult, OperationStatus, Plan
 from sparkrig.report.document import document, release_json
 from sparkrig.report.plan import component_order
 from sparkrig.report.terminal import Style
@@ -32,6 +32,8 @@ def outcome(plan: Plan, result: ApplyResult) -> Outcome:
     ends = {item.operation.id: item.status for item in result.results}
     groups: dict[str, list[str]] = {"done": [], "failed": [], "unfinished": [], "not_started": []}
     for component in component_order(plan):
+        if _is_secret(plan, component) and not _failed(plan, component, ends):
+            continue  # the stack's own Secrets are no components; one that failed has to be seen
         own = [ends.get(o.id, OperationStatus.SKIPPED) for o in plan.operations if o.component == component]
         groups[_group(own)].append(component)
     return Outcome(**{name: tuple(members) for name, members in groups.items()})
@@ -116,7 +118,16 @@ def _group(own: Sequence[OperationStatus]) -> str:
 
 def _headline(plan: Plan, result: ApplyResult, ended: Outcome, number: str, took: str) -> str:
     word = "interrupted" if result.interrupted else "failed"
-    return f"{number}{word}{took}: {len(ended.done)} of {count(len(component_order(plan)), 'component')} done"
+    every = [name for name in component_order(plan) if not _is_secret(plan, name)]
+    return f"{number}{word}{took}: {len(ended.done)} of {count(len(every), 'component')} done"
+
+
+def _is_secret(plan: Plan, component: str) -> bool:
+    return all(o.action is Action.SECRETS for o in plan.operations if o.component == component)
+
+
+def _failed(plan: Plan, component: str, ends: Mapping[str, OperationStatus]) -> bool:
+    return any(ends.get(o.id) is OperationStatus.FAILED for o in plan.operations if o.component == component)
 
 
 def _members(title: str, names: Sequence[str], width: int) -> list[str]:
