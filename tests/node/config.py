@@ -181,16 +181,24 @@ def text(node: Node, file: str) -> str:
 
 
 def write(node: Node) -> None:
-    """Write what can be written before the control plane has made its keys."""
-    folder = node.folder / "config"
-    (folder / "cni").mkdir(parents=True, exist_ok=True)
-    (folder / "cni" / "10-node.conflist").write_text(json.dumps(cni(node), indent=2), encoding="utf-8")
-    (folder / "containerd.toml").write_text(containerd(node), encoding="utf-8")
-    (folder / "kubelet.json").write_text(json.dumps(kubelet(node), indent=2), encoding="utf-8")
-    (folder / "kube-proxy.json").write_text(json.dumps(kube_proxy(node), indent=2), encoding="utf-8")
-    (folder / "stages.yaml").write_text(text(node, "stages.yaml"), encoding="utf-8")
-    # No name server outside: pods that do not use the cluster's DNS resolve nothing.
-    (folder / "resolv.conf").write_text("", encoding="utf-8")
+    """Write what can be written before the control plane has made its keys; files that are right stay untouched.
+
+    kube-proxy ends when its file is written, be it with the same words.
+    """
+    files = {
+        "cni/10-node.conflist": json.dumps(cni(node), indent=2),
+        "containerd.toml": containerd(node),
+        "kubelet.json": json.dumps(kubelet(node), indent=2),
+        "kube-proxy.json": json.dumps(kube_proxy(node), indent=2),
+        "stages.yaml": text(node, "stages.yaml"),
+        # No name server outside: pods that do not use the cluster's DNS resolve nothing.
+        "resolv.conf": "",
+    }
+    for name, words in files.items():
+        file = node.folder / "config" / name
+        if not file.exists() or file.read_text(encoding="utf-8") != words:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(words, encoding="utf-8")
 
 
 def write_kubeconfig(node: Node) -> None:
