@@ -137,7 +137,9 @@ func serve(p *plugin, folder, resource string) error {
 	for {
 		time.Sleep(look)
 		now, err := os.Stat(kubelet)
-		if err != nil || !os.SameFile(before, now) {
+		// The number of a file that was removed is given to the next one, so its time is looked at too.
+		same := err == nil && os.SameFile(before, now) && now.ModTime().Equal(before.ModTime())
+		if _, gone := os.Stat(socket); gone != nil || !same {
 			return fmt.Errorf("kubelet's socket is gone or new: registering again")
 		}
 	}
