@@ -40,7 +40,7 @@ dev: $(VENV)/.developing ## The virtual environment with everything for developm
 test: $(VENV)/.developing ## All tests that need no root
 	@$(BIN)/sparkrig tools install
 	@$(BIN)/sparkrig tools install registry promtool kube-score >/dev/null   # for the tests of oci:// sources, alert rules, our own pods
-	@$(BIN)/python scripts/run_tests.py -n $(JOBS) --dist loadgroup $(PYTEST_ARGS)
+	@$(BIN)/python scripts/run_tests.py -n $(JOBS) --dist loadgroup --ignore tests/node $(PYTEST_ARGS)
 
 .PHONY: node-up
 node-up: $(VENV)/.developing ## Real pods on this machine (root): a one-node Kubernetes in namespaces of its own (NODE, GPUS)
