@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from sparkrig.cluster.providers.sim.state import Record, SimOptions
+from sparkrig.cluster.providers.sim.state import Record, cluster_dir
 
 PROVISIONER = "sim.sparkrig.dev/volumes"
 
@@ -88,7 +88,7 @@ def kwokctl_config(record: Record, idle: str, audit_policy: str = "") -> str:
         },
         "componentsPatches": [
             {"name": name, "extraArgs": [{"key": k, "value": v} for k, v in arguments.items()]}
-            for name, arguments in _arguments(record.options).items()
+            for name, arguments in _arguments(record).items()
         ],
     }
     ours = resources.files("sparkrig.cluster.providers.sim").joinpath("stages.yaml").read_text(encoding="utf-8")
@@ -137,9 +137,9 @@ def kubeconfig(name: str, server: str, pki: Path) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def _arguments(options: SimOptions) -> dict[str, dict[str, str]]:
+def _arguments(record: Record) -> dict[str, dict[str, str]]:
     apiserver = {"advertise-address": ADVERTISED}
-    if not options.webhooks:
+    if not record.options.webhooks:
         apiserver["disable-admission-plugins"] = "MutatingAdmissionWebhook,ValidatingAdmissionWebhook"
     return {
         # A power cut may lose a simulated cluster; waiting for the disk on every write is not worth it.
@@ -147,7 +147,12 @@ def _arguments(options: SimOptions) -> dict[str, dict[str, str]]:
         "kube-apiserver": apiserver,
         # There is one of each: waiting for a dead predecessor's lease would make a restart take 15 seconds.
         # Nobody renews the nodes' leases (below), and nobody's node dies: they are not given up for want of a sign.
-        "kube-controller-manager": {"leader-elect": "false", "node-monitor-grace-period": "87600h"},
+        # The folder for volume plugins would be made below /usr otherwise, where root runs this.
+        "kube-controller-manager": {
+            "leader-elect": "false",
+            "node-monitor-grace-period": "87600h",
+            "flex-volume-plugin-dir": str(cluster_dir(record.name) / "volume-plugins"),
+        },
         "kube-scheduler": {"leader-elect": "false"},
         # With leases a kwok that is started again may never take the nodes of the one before: where its cache is not
         # filled yet it tries to create a lease, is told that there is one, and loses its second try (0.8.0: the queue
