@@ -1,0 +1,76 @@
+"""Stacks on a node: the shipped catalogue, the real command line, the images that its charts ask for."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+from tests.mini import ROOT, Done
+from tests.node import loading
+from tests.node.settings import Node
+
+from sparkrig.catalog.load import load_catalog
+
+RUN_S = 240.0
+"""One command; on two idle cores none takes a minute."""
+
+
+def furnished(node: Node, images: Iterable[str]) -> None:
+    """Build these images where the cache lacks them, and load them into the node."""
+    names = tuple(images)
+    loading.ensure(names, print)
+    loading.load(node, names)
+
+
+@dataclass(frozen=True)
+class NodeStack:
+    """A stack file in a folder, and the node it is for."""
+
+    folder: Path
+    node: Node
+    name: str
+
+    def write(self, components: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write the stack file: these components with these values, every other one off."""
+        off: dict[str, Any] = {name: {"enabled": False} for name in load_catalog((ROOT / "charts",)).components}
+        on = {name: {"values": dict(values)} for name, values in components.items()}
+        document = {
+            "apiVersion": "sparkrig.dev/v1",
+            "kind": "Stack",
+            "metadata": {"name": self.name},
+            "profile": "minimal",
+            "components": {**off, **on},
+        }
+        (self.folder / "stack.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+    def run(self, *arguments: str) -> Done:
+        """Run a command of sparkrig to its end."""
+        environment = {
+            **os.environ,
+            "KUBECONFIG": str(self.node.kubeconfig),
+            "PYTHONPATH": str(ROOT / "installer"),
+            "PYTHONWARNINGS": "error",
+        }
+        done = subprocess.run(
+            [sys.executable, "-m", "sparkrig", *arguments],
+            cwd=self.folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=RUN_S,
+        )
+        assert "Traceback (most recent call last)" not in done.stderr, done.stderr
+        return Done(done.returncode, done.stdout, done.stderr)
+
+    def up(self, *arguments: str) -> Done:
+        """``up --yes``, which must end well."""
+        done = self.run("up", "--yes", *arguments)
+        assert done.code == 0, done.out + done.err
+        return done
