@@ -39,7 +39,7 @@ class NodeStack:
     def write(self, components: Mapping[str, Mapping[str, Any]]) -> None:
         """Write the stack file: these components with these values, every other one off."""
         off: dict[str, Any] = {name: {"enabled": False} for name in load_catalog((ROOT / "charts",)).components}
-        on = {name: {"values": dict(values)} for name, values in components.items()}
+        on = {name: {"enabled": True, "values": dict(values)} for name, values in components.items()}
         document = {
             "apiVersion": "sparkrig.dev/v1",
             "kind": "Stack",

@@ -8,7 +8,7 @@ from tests.mini import ROOT
 from tests.node.images.recipes import load
 
 
-@pytest.mark.parametrize("component", ["triton"])
+@pytest.mark.parametrize("component", ["spark-platform", "triton"])
 def test_every_image_of_the_component_is_built_for_the_node(component: str) -> None:
     """Another tag in the chart needs the same one in aliases.yaml, else no image is found for its pods."""
     asked = set(yaml.safe_load((ROOT / "charts" / component / "component.yaml").read_text())["images"])

@@ -1,0 +1,165 @@
+"""The component spark-platform on real pods: servers that come up, jobs that compute, quota that says no."""
+
+from __future__ import annotations
+
+import json
+import re
+import urllib.request
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from tests.node.conftest import Shared
+from tests.node.kubectl import Kubectl, until
+from tests.node.stacks import NodeStack, furnished
+
+from sparkrig import tools
+
+IMAGE = "docker.io/apache/spark:4.0.4"
+JOB_S = 240
+"""A job's driver and executors: 30 s on two idle cores."""
+# Requests that fit the two cores of a small machine; what the programs use is not bounded by them.
+VALUES: dict[str, Any] = {
+    "namespaceDefaults": {"users": {"sparkSubmit": True}},
+    "sparkDefaults": {
+        "driver": {"memory": "512m"},
+        "executor": {"memory": "512m"},
+        # One node: a claim that several pods of it mount.
+        "eventLog": {
+            "enabled": True,
+            "dir": "file:///var/log/spark-events",
+            "volume": {"size": "1Gi", "accessModes": ["ReadWriteOnce"]},
+        },
+        "extra": {"spark.kubernetes.driver.request.cores": "200m", "spark.kubernetes.executor.request.cores": "200m"},
+    },
+    "historyServer": {
+        "enabled": True,
+        "resources": {"requests": {"cpu": "100m", "memory": "512Mi"}},
+        # Ten seconds by default; what a test waits for.
+        "extra": {"spark.history.fs.update.interval": "2s"},
+    },
+    "connect": {"enabled": True, "memory": "1g", "resources": {"requests": {"cpu": "200m", "memory": "1536Mi"}}},
+}
+PI = "local:///opt/spark/examples/src/main/python/pi.py"
+
+
+@pytest.fixture(scope="module")
+def stack(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeStack]:
+    """The stack as it was first deployed, for all tests of this file."""
+    furnished(shared.node, ("spark",))
+    made = NodeStack(tmp_path_factory.mktemp("spark"), shared.node, "spark")
+    made.write({"spark-platform": VALUES})
+    made.up()
+    yield made
+    # Pods of jobs are users' own, and hold the claim of the event logs also when they have ended: the API server
+    # keeps a claim as long as there is any pod that names it.
+    jobs = Kubectl(tools.find("kubectl").path, shared.node.kubeconfig, "spark-jobs")
+    jobs("delete", "pods", "-l", "!app.kubernetes.io/name", "--grace-period=1")
+    gone = made.run("down", "--yes", "--purge", "all")
+    assert gone.code == 0, gone.out + gone.err
+
+
+@pytest.fixture
+def jobs(stack: NodeStack, shared: Shared) -> Kubectl:
+    """kubectl in the job namespace."""
+    return Kubectl(tools.find("kubectl").path, shared.node.kubeconfig, "spark-jobs")
+
+
+def test_the_servers_are_ready_and_every_check_passes(stack: NodeStack, jobs: Kubectl) -> None:
+    done = stack.run("verify", "--deep", "--output", "json")
+    assert done.code == 0, done.out + done.err
+    assert done.json["simulated"] is False
+    assert done.json["counts"]["fail"] == 0
+    names = {d["metadata"]["name"] for d in jobs.get("deployments", "-A")["items"]}
+    assert {"spark-platform-history", "spark-platform-connect"} <= names
+
+
+def test_a_submitted_job_computes_pi(jobs: Kubectl) -> None:
+    """spark-submit in cluster mode with the accounts that the platform made; the history server then shows the run."""
+    submitted = submit(jobs, "pi", PI, "20")
+    assert submitted["phase"] == "Succeeded", submitted["log"]
+    driver = only(jobs.get("pods", "-l", "spark-role=driver,spark-app-name=pi")["items"])
+    log = jobs("logs", driver["metadata"]["name"])
+    found = re.search(r"Pi is roughly (\d\.\d+)", log)
+    assert found, log[-3000:]
+    assert 3.0 < float(found[1]) < 3.3
+    # Two executors, which registered from pods of their own with the account without a token.
+    assert set(re.findall(r"Registered executor .* with ID (\d+)", log)) == {"1", "2"}
+    assert driver["spec"]["serviceAccountName"] == "spark"
+    application = driver["metadata"]["labels"]["spark-app-selector"]
+    until("the history server shows it", lambda: finished(jobs, application))
+
+
+def test_a_driver_beyond_the_quota_is_refused(jobs: Kubectl) -> None:
+    submitted = submit(jobs, "huge", PI, conf={"spark.kubernetes.driver.request.cores": "64"})
+    assert submitted["phase"] == "Failed"
+    assert "exceeded quota: spark-jobs, requested: requests.cpu=64" in submitted["log"]
+    assert jobs.pods("spark-role=driver,spark-app-name=huge") == []
+
+
+def test_executors_beyond_the_quota_are_refused(jobs: Kubectl) -> None:
+    """The driver runs and says why it gets none."""
+    submit(jobs, "wide", PI, conf={"spark.kubernetes.executor.request.cores": "64"}, wait=False)
+
+    def told() -> bool:
+        drivers = jobs.pods("spark-role=driver,spark-app-name=wide")
+        if not drivers or jobs.get("pod", drivers[0])["status"]["phase"] == "Pending":
+            return False
+        return "exceeded quota: spark-jobs, requested: requests.cpu=64" in jobs("logs", drivers[0])
+
+    until("the driver's log names the quota", told, JOB_S)
+    assert jobs.pods("spark-role=executor,spark-app-name=wide") == []
+    jobs("delete", "pod", "submit-wide", *jobs.pods("spark-role=driver,spark-app-name=wide"), "--wait=false")
+
+
+def submit(
+    jobs: Kubectl, name: str, *application: str, conf: Mapping[str, str] | None = None, wait: bool = True
+) -> dict[str, str]:
+    """Run spark-submit in a pod of the account ``spark-user``; its phase at the end, and what it logged."""
+    settings = {"spark.app.name": name, "spark.kubernetes.namespace": "spark-jobs", **(conf or {})}
+    words = [word for key, value in settings.items() for word in ("--conf", f"{key}={value}")]
+    server = ["--master", "k8s://https://kubernetes.default.svc", "--deploy-mode", "cluster"]
+    mounts = {"spark-defaults": "/etc/spark/conf", "spark-pod-templates": "/etc/spark/templates"}
+    container = {
+        "name": "submit",
+        "image": IMAGE,
+        "command": ["/opt/spark/bin/spark-submit", *server, "--name", name, *words, *application],
+        "env": [{"name": "SPARK_CONF_DIR", "value": "/etc/spark/conf"}],
+        "resources": {"requests": {"cpu": "100m"}},
+        "volumeMounts": [{"name": n, "mountPath": path} for n, path in mounts.items()],
+    }
+    spec = {
+        "serviceAccountName": "spark-user",
+        # The account mounts none by itself: it is for those who submit from elsewhere.
+        "automountServiceAccountToken": True,
+        "restartPolicy": "Never",
+        "containers": [container],
+        "volumes": [{"name": n, "configMap": {"name": n}} for n in mounts],
+    }
+    pod = f"submit-{name}"
+    jobs.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": pod}, "spec": spec})
+    return {"phase": ended(jobs, name), "log": jobs("logs", pod)} if wait else {}
+
+
+def ended(jobs: Kubectl, name: str) -> str:
+    """How the spark-submit of this job ended; its exit status is the job's."""
+
+    def phase() -> str:
+        found = str(jobs.get("pod", f"submit-{name}")["status"]["phase"])
+        return found if found in ("Succeeded", "Failed") else ""
+
+    return str(until(f"submit-{name} has ended", phase, JOB_S))
+
+
+def finished(jobs: Kubectl, application: str) -> bool:
+    """Tell whether the history server lists the application as completed."""
+    (service,) = jobs.get("services", "-A", "-l", "app.kubernetes.io/component=history")["items"]
+    address = f"http://{service['spec']['clusterIP']}:18080/api/v1/applications"
+    with urllib.request.urlopen(address, timeout=30) as answer:
+        listed = json.load(answer)
+    return any(a["id"] == application and a["attempts"][0]["completed"] for a in listed)
+
+
+def only(items: list[dict[str, Any]]) -> dict[str, Any]:
+    (one,) = items
+    return one
