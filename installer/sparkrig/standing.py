@@ -14,7 +14,6 @@ from sparkrig.cluster.facts import read_nodes
 from sparkrig.cluster.gpus import allocated_gpus
 from sparkrig.errors import NotFound
 from sparkrig.model import ComponentStatus, ObservedState, Readiness, ReleaseState, StackStatus
-from sparkrig.plan.keeping import still_kept
 from sparkrig.readiness.fields import value_at
 from sparkrig.session import Session
 
@@ -43,11 +42,19 @@ def status(session: Session, stack: str) -> StackStatus:
         kubernetes=facts.kubernetes,
         simulated=facts.simulated,
         components=tuple(_component_status(session, state, observed) for state in states),
-        kept=still_kept(observed, stack),
+        kept=_kept(observed, stack),
         gpus_allocated=allocated,
         gpus_allocatable=facts.gpus,
         gpu_nodes=facts.gpu_nodes,
     )
+
+
+def _kept(observed: ObservedState, stack: str) -> tuple[ReleaseState, ...]:
+    if observed.last is None or not observed.last.kept:
+        return ()
+    from sparkrig.plan.keeping import still_kept  # few stacks have left something in place; the others do not pay
+
+    return still_kept(observed, stack)
 
 
 def _component_status(session: Session, state: ReleaseState, observed: ObservedState) -> ComponentStatus:

@@ -57,8 +57,8 @@ def status(
     with session_for(asked, output) as session:
         name = session.stack_name(stack)
         found, drifted = _look(session, name, look=drift is not False)
-    shown = _show(found, output, "", again=False, details=drift is True, drifted=drifted)
-    try:
+    try:  # from the first line on: who reads it may end the watch at once
+        shown = _show(found, output, "", again=False, details=drift is True, drifted=drifted)
         while watch:
             time.sleep(WATCH_STATUS_S)
             with session_for(asked, output) as session:  # a new one: what it reads once may have changed
