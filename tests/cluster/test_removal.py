@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from tests.cluster.conftest import NewSim
 from tests.mini import CONFIGMAP, DEPLOYMENT, World
 
 from sparkrig.apply import removal
+from sparkrig.apply.claims import let_go
 from sparkrig.apply.contents import contents_of, resources
 from sparkrig.apply.removal import delete_all, forget, vacate
 from sparkrig.cluster.api import KubeApi
@@ -400,6 +401,93 @@ def test_what_is_stuck_is_explained(api: KubeApi, namespace: str, monkeypatch: p
     assert command in text
     api.patch(f"{path}/held", {"metadata": {"finalizers": None}})
     assert vacate(api, "nobody", operation, said.append, lambda _ref: "") == ""
+
+
+def claim(api: KubeApi, namespace: str, name: str) -> ObjectRef:
+    spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Mi"}}}
+    body = {"apiVersion": "v1", "kind": "PersistentVolumeClaim", "metadata": {"name": name}, "spec": spec}
+    api.create(f"/api/v1/namespaces/{namespace}/persistentvolumeclaims", body)
+    return ObjectRef("", "v1", "PersistentVolumeClaim", namespace, name)
+
+
+def pod(api: KubeApi, namespace: str, name: str, claim: str, *, phase: str) -> None:
+    """A pod on a node that names the claim: only such pods hold a claim."""
+    node = api.list("/api/v1/nodes")[0]["metadata"]["name"]
+    volumes = [{"name": "data", "persistentVolumeClaim": {"claimName": claim}}]
+    spec = {"nodeName": node, "containers": [{"name": "a", "image": "a"}], "volumes": volumes}
+    path = f"/api/v1/namespaces/{namespace}/pods"
+    api.create(path, {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": spec})
+    eventually(lambda: api.get(f"{path}/{name}")["status"]["phase"] == "Running")  # type: ignore[index]
+    if phase != "Running":
+        api.patch(f"{path}/{name}", {"status": {"phase": phase}}, subresource="status")
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 60
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_finished_pods_do_not_hold_purged_claims(world: World, api: KubeApi) -> None:
+    """As every Spark job with event logs on a claim leaves one."""
+    jobs = f"{world.stack}-data-jobs"
+    world.component("data", templates={"c.yaml": CONFIGMAP, "n.yaml": JOBS}, keep=["Namespace"])
+    world.write_stack()
+    assert world.up().code == 0
+    for name in ("events", "scratch"):
+        claim(api, jobs, name)
+    pod(api, jobs, "driver", "events", phase="Succeeded")
+    pod(api, jobs, "lost", "events", phase="Failed")
+    unsure = world.run("down", "--purge", "claims")
+    text = " ".join(unsure.err.split())
+    assert "2 volume claims, and 2 finished pods that hold them" in text
+    assert f"pod {jobs}/driver" in text
+    done = world.run("down", "--purge", "claims", "--yes")
+    assert done.code == 0, done.err
+    space = f"/api/v1/namespaces/{jobs}"
+    assert api.list(f"{space}/persistentvolumeclaims") == []
+    assert api.list(f"{space}/pods") == []
+    assert exists(api, space)
+
+
+def test_pods_that_run_in_a_purged_namespace_hold_nothing_either(world: World, api: KubeApi) -> None:
+    jobs = f"{world.stack}-data-jobs"
+    world.component("data", templates={"c.yaml": CONFIGMAP, "n.yaml": JOBS}, keep=["Namespace"])
+    world.write_stack()
+    assert world.up().code == 0
+    claim(api, jobs, "events")
+    pod(api, jobs, "driver", "events", phase="Running")
+    done = world.run("down", "--purge", "all", "--yes")
+    assert done.code == 0, done.err
+    assert not exists(api, f"/api/v1/namespaces/{jobs}")
+
+
+def test_a_pod_that_holds_a_claim_is_named(api: KubeApi, namespace: str) -> None:
+    ref = claim(api, namespace, "events")
+    pod(api, namespace, "driver", "events", phase="Running")
+    pod(api, namespace, "other", "nothing", phase="Running")
+    freed: list[ObjectRef] = []
+
+    def free(left: Collection[ObjectRef]) -> None:
+        freed.extend(left)
+        let_go(api, "nobody", left, whole_namespaces=False)
+
+    with pytest.raises(OperationError) as caught:
+        delete_all(api, [ref], timeout_s=2.0, say=lambda _: None, owner=lambda _ref: "", free=free)
+    assert caught.value.detail == (
+        (
+            f"PersistentVolumeClaim {namespace}/events is in use by Pod {namespace}/driver (Running): "
+            "Kubernetes keeps it until that pod is gone"
+        ),
+        f"    kubectl delete pod driver -n {namespace}",
+    )
+    assert set(freed) == {ref}
+    # One that ends while it is waited for is noticed.
+    path = f"/api/v1/namespaces/{namespace}/pods/driver"
+    api.patch(path, {"status": {"phase": "Succeeded"}}, subresource="status")
+    delete_all(api, [ref], timeout_s=60.0, say=lambda _: None, owner=lambda _ref: "", free=free)
+    assert exists(api, f"/api/v1/namespaces/{namespace}/pods/other")
 
 
 def test_everything_in_a_namespace_is_seen(api: KubeApi, namespace: str) -> None:

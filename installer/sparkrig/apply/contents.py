@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from sparkrig.apply.claims import claims_of, finished_pods
 from sparkrig.apply.crds import KEEP, KEPT
 from sparkrig.apply.sharing import crds_of, shared
 from sparkrig.cluster.api import KubeApi, ResourceInfo
@@ -20,7 +21,7 @@ from sparkrig.history.store import History
 from sparkrig.model import ObjectRef, ObservedState, ReleaseState
 from sparkrig.plan.build import GONE
 from sparkrig.plan.keeping import stays
-from sparkrig.plan.removal import CLAIM, CRD, Content, Survey, foreign_releases, made_by
+from sparkrig.plan.removal import CRD, Content, Survey, made_by
 
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 _METHOD_NOT_ALLOWED = 405
@@ -46,6 +47,7 @@ def survey(api: KubeApi, stack: str, observed: ObservedState, purge: Collection[
     looked_at = sorted(spaces | set(users) if {"namespaces", "claims"} & set(purge) else spaces)
     contents = {name: contents_of(api, name) for name in looked_at}
     resources = custom_resources(api, owners) if "crds" in purge else {}
+    claims = claims_of(api, stack, states, contents) if "claims" in purge else ()
     return Survey(
         custom_resources={crd: tuple(content.ref for content in found) for crd, found in resources.items()},
         crd_owners=owners,
@@ -53,7 +55,8 @@ def survey(api: KubeApi, stack: str, observed: ObservedState, purge: Collection[
         callbacks=_callbacks_seen(api),
         hooks=_hooks(stored),
         contents=contents,
-        claims=_claims(api, stack, states, contents) if "claims" in purge else (),
+        claims=claims,
+        finished=finished_pods(api, claims),
         users=tuple(users),
         revisions=len(History(api, stack).infos()) if "history" in purge else 0,
     )
@@ -119,17 +122,6 @@ def custom_resources(api: KubeApi, crds: Iterable[str]) -> dict[str, tuple[Conte
             for item in items
         )
     return found
-
-
-def _claims(
-    api: KubeApi, stack: str, states: Iterable[ReleaseState], contents: Mapping[str, tuple[Content, ...]]
-) -> tuple[ObjectRef, ...]:
-    """Volume claims of the releases, and those in the stack's namespaces that no Helm release of others shares."""
-    named = {(ref.namespace, ref.name) for s in states for ref in s.inventory if ref.kind == CLAIM}
-    spaces = {name for name, found in contents.items() if not foreign_releases(found, stack)}
-    items = (item["metadata"] for item in api.list("/api/v1/persistentvolumeclaims", metadata_only=True))
-    places = sorted((item["namespace"], item["name"]) for item in items)
-    return tuple(ObjectRef("", "v1", CLAIM, *p) for p in places if p in named or p[0] in spaces)
 
 
 def _callbacks_seen(api: KubeApi) -> dict[ObjectRef, frozenset[tuple[str, str]]]:

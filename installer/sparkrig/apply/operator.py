@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
-from typing import Any
 
+from sparkrig.apply.claims import let_go
 from sparkrig.apply.clearing import clear_the_way
-from sparkrig.apply.crd_owners import CRD_KIND, crds_of, pass_on
+from sparkrig.apply.crd_owners import crds_of, pass_on
 from sparkrig.apply.crds import apply_crds
 from sparkrig.apply.failures import explained, last_attempt, old_hooks
+from sparkrig.apply.inventory import inventory, leaving
 from sparkrig.apply.keeping import give_up, take_back
 from sparkrig.apply.read_back import refuse_dropped
 from sparkrig.apply.removal import delete_all, is_custom, make_namespace, vacate, with_finalizers
@@ -21,20 +22,13 @@ from sparkrig.errors import OperationError
 from sparkrig.helm.archive import crds as chart_crds
 from sparkrig.helm.client import HelmClient, HelmResult, objects
 from sparkrig.helm.errors import HelmError
-from sparkrig.helm.recovery import recover, stored_manifest
-from sparkrig.model import Action, DesiredRelease, ObjectRef, Operation, ReadinessRule, ReleaseState, refs_of
-from sparkrig.plan.removal import DELETE_S
+from sparkrig.helm.recovery import recover
+from sparkrig.model import Action, DesiredRelease, ObjectRef, Operation, ReadinessRule, ReleaseState
+from sparkrig.plan.removal import CLAIM, DELETE_S
 from sparkrig.secrets.cluster import SecretBook
 from sparkrig.secrets.rolling import roll
 
 Say = Callable[[str], None]
-
-KEEP_ANNOTATION = "helm.sh/resource-policy"
-"""Helm leaves an object with this annotation (value ``keep``) in the cluster when it uninstalls."""
-
-
-DATA_KINDS = ("PersistentVolumeClaim", "Namespace")
-"""Kinds taken for data where no record says which kinds the component keeps."""
 
 
 class Operator:
@@ -260,7 +254,7 @@ class Operator:
 
     async def _uninstall(self, operation: Operation, say: Say) -> None:
         await self._recover(operation, say)
-        going = await asyncio.to_thread(self._going, operation)
+        going = await asyncio.to_thread(leaving, self._api, operation)
         held = await asyncio.to_thread(with_finalizers, self._api, [ref for ref in going if is_custom(ref)])
         if held:  # Helm deletes the controller first, and then nobody would take the finalizers off
             await asyncio.to_thread(self._delete, operation, held, say)
@@ -277,37 +271,12 @@ class Operator:
 
     def _delete(self, operation: Operation, refs: Sequence[ObjectRef], say: Say) -> None:
         timeout_s = min(operation.timeout_s, DELETE_S)
-        delete_all(self._api, refs, timeout_s=timeout_s, say=say, owner=_owner(operation))
 
-    def _going(self, operation: Operation) -> list[ObjectRef]:
-        """What Helm will delete, after making sure that nothing which holds data is among it.
+        def free(left: Collection[ObjectRef]) -> None:
+            claims = [ref for ref in left if ref.kind == CLAIM]
+            let_go(self._api, self._stack, claims, whole_namespaces="Namespace" in operation.purged)
 
-        Helm reads the keep annotation from the manifest stored in the release, not from the live
-        object, so that is where it is looked for.
-        """
-        text = stored_manifest(self._api, operation.release, operation.namespace, operation.helm_revision or 0)
-        manifests = objects(text)
-        kept = [item for item in manifests if _annotations(item).get(KEEP_ANNOTATION) == "keep"]
-        everything = inventory(self._api, manifests, operation.namespace)
-        staying = frozenset(inventory(self._api, kept, operation.namespace))
-        going = [ref for ref in everything if ref not in staying]
-        data = (CRD_KIND, *(operation.state.keep if operation.state and operation.state.digest else DATA_KINDS))
-        at_risk = [ref for ref in going if ref.kind in data and ref.kind not in operation.purged]
-        if at_risk:
-            raise OperationError(
-                f"{operation.component} holds data that uninstalling would delete: {', '.join(map(str, at_risk))}",
-                hint=f"give them the annotation {KEEP_ANNOTATION}: keep by the chart's values, apply, then try again",
-            )
-        return going
-
-
-def inventory(api: KubeApi, manifests: Sequence[dict[str, Any]], namespace: str) -> tuple[ObjectRef, ...]:
-    """Names the objects of a rendered release; cluster-scoped kinds get no namespace."""
-    refs = refs_of(manifests, namespace)
-    return tuple(
-        ref if api.resource_of(ref.group, ref.version, ref.kind).namespaced else replace(ref, namespace="")
-        for ref in refs
-    )
+        delete_all(self._api, refs, timeout_s=timeout_s, say=say, owner=_owner(operation), free=free)
 
 
 def _owner(operation: Operation) -> Callable[[ObjectRef], str]:
@@ -320,10 +289,6 @@ def _owner(operation: Operation) -> Callable[[ObjectRef], str]:
         return operation.component if known else ""
 
     return owner
-
-
-def _annotations(item: dict[str, Any]) -> dict[str, str]:
-    return (item.get("metadata") or {}).get("annotations") or {}
 
 
 def _desired(operation: Operation) -> DesiredRelease:

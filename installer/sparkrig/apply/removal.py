@@ -30,8 +30,18 @@ Owner = Callable[[ObjectRef], str]
 """Component that brought the controller of a custom resource; empty when it is not known."""
 
 
-def delete_all(api: KubeApi, refs: Sequence[ObjectRef], *, timeout_s: float, say: Say, owner: Owner) -> None:
+def delete_all(
+    api: KubeApi,
+    refs: Sequence[ObjectRef],
+    *,
+    timeout_s: float,
+    say: Say,
+    owner: Owner,
+    free: Callable[[Collection[ObjectRef]], None] | None = None,
+) -> None:
     """Deletes the objects and returns when none of them exists any more.
+
+    ``free`` is given those that are still there, again and again, to take away what holds them.
 
     Raises:
         OperationError: something is still there after ``timeout_s`` seconds; says which finalizer holds
@@ -46,6 +56,8 @@ def delete_all(api: KubeApi, refs: Sequence[ObjectRef], *, timeout_s: float, say
                 f"{len(left)} of {len(refs)} objects are still there {timeout_s:.0f} s after they were deleted",
                 detail=[line for ref, found in left[:5] for line in explain_object(api, ref, found, owner(ref))],
             )
+        if free is not None:
+            free([ref for ref, _ in left])
         ref = left[0][0]
         say(f"waiting for {len(left)} of {len(refs)} objects to go: {ref}")
         time.sleep(REMOVAL_POLL_S)

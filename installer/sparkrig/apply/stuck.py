@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from sparkrig.apply.claims import explain_claim
 from sparkrig.apply.crd_migration import CRDS
 from sparkrig.cluster.api import KubeApi
 from sparkrig.cluster.apierrors import ApiError, NotFoundApi
@@ -13,6 +14,7 @@ from sparkrig.defaults import API_CONNECTIONS
 from sparkrig.errors import SparkrigError
 from sparkrig.model import ObjectRef
 from sparkrig.plan.crd_safety import strategy
+from sparkrig.plan.removal import CLAIM
 
 SHOWN = 5
 UNREADABLE_S = 35.0
@@ -28,6 +30,8 @@ _TELLING = (
 def explain_object(api: KubeApi, ref: ObjectRef, found: Mapping[str, Any], component: str = "") -> list[str]:
     """Lines about an object that was deleted and is still there."""
     finalizers = found["metadata"].get("finalizers") or []
+    if ref.kind == CLAIM and (lines := explain_claim(api, ref)):
+        return lines
     if not finalizers:
         return [f"{ref}: no finalizer holds it; the garbage collector has not come to it yet"]
     kind = f"{_plural(api, ref)}.{ref.group}" if ref.group else _plural(api, ref)

@@ -64,6 +64,8 @@ class Survey:
     """Namespace that may go -> everything in it."""
     claims: tuple[ObjectRef, ...] = ()
     """Volume claims of the stack; empty unless they are to be purged."""
+    finished: tuple[ObjectRef, ...] = ()
+    """Pods that have ended and hold one of those claims: it would not go before them."""
     users: tuple[str, ...] = ()
     """Namespaces that charts made for users and uninstalling keeps."""
     revisions: int = 0
@@ -85,7 +87,7 @@ def plan_removal(stack: str, observed: ObservedState, survey: Survey, purge: Col
     done = tuple(operation.id for operation in (*resources, *releases, *others))
     webhooks = _webhooks(survey, states, done)
     done = (*done, *(operation.id for operation in webhooks))
-    data = [*_crds(survey, purge, done), *_claims(survey, done)]
+    data = [*_crds(survey, purge, done), *_claims(survey, purge, done)]
     done = (*done, *(operation.id for operation in data))
     spaces, kept = _namespaces(stack, observed, survey, states, purge, done)
     operations = [*resources, *releases, *others, *webhooks, *data, *spaces]
@@ -211,10 +213,11 @@ def _crds(survey: Survey, purge: Collection[str], needs: tuple[str, ...]) -> lis
     return [_delete("delete/CRDs", "CRDs", refs, needs, "purged")]
 
 
-def _claims(survey: Survey, needs: tuple[str, ...]) -> list[Operation]:
+def _claims(survey: Survey, purge: Collection[str], needs: tuple[str, ...]) -> list[Operation]:
     if not survey.claims:
         return []
-    return [_delete("delete/claims", "claims", survey.claims, needs, "purged")]
+    operation = _delete("delete/claims", "claims", (*survey.claims, *survey.finished), needs, "purged")
+    return [replace(operation, purged=("Namespace",) if "namespaces" in purge else ())]
 
 
 def _namespaces(
@@ -272,8 +275,7 @@ def _purged_changes(survey: Survey, data: Sequence[Operation], purge: Collection
                 Change("CRDs", "-", f"{number} CRD{'s' if number != 1 else ''} with {_count(count)}", _short(lines))
             )
         else:
-            lines = [f"{ref.namespace}/{ref.name}" for ref in operation.objects]
-            changes.append(Change("claims", "-", f"{number} volume claim{'s' if number != 1 else ''}", _short(lines)))
+            changes.append(_purged_claims(operation))
     if "crds" in purge:
         changes += [
             Change(f"CRD {name}", "=", f"kept: {other.who} uses it", _theirs(survey.custom_resources[name], other))
@@ -284,6 +286,15 @@ def _purged_changes(survey: Survey, data: Sequence[Operation], purge: Collection
         text = f"{number} revision{'s' if number != 1 else ''} and Helm's history: no rollback any more"
         changes.append(Change("history", "-", text))
     return changes
+
+
+def _purged_claims(operation: Operation) -> Change:
+    claims = [f"{ref.namespace}/{ref.name}" for ref in operation.objects if ref.kind == CLAIM]
+    pods = [f"pod {ref.namespace}/{ref.name}" for ref in operation.objects if ref.kind != CLAIM]
+    text = f"{len(claims)} volume claim{'s' if len(claims) != 1 else ''}"
+    if pods:
+        text += f", and {len(pods)} finished pod{'s that hold' if len(pods) != 1 else ' that holds'} them"
+    return Change("claims", "-", text, (*_short(claims), *_short(pods)))
 
 
 def _theirs(everything: Sequence[ObjectRef], other: Shared) -> tuple[str, ...]:
