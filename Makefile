@@ -11,7 +11,7 @@ JOBS ?= 2
 
 .PHONY: help
 help: ## Show what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 # The stamp is younger than pyproject.toml as long as what is installed is what it asks for.
 $(VENV)/.installed: pyproject.toml
@@ -61,6 +61,10 @@ node-images: $(VENV)/.developing ## Build the images of tests/node/images and lo
 .PHONY: node-test
 node-test: $(VENV)/.developing ## Tests with real pods (root); skipped with the reason where the machine cannot
 	@$(BIN)/python -m pytest tests/node $(PYTEST_ARGS)
+
+.PHONY: e2e
+e2e: $(VENV)/.developing ## The same, images first, in stages with times; on that node where it is up; reports in artefacts/ (NODE)
+	@$(BIN)/python -m tests.node.e2e --name $(NODE) $(PYTEST_ARGS)
 
 .PHONY: soak
 soak: $(VENV)/.developing ## Ten minutes of random operations and faults (SOAK_SECONDS, SOAK_SEED)

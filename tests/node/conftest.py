@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
-from tests.node import lifecycle
+from tests.node import diagnosis, lifecycle
+from tests.node.e2e import ARTEFACTS_VARIABLE, NODE_VARIABLE
 from tests.node.kubectl import Kubectl
 from tests.node.needs import lacks
 from tests.node.settings import Node
 
 from sparkrig import tools
+
+OURS = pytest.StashKey[Node]()
+"""The node that most tests share, once it is there."""
+STATE = os.environ.get("SPARKRIG_STATE_DIR")
+"""The person's own, before the tests get theirs: where a node is that was made before them."""
+
+
+@pytest.fixture(scope="session")
+def artefacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder for what a person looks at afterwards, e.g. screenshots; ``make e2e`` keeps it."""
+    named = os.environ.get(ARTEFACTS_VARIABLE)
+    return Path(named) if named else tmp_path_factory.mktemp("artefacts")
 
 
 @pytest.fixture(scope="session")
@@ -46,21 +62,30 @@ class Shared:
     """The node that most tests share, and how long it took to be ready."""
 
     node: Node
-    seconds: float
+    seconds: float | None
+    """None: it was there before the tests."""
     busy: bool
     """Others kept the machine's CPUs busy meanwhile, so that the seconds say nothing."""
 
 
 @pytest.fixture(scope="session")
-def shared(able: None) -> Iterator[Shared]:
-    name = f"t{uuid.uuid4().hex[:6]}"
+def shared(able: None, artefacts: Path, request: pytest.FixtureRequest) -> Iterator[Shared]:
+    given = os.environ.get(NODE_VARIABLE)
+    name = given or f"t{uuid.uuid4().hex[:6]}"
     began, load = time.monotonic(), os.getloadavg()[0]
-    try:
-        node = lifecycle.up(name, print)
-        seconds = time.monotonic() - began
-        yield Shared(node, seconds, load > (os.cpu_count() or 1))
-    finally:
-        lifecycle.down(name, print)
+    with pytest.MonkeyPatch.context() as patch:
+        if given:
+            patch.delenv("SPARKRIG_STATE_DIR") if STATE is None else patch.setenv("SPARKRIG_STATE_DIR", STATE)
+        try:
+            node = lifecycle.up(name, print)
+            seconds = None if given else time.monotonic() - began
+            request.session.stash[OURS] = node
+            yield Shared(node, seconds, load > (os.cpu_count() or 1))
+            for folder, logs in (("node", node.logs), ("control-plane", node.kwok / "logs")):
+                shutil.copytree(logs, artefacts / "logs" / folder, dirs_exist_ok=True)
+        finally:
+            if not given:
+                lifecycle.down(name, print)
 
 
 @pytest.fixture
@@ -84,3 +109,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.node)
             # One node at a time: several on two cores would measure each other.
             item.add_marker(pytest.mark.xdist_group("node"))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """A failed test's report says what the node's cluster was like; ``make e2e`` keeps it as a file too."""
+    report: Any = yield
+    node = item.session.stash.get(OURS, None)
+    if report.failed and node is not None:
+        seen = diagnosis.describe(tools.find("kubectl").path, node.kubeconfig)
+        report.sections.append((f"the cluster when {item.name} failed ({report.when})", seen))
+        if os.environ.get(ARTEFACTS_VARIABLE):
+            folder = Path(os.environ[ARTEFACTS_VARIABLE]) / "failures"
+            folder.mkdir(parents=True, exist_ok=True)
+            name = re.sub(r"[^\w.-]+", "-", f"{item.nodeid.rpartition('/')[2]}-{report.when}")
+            (folder / f"{name}.txt").write_text(f"{report.longreprtext}\n\n{seen}\n", encoding="utf-8")
+    return report

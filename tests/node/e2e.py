@@ -1,0 +1,121 @@
+"""``make e2e``: says what it needs, builds what it needs in stages with their times, then becomes pytest.
+
+The last line is pytest's own summary. What is left for a reader is in the folder ``artefacts`` (docs/node.md).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.node import lifecycle, loading
+from tests.node.images import recipes
+from tests.node.needs import lacks
+from tests.node.settings import home
+
+from sparkrig.errors import SparkrigError
+
+ROOT = Path(__file__).parents[2]
+NODE_VARIABLE = "SPARKRIG_TEST_NODE"
+"""The node to run on, which stays; without it the tests make one of their own."""
+ARTEFACTS_VARIABLE = "SPARKRIG_ARTEFACTS"
+
+CPUS = 2
+MEMORY_GB = 8
+"""Free: the whole stack at once with what tests put beside it (docs/node.md)."""
+DISK_GB = 20
+"""Archives of images, the builder's layers, their copies in a node; without caches."""
+MINUTES = "10 to 25 minutes with caches on two cores; the first time half an hour more, for the images' Go programs"
+
+
+def main() -> int:
+    """Build, then run pytest in this process's place; 1 when something cannot be built."""
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.node.e2e", description=str(__doc__).splitlines()[0], allow_abbrev=False
+    )
+    parser.add_argument(
+        "--name", default="lab", help="the node to run on, where it is up; else one is made; default: lab"
+    )
+    parser.add_argument("--artefacts", type=Path, default=ROOT / "artefacts", help="the folder for what is left")
+    asked, rest = parser.parse_known_args()
+    began = time.monotonic()
+    _say(f"=== end-to-end tests need {CPUS} cores, {MEMORY_GB} GB of memory, {DISK_GB} GB of disk; {MINUTES}")
+    _say(f"=== this machine: {has()}")
+    shutil.rmtree(asked.artefacts, ignore_errors=True)
+    asked.artefacts.mkdir(parents=True)
+    environment = {**os.environ, ARTEFACTS_VARIABLE: str(asked.artefacts.resolve())}
+    if reasons := lacks():
+        _say(f"=== no node can run here, every test will be reported as not run: {'; '.join(reasons)}")
+    else:
+        try:
+            _build()
+        except (SparkrigError, recipes.BadRecipe) as error:
+            _complain(error)
+            return 1
+        if lifecycle.status(asked.name):
+            environment[NODE_VARIABLE] = asked.name
+    _say(f"=== tests, after {time.monotonic() - began:.0f} s")
+    return _become_pytest(rest, asked.artefacts / "junit.xml", environment)
+
+
+def _become_pytest(rest: list[str], report: Path, environment: dict[str, str]) -> int:
+    chosen = [a for a in rest if a != "--"]
+    what = [] if any(a.startswith("tests/") for a in chosen) else [str(ROOT / "tests" / "node")]
+    sys.stdout.flush()
+    command = [sys.executable, "-m", "pytest", *what, f"--junitxml={report}", "--durations=15", *chosen]
+    os.execve(sys.executable, command, environment)  # Ctrl-C then reaches pytest alone, which takes its node down
+    return 1
+
+
+def has() -> str:
+    """What this machine has of it now."""
+    with Path("/proc/meminfo").open(encoding="ascii") as lines:
+        free = next((int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), 0)
+    folder = next(f for f in (home(), *home().parents) if f.exists())
+    disk = shutil.disk_usage(folder).free
+    load = os.getloadavg()[0]
+    return (
+        f"{os.cpu_count()} cores (load {load:.1f}), {free * 1024 / 1e9:.0f} GB of memory free, "
+        f"{disk / 1e9:.0f} GB of disk free"
+    )
+
+
+def _build() -> None:
+    with _stage("programs and the images of every node"):
+        lifecycle.prepare(_say)
+    for name in recipes.load():
+        with _stage(f"image {name}"):
+            loading.ensure((name,), _say)
+
+
+@contextmanager
+def _stage(name: str) -> Iterator[None]:
+    began = time.monotonic()
+    _say(f"=== {name}")
+    try:
+        yield
+    finally:
+        _say(f"=== {name}: {time.monotonic() - began:.0f} s")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def _complain(error: Exception) -> None:
+    _say(f"error: {error}")
+    if isinstance(error, SparkrigError):
+        for line in error.detail:
+            _say(f"  {line}")
+        if error.hint:
+            _say(f"next: {error.hint}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
