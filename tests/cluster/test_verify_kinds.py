@@ -590,6 +590,35 @@ def test_a_custom_resource_that_nobody_takes_up(site: Site) -> None:
         assert result.message == "not done after 5 s: status.state is SUBMITTED"
 
 
+def test_a_custom_resource_without_a_controller_is_not_waited_for_to_the_end(site: Site) -> None:
+    """Nobody writes a status: the check says so long before its own time is over."""
+    site.api.apply(CRD)
+    until(lambda: ask(site, "crds", {"names": ["runs.check.example.org"]}).status is PASS)
+    result = ask(site, "custom-resource-run", {**RUN, "begun": 1}, timeout_s=60.0)
+    assert result.status is FAIL
+    assert result.message == "nobody took it up within 1 s: its status is empty, so its controller does not work"
+    assert result.seconds < 30
+
+
+def test_what_a_controller_said_of_a_failure_is_told(site: Site) -> None:
+    """Of one object and of several; two of one name in two namespaces are two."""
+    site.api.apply(CRD)
+    until(lambda: ask(site, "crds", {"names": ["runs.check.example.org"]}).status is PASS)
+    other = "/apis/check.example.org/v1/namespaces/default/runs"
+    for collection, status in ((RUNS, {"state": "FAILED", "errorMessage": "no image"}), (other, {"state": "DONE"})):
+        site.api.create(collection, {"apiVersion": "check.example.org/v1", "kind": "Run", "metadata": {"name": "one"}})
+        site.api.patch(f"{collection}/one", {"status": status}, subresource="status")
+    rule = {key: RUN[key] for key in ("until", "failed")}
+    parameters = {"apiVersion": "check.example.org/v1", "kind": "Run", "ready": rule["until"], "failed": rule["failed"]}
+    try:
+        result = ask(site, "condition", {**parameters, "allNamespaces": True})
+        assert (result.status, result.message) == (FAIL, "Run one: status.state is FAILED: no image")
+        assert ask(site, "condition", {**parameters, "namespace": "default"}).status is PASS
+    finally:
+        for collection in (RUNS, other):
+            site.api.delete(f"{collection}/one")
+
+
 def start_job(site: Site) -> subprocess.Popen[str]:
     """A run of its own, whose Job never ends."""
     script = Path(__file__).parents[1] / "cases" / "verify" / "endless_job.py"

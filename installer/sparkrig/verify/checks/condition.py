@@ -7,9 +7,11 @@ from typing import Any
 from urllib.parse import quote
 
 from sparkrig.cluster.api import KindNotServed
-from sparkrig.model import Readiness, ReadinessRule
+from sparkrig.model import Judgement, Readiness, ReadinessRule
 from sparkrig.readiness.custom import by_rule
 from sparkrig.verify.checks.base import REAL_PODS, Context, Depth, Kind, NotYet
+from sparkrig.verify.checks.logs import explained
+from sparkrig.verify.checks.matching import error_text, shown
 
 
 def ask(context: Context) -> str:
@@ -27,12 +29,19 @@ def ask(context: Context) -> str:
         raise NotYet(f"there is no {kind}{_which(parameters)}")
     failed = {key: parameters["failed"] for key in ("failed",) if key in parameters}
     rule = ReadinessRule(group, kind, parameters["ready"], failed.get("failed"))
-    verdicts = {item["metadata"]["name"]: by_rule(item, rule) for item in found}
-    unwell = [f"{kind} {name}: {v.message}" for name, v in verdicts.items() if v.readiness is not Readiness.READY]
+    judged = [(item, by_rule(item, rule)) for item in found]
+    unwell = [(item, verdict) for item, verdict in judged if verdict.readiness is not Readiness.READY]
     if unwell:
-        raise NotYet("; ".join(unwell[:4]))
-    said = next(iter(verdicts.values())).message
-    return f"{kind} {next(iter(verdicts))}: {said}" if len(found) == 1 else f"{len(found)} {kind}: {said}"
+        said = "; ".join(_unwell(kind, item, verdict) for item, verdict in unwell[:4])
+        raise NotYet(f"{said}{explained(context, parameters.get('pods'), unwell[0][0]['metadata'].get('namespace'))}")
+    item, verdict = judged[0]
+    which = f"{kind} {item['metadata']['name']}" if len(found) == 1 else f"{len(found)} {kind}"
+    return f"{which}: {verdict.message}"
+
+
+def _unwell(kind: str, item: Mapping[str, Any], verdict: Judgement) -> str:
+    error = error_text(item) if verdict.readiness is Readiness.FAILED else ""
+    return f"{kind} {item['metadata']['name']}: {verdict.message}{f': {shown(error)}' if error else ''}"
 
 
 def _found(context: Context, collection: str) -> list[dict[str, Any]]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from sparkrig.model import ObjectRef, Readiness, ReadinessRule
 from sparkrig.readiness.custom import by_rule
 from sparkrig.verify.checks.base import Context, Depth, Kind, NotYet, Wrong
-from sparkrig.verify.checks.logs import read_log, troubles
+from sparkrig.verify.checks.logs import explained, read_log
 from sparkrig.verify.checks.made import made
-from sparkrig.verify.checks.matching import mismatch, shown
+from sparkrig.verify.checks.matching import error_text, mismatch, shown
 
 
 def ask(context: Context) -> str:
@@ -25,24 +26,28 @@ def ask(context: Context) -> str:
     rule = ReadinessRule(group, kind, parameters["until"], parameters.get("failed"))
     with made(context, manifest):
         path = context.api.path_of(ObjectRef(group, version, kind, context.namespace, name))
+        made_at = time.monotonic()
         try:
-            done = context.until_value(lambda: _done(context, path, rule))
+            done = context.until_value(lambda: _done(context, path, rule, time.monotonic() - made_at))
             said = _result(context, parameters, done)
         except (NotYet, Wrong) as error:
-            raise Wrong(f"{error}{_why(context)}") from error
+            raise Wrong(f"{error}{explained(context, parameters.get('pods'))}") from error
         return f"{kind} is done{said}"
 
 
-def _done(context: Context, path: str, rule: ReadinessRule) -> dict[str, Any] | None:
+def _done(context: Context, path: str, rule: ReadinessRule, age_s: float) -> dict[str, Any] | None:
     found = context.api.get(path, missing_ok=True)
     if found is None:
         raise Wrong("somebody deleted it")
     verdict = by_rule(found, rule)
     if verdict.readiness is Readiness.FAILED:
-        error = _message(found)
+        error = error_text(found)
         raise Wrong(f"it failed: {verdict.message}{f': {shown(error)}' if error else ''}")
     if verdict.readiness is Readiness.READY:
         return found
+    begun = context.parameters.get("begun")
+    if begun is not None and age_s > begun and not found.get("status"):
+        raise Wrong(f"nobody took it up within {begun} s: its status is empty, so its controller does not work")
     raise NotYet(f"not done after {context.spec.timeout_s:.0f} s: {verdict.message}")
 
 
@@ -64,27 +69,6 @@ def _matching(context: Context, wanted: Mapping[str, Any], pattern: str) -> str 
     if match is None:
         raise NotYet(f"the log of pod {wanted['pod']} does not match {pattern}: {shown(log[-300:]) or 'empty'}")
     return match[0]
-
-
-def _message(found: Mapping[str, Any]) -> str:
-    """What the controller says about it: the first text called message or errorMessage in the status."""
-    stack: list[Any] = [found.get("status") or {}]
-    while stack:
-        node = stack.pop(0)
-        if isinstance(node, Mapping):
-            for key in ("errorMessage", "message"):
-                if isinstance(node.get(key), str) and node[key]:
-                    return str(node[key])
-            stack += [value for value in node.values() if isinstance(value, Mapping | list)]
-        elif isinstance(node, list):
-            stack += node
-    return ""
-
-
-def _why(context: Context) -> str:
-    selector = context.parameters.get("pods")
-    said = troubles(context, context.namespace, str(selector)) if selector else ""
-    return f" ({said})" if said else ""
 
 
 KIND = Kind(ask, Depth.DEEP, once=True)

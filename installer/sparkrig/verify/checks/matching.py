@@ -11,6 +11,11 @@ from typing import Any, Final
 from sparkrig.readiness.fields import value_at
 
 SHOWN: Final = 120
+ERROR: Final = re.compile(r"exception\b|\w(Exception|Error)\b|\berror\b|\bfatal\b|\bpanic\b|^Caused by:", re.IGNORECASE)
+"""What programs write where they give up."""
+CAUSE: Final = "Caused by:"
+FRAME: Final = re.compile(r"at \S+\(.*\)$|\.\.\. \d+ more$|File \".*\", line \d+")
+"""A place in a stack trace."""
 
 
 def shown(text: object) -> str:
@@ -51,6 +56,35 @@ def same(value: Any, wanted: Any) -> bool:
     if isinstance(value, bool) != isinstance(wanted, bool):
         return False
     return bool(value == wanted)
+
+
+def error_text(found: Mapping[str, Any]) -> str:
+    """What a controller says about its object: the first text called errorMessage or message in the status."""
+    stack: list[Any] = [found.get("status") or {}]
+    while stack:
+        node = stack.pop(0)
+        if isinstance(node, Mapping):
+            for key in ("errorMessage", "message"):
+                if isinstance(node.get(key), str) and node[key]:
+                    return str(node[key])
+            stack += [value for value in node.values() if isinstance(value, Mapping | list)]
+        elif isinstance(node, list):
+            stack += node
+    return ""
+
+
+def telling_line(log: str) -> str:
+    """The line of a log that says why its program ended, as far as lines look alike everywhere; empty for no log.
+
+    The last line that names an error, with its deepest ``Caused by`` where it has any; otherwise the last line at all.
+    """
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    errors = [line for line in lines if ERROR.search(line) and not FRAME.match(line)]
+    if not errors:
+        return lines[-1] if lines else ""
+    heads = [line for line in errors if not line.startswith(CAUSE)]
+    caused = errors[-1].startswith(CAUSE) and heads
+    return f"{heads[-1]} {errors[-1]}" if caused else errors[-1]
 
 
 def _bounds(path: str, value: Any, test: Mapping[str, Any]) -> str | None:
