@@ -6,6 +6,7 @@ import json
 import re
 import urllib.request
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +16,10 @@ from tests.node.stacks import NodeStack, furnished
 
 from sparkrig import tools
 
+pytestmark = pytest.mark.timeout(900)
 IMAGE = "docker.io/apache/spark:4.0.4"
-JOB_S = 240
-"""A job's driver and executors: 30 s on two idle cores."""
+JOB_S = 400
+"""A job's driver and executors: 30 s on two idle cores, two minutes on cores that others keep busy."""
 # Requests that fit the two cores of a small machine; what the programs use is not bounded by them.
 VALUES: dict[str, Any] = {
     "namespaceDefaults": {"users": {"sparkSubmit": True}},
@@ -39,8 +41,16 @@ VALUES: dict[str, Any] = {
         "extra": {"spark.history.fs.update.interval": "2s"},
     },
     "connect": {"enabled": True, "memory": "1g", "resources": {"requests": {"cpu": "200m", "memory": "1536Mi"}}},
+    # Programs of tests/node/jobs, in a ConfigMap that the tests make.
+    "podTemplates": {
+        "driver": {
+            "volumes": [{"name": "jobs", "configMap": {"name": "jobs"}}],
+            "volumeMounts": [{"name": "jobs", "mountPath": "/opt/jobs", "readOnly": True}],
+        }
+    },
 }
 PI = "local:///opt/spark/examples/src/main/python/pi.py"
+PROGRAMS = Path(__file__).parent / "jobs"
 
 
 @pytest.fixture(scope="module")
@@ -50,10 +60,12 @@ def stack(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     made = NodeStack(tmp_path_factory.mktemp("spark"), shared.node, "spark")
     made.write({"spark-platform": VALUES})
     made.up()
+    programs = {file.name: file.read_text(encoding="utf-8") for file in PROGRAMS.glob("*.py")}
+    jobs = Kubectl(tools.find("kubectl").path, shared.node.kubeconfig, "spark-jobs")
+    jobs.apply({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "jobs"}, "data": programs})
     yield made
     # Pods of jobs are users' own, and hold the claim of the event logs also when they have ended: the API server
     # keeps a claim as long as there is any pod that names it.
-    jobs = Kubectl(tools.find("kubectl").path, shared.node.kubeconfig, "spark-jobs")
     jobs("delete", "pods", "-l", "!app.kubernetes.io/name", "--grace-period=1")
     gone = made.run("down", "--yes", "--purge", "all")
     assert gone.code == 0, gone.out + gone.err
@@ -90,6 +102,52 @@ def test_a_submitted_job_computes_pi(jobs: Kubectl) -> None:
     until("the history server shows it", lambda: finished(jobs, application))
 
 
+def test_a_dataframe_job_is_right(jobs: Kubectl) -> None:
+    log = computed(jobs, "frame")
+    # Sums of i % 100 over those i below 10000 with i % 7 = shop, worked out in plain Python.
+    sums = {s: sum(i % 100 for i in range(s, 10_000, 7)) for s in range(7)}
+    sizes = {s: len(range(s, 10_000, 7)) for s in range(7)}
+    expected = [f"total of shop-{s}: {sums[s]} in {sizes[s]} sales" for s in range(5)]
+    expected.append(f"total of unknown: {sums[5] + sums[6]} in {sizes[5] + sizes[6]} sales")
+    assert [line for line in log.splitlines() if line.startswith("total of")] == expected
+
+
+def test_dynamic_allocation_follows_the_work(jobs: Kubectl) -> None:
+    """One, then as many as may be, then one again; nothing of what was shuffled is wrong behind that."""
+    wanted = {
+        "enabled": "true",
+        "shuffleTracking.enabled": "true",
+        "shuffleTracking.timeout": "5s",
+        "minExecutors": "1",
+        "maxExecutors": "3",
+        "executorIdleTimeout": "5s",
+    }
+    conf = {f"spark.dynamicAllocation.{key}": value for key, value in wanted.items()}
+    # Spark begins with as many as `instances` says, where that is more: here the platform's two.
+    conf["spark.executor.instances"] = "1"
+    log = computed(jobs, "scale", "3", "1", conf=conf)
+    said = dict(line.split(": ") for line in log.splitlines() if re.match(r"(executors|right) [a-z ]+: \w+$", line))
+    assert int(said.pop("executors at first")) <= 1
+    assert said == {
+        "executors at work": "3",
+        "right at work": "True",
+        "executors at rest": "1",
+        "right after rest": "True",
+    }
+
+
+def test_a_killed_executor_loses_nothing(jobs: Kubectl) -> None:
+    submit(jobs, "lose", program("lose"), wait=False)
+    # In the middle of a batch: every task of the first ones has sent its result, and more of them run.
+    until("batches are computed", lambda: "batch 2" in log_of(jobs, "lose"), JOB_S)
+    victim = jobs.pods("spark-role=executor,spark-app-name=lose,spark-exec-id=1")
+    jobs("delete", "pod", *victim, "--grace-period=0", "--force")
+    assert ended(jobs, "lose") == "Succeeded", log_of(jobs, "lose")[-3000:]
+    log = log_of(jobs, "lose")
+    assert re.search(r"^executors seen: 3; batches: \d+; wrong results: 0$", log, re.MULTILINE), log[-3000:]
+    assert re.search(r"Lost executor 1 ", log)
+
+
 def test_a_driver_beyond_the_quota_is_refused(jobs: Kubectl) -> None:
     submitted = submit(jobs, "huge", PI, conf={"spark.kubernetes.driver.request.cores": "64"})
     assert submitted["phase"] == "Failed"
@@ -110,6 +168,26 @@ def test_executors_beyond_the_quota_are_refused(jobs: Kubectl) -> None:
     until("the driver's log names the quota", told, JOB_S)
     assert jobs.pods("spark-role=executor,spark-app-name=wide") == []
     jobs("delete", "pod", "submit-wide", *jobs.pods("spark-role=driver,spark-app-name=wide"), "--wait=false")
+
+
+def program(name: str) -> str:
+    return f"local:///opt/jobs/{name}.py"
+
+
+def computed(jobs: Kubectl, name: str, *arguments: str, conf: Mapping[str, str] | None = None) -> str:
+    """Run a program of tests/node/jobs, which must end well; what its driver wrote."""
+    submitted = submit(jobs, name, program(name), *arguments, conf=conf)
+    log = log_of(jobs, name)
+    assert submitted["phase"] == "Succeeded", f"{submitted['log'][-1500:]}\n{log[-3000:]}"
+    return log
+
+
+def log_of(jobs: Kubectl, name: str) -> str:
+    """What the driver of this job has written so far; empty while it has not started."""
+    drivers = jobs.get("pods", "-l", f"spark-role=driver,spark-app-name={name}")["items"]
+    if not drivers or drivers[0]["status"]["phase"] == "Pending":
+        return ""
+    return jobs("logs", drivers[0]["metadata"]["name"])
 
 
 def submit(
