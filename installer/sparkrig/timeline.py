@@ -29,6 +29,13 @@ class Span:
     needs: tuple[str, ...] = ()
     parent: str = ""
     """The operation in whose course it happened."""
+    through: float | None = None
+    """When an operation let what needs it start, before its own end."""
+
+    @property
+    def opened(self) -> float:
+        """When what needs this operation could start."""
+        return self.end if self.through is None else self.through
 
     @property
     def seconds(self) -> float:
@@ -43,6 +50,8 @@ class Timeline:
         self.began = time.monotonic()
         self._spans: list[Span] = []
         self._lock = threading.Lock()
+        self.through: dict[str, float] = {}
+        """Operation -> when it let what needs it start."""
 
     def now(self) -> float:
         """Seconds since the run began."""
@@ -105,4 +114,13 @@ def operation(name: str, component: str, ready_s: float, needs: Sequence[str]) -
         yield
     finally:
         _operation.reset(token)
-        line.add(Span("operation", name, start, line.now(), component, ready_s - line.began, tuple(needs)))
+        through = line.through.pop(name, None)
+        line.add(
+            Span("operation", name, start, line.now(), component, ready_s - line.began, tuple(needs), through=through)
+        )
+
+
+def let_through(operation: str) -> None:
+    """Remember that what needs this operation may start now, though it goes on."""
+    if _recording is not None:
+        _recording.through[operation] = _recording.now()

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from tests.records import desired, state
 
-from sparkrig.apply.executor import Executor, Say, Stop
+from sparkrig.apply.executor import Executor, LetThrough, Say, Stop
 from sparkrig.errors import Locked, OperationError
 from sparkrig.model import Action, ApplyResult, Event, Operation, OperationStatus, Plan, ReleaseState
 
@@ -29,14 +29,16 @@ class Recorder:
         self.bodies = bodies or {}
         self.log: list[str] = []
         self.events: list[Event] = []
+        self.let_through: dict[str, LetThrough] = {}
         self.running = self.most = 0
 
-    async def run(self, op: Operation, say: Say) -> ReleaseState | None:
+    async def run(self, op: Operation, say: Say, let_through: LetThrough) -> ReleaseState | None:
         self.log.append(f"start {op.id}")
         self.running += 1
         self.most = max(self.most, self.running)
         try:
             say("at work")
+            self.let_through[op.id] = let_through
             await (self.bodies[op.id]() if op.id in self.bodies else asyncio.sleep(0))
         except asyncio.CancelledError:
             self.log.append(f"cancelled {op.id}")
@@ -69,6 +71,46 @@ def test_what_is_needed_ends_before_what_needs_it() -> None:
     assert result.ok
     assert not result.interrupted
     assert recorder.log == ["start a", "end a", "start b", "end b", "start c", "end c"]
+
+
+def test_what_is_let_through_starts_before_the_end_of_what_it_needs() -> None:
+    recorder = Recorder()
+    used = asyncio.Event()
+
+    async def window() -> None:
+        recorder.let_through["wait/a"]()
+        recorder.let_through["wait/a"]()  # ready, not ready, ready again
+        await used.wait()
+
+    async def use() -> None:
+        used.set()
+
+    recorder.bodies = {"wait/a": window, "install/b": use}
+    plan = plan_of(operation("wait/a", action=Action.WAIT), operation("install/b", "wait/a"), operation("c", "wait/a"))
+    assert recorder.execute(plan).ok
+    assert recorder.log.index("start install/b") < recorder.log.index("end wait/a")
+    assert recorder.log.count("start install/b") == 1
+
+
+def test_one_that_let_through_and_fails_after_it_fails_the_run() -> None:
+    recorder = Recorder()
+    used = asyncio.Event()
+
+    async def window() -> None:
+        recorder.let_through["wait/a"]()
+        await used.wait()
+        raise OperationError("it did not stay ready")
+
+    async def use() -> None:
+        used.set()
+
+    recorder.bodies = {"wait/a": window, "install/b": use}
+    plan = plan_of(
+        operation("wait/a", action=Action.WAIT), operation("install/b", "wait/a"), operation("c", "install/b", "wait/a")
+    )
+    result = recorder.execute(plan)
+    assert statuses(result) == {"wait/a": "failed", "install/b": "done", "c": "skipped"}
+    assert not result.ok
 
 
 def test_changes_are_bounded_and_waits_are_not() -> None:

@@ -27,7 +27,9 @@ from sparkrig.plan.graph import remaining_path_s
 
 Say = Callable[[str], None]
 """Called by an operation with what it is doing or waiting for."""
-Run = Callable[[Operation, Say], Awaitable[ReleaseState | None]]
+LetThrough = Callable[[], None]
+"""Called by an operation as soon as what needs it may start, if that is before its own end."""
+Run = Callable[[Operation, Say, LetThrough], Awaitable[ReleaseState | None]]
 Listener = Callable[[Event], None]
 Guard = Callable[[], None]
 """Called before an operation starts; raises when it must not (the lock was lost)."""
@@ -79,12 +81,20 @@ class Stop:
         """Takes charge of a running operation."""
         self._tasks[task] = operation
 
-    async def next_done(self) -> list[tuple[asyncio.Task[OperationResult], Operation]]:
-        """Waits until at least one operation ended and hands those over; empty when none runs."""
-        if not self._tasks:
-            return []
-        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
-        return [(task, self._tasks.pop(task)) for task in done]
+    @property
+    def running(self) -> bool:
+        """True while an operation runs."""
+        return bool(self._tasks)
+
+    async def next_done(self, earlier: asyncio.Event) -> list[tuple[asyncio.Task[OperationResult], Operation]]:
+        """Waits until an operation ended, or for ``earlier``, and hands over those that ended."""
+        signal = asyncio.ensure_future(earlier.wait())
+        try:
+            done, _ = await asyncio.wait([*self._tasks, signal], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            signal.cancel()
+        earlier.clear()
+        return [(task, self._tasks.pop(task)) for task in [*self._tasks] if task in done]
 
 
 class Executor:
@@ -110,9 +120,12 @@ class Executor:
         self._guard = guard
         self._workers = asyncio.Semaphore(workers)
         self.stop = stop or Stop()
+        self._through: set[str] = set()
+        """Operations that have not ended, and let what needs them start."""
+        self._opened = asyncio.Event()
 
     async def execute(self, plan: Plan) -> ApplyResult:
-        """Runs every operation whose needs succeeded; the first failure stops new work.
+        """Runs every operation whose needs succeeded, or let it through; the first failure stops new work.
 
         Never raises for a failed operation: the result says what happened to each of them.
         """
@@ -121,13 +134,12 @@ class Executor:
         results: dict[str, OperationResult] = {}
         while True:
             if not self.stop.asked:
-                for operation in _startable(waiting, results, weight):
+                for operation in self._startable(waiting, results, weight):
                     del waiting[operation.id]
                     self.stop.add(asyncio.create_task(self._one(operation), name=operation.id), operation)
-            ended = await self.stop.next_done()
-            if not ended:
+            if not self.stop.running:
                 break
-            for task, operation in ended:
+            for task, operation in await self.stop.next_done(self._opened):
                 result = results[operation.id] = _outcome(task, operation)
                 if result.status is OperationStatus.FAILED and not self._keep_going:
                     self.stop.ask(f"{operation.id} failed")
@@ -163,7 +175,11 @@ class Executor:
         tell(OperationStatus.RUNNING, operation.reason)
         try:
             self._guard()
-            state = await self._run(operation, lambda message: tell(OperationStatus.RUNNING, message))
+            state = await self._run(
+                operation,
+                lambda message: tell(OperationStatus.RUNNING, message),
+                lambda: self._let_through(operation),
+            )
         except asyncio.CancelledError:
             if self.stop.reason is None:
                 raise
@@ -172,23 +188,28 @@ class Executor:
             return end(OperationStatus.FAILED, _message(error))
         return end(OperationStatus.DONE, "", state)
 
+    def _let_through(self, operation: Operation) -> None:
+        if operation.id not in self._through:
+            timeline.let_through(operation.id)
+            self._through.add(operation.id)
+            self._opened.set()
+
+    def _startable(
+        self, waiting: dict[str, Operation], results: dict[str, OperationResult], weight: dict[str, float]
+    ) -> list[Operation]:
+        """What can start now, the longest remaining path first."""
+
+        def open_(need: str) -> bool:
+            return results[need].status is OperationStatus.DONE if need in results else need in self._through
+
+        free = [operation for operation in waiting.values() if all(map(open_, operation.needs))]
+        return sorted(free, key=lambda operation: -weight[operation.id])
+
     def _skipped(self, operation: Operation, results: dict[str, OperationResult]) -> OperationResult:
         blocked = [n for n in operation.needs if n in results and results[n].status is not OperationStatus.DONE]
         why = f"{blocked[0]} did not succeed" if blocked else self.stop.reason or "not started"
         self._listener(Event(operation.component, operation.id, OperationStatus.SKIPPED, why, 0.0))
         return OperationResult(operation, OperationStatus.SKIPPED, 0.0, why)
-
-
-def _startable(
-    waiting: dict[str, Operation], results: dict[str, OperationResult], weight: dict[str, float]
-) -> list[Operation]:
-    """What can start now, the longest remaining path first."""
-    free = [
-        operation
-        for operation in waiting.values()
-        if all(n in results and results[n].status is OperationStatus.DONE for n in operation.needs)
-    ]
-    return sorted(free, key=lambda operation: -weight[operation.id])
 
 
 def _outcome(task: asyncio.Task[OperationResult], operation: Operation) -> OperationResult:

@@ -59,8 +59,12 @@ class Operator:
         self._book = SecretBook(stack, api)
         self._marks: dict[str, str] = {}
 
-    async def run(self, operation: Operation, say: Say) -> ReleaseState | None:
+    async def run(
+        self, operation: Operation, say: Say, let_through: Callable[[], None] = lambda: None
+    ) -> ReleaseState | None:
         """Does one operation; returns the release's new state where it changed one.
+
+        ``let_through`` is called where what needs the operation may start before it has ended.
 
         Raises:
             SparkrigError: it failed; the message is for a person.
@@ -75,7 +79,7 @@ class Operator:
             case Action.INSTALL | Action.UPGRADE | Action.REPAIR:
                 return await self._install(operation, say)
             case Action.WAIT:
-                await self._wait(operation, say)
+                await self._wait(operation, say, let_through)
             case Action.SECRETS:
                 await asyncio.to_thread(self._secrets, operation)
             case Action.ROLL:
@@ -245,12 +249,14 @@ class Operator:
         self._applied[operation.component] = returned
         return returned
 
-    async def _wait(self, operation: Operation, say: Say) -> None:
+    async def _wait(self, operation: Operation, say: Say, let_through: Callable[[], None]) -> None:
         state = self._applied.get(operation.component) or operation.state
         if state is None:
             raise OperationError(f"{operation.id}: no record of what to wait for")
         rules = operation.desired.readiness if operation.desired else self._rules(operation.component)
-        await self._waiter.until_ready(state.inventory, rules, timeout_s=operation.timeout_s, say=say)
+        await self._waiter.until_ready(
+            state.inventory, rules, timeout_s=operation.timeout_s, say=say, when_ready=let_through
+        )
 
     async def _uninstall(self, operation: Operation, say: Say) -> None:
         await self._recover(operation, say)

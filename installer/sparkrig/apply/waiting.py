@@ -43,8 +43,12 @@ class Waiter:
         *,
         timeout_s: float,
         say: Callable[[str], None],
+        when_ready: Callable[[], None] = lambda: None,
     ) -> None:
         """Returns when all of the inventory is ready and, where its kind flaps, has stayed so.
+
+        ``when_ready`` is called each time all of it has become ready, before it is seen whether it stays so: a
+        release that needs this one need not wait for that (docs/adr/0021).
 
         Raises:
             OperationError: an object failed for good, or ``timeout_s`` seconds passed; the message
@@ -64,6 +68,8 @@ class Waiter:
             if failed:
                 raise await self._error("failed", failed)
             if not open_:
+                if not steady:
+                    when_ready()
                 steady = steady or now
                 left = (STABLE_WINDOW_S if any(needs_window(ref.kind) for ref in inventory) else 0.0) - (now - steady)
                 if left <= 0:

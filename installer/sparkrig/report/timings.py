@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sparkrig.report.tables import Column, Row, table
@@ -35,14 +36,18 @@ def timings_text(spans: Sequence[Span], took_s: float) -> str:
 
 
 def critical_path(spans: Sequence[Span]) -> tuple[Span, ...]:
-    """The chain of operations that ended last: each with the one before it that it had to wait for longest."""
+    """The chain of operations that ended last: each with the one before it that it had to wait for longest.
+
+    An operation that let the next one through before its own end counts until then.
+    """
     operations = {span.name: span for span in spans if span.kind == "operation"}
     if not operations:
         return ()
     path = [max(operations.values(), key=lambda span: span.end)]
     while before := [operations[name] for name in path[-1].needs if name in operations]:
-        path.append(max(before, key=lambda span: span.end))
-    return tuple(reversed(path))
+        path.append(max(before, key=lambda span: span.opened))
+    chain = tuple(reversed(path))
+    return (*(replace(span, end=span.opened) for span in chain[:-1]), chain[-1])
 
 
 def trace_json(spans: Sequence[Span]) -> dict[str, Any]:
