@@ -47,6 +47,29 @@ def test_the_critical_path_goes_back_over_what_was_waited_for_longest() -> None:
     )
 
 
+def test_what_was_let_through_counts_until_then() -> None:
+    spans = (
+        Span("operation", "wait/a", 0.0, 3.0, "a", 0.0, through=1.0),
+        Span("operation", "wait/b", 0.0, 2.0, "b", 0.0),
+        Span("operation", "install/c", 2.0, 4.0, "c", 2.0, ("wait/a", "wait/b")),
+    )
+    assert timings_text(spans, 4.0).splitlines()[-1] == "critical path 4.0s: wait/b 2.0s -> install/c 2.0s"
+    alone = critical_path([spans[0], Span("operation", "install/c", 1.0, 4.0, "c", 1.0, ("wait/a",))])
+    assert [(span.name, span.seconds) for span in alone] == [("wait/a", 1.0), ("install/c", 3.0)]
+
+
+def test_the_window_of_a_run_is_kept() -> None:
+    line = timeline.begin()
+    try:
+        with timeline.operation("wait/a", "a", time.monotonic(), ()):
+            timeline.let_through("wait/a")
+    finally:
+        timeline.end()
+    (span,) = line.spans
+    assert span.through is not None
+    assert span.start <= span.through <= span.end
+
+
 def test_nothing_ran() -> None:
     assert timings_text((), 0.1) == "no timings: nothing was run\n"
     assert critical_path(SPANS[:3]) == ()

@@ -1,7 +1,7 @@
 """The CRDs that charts bring: which kinds there are, and their schemas for checking custom resources. Pure.
 
-CRDs are large (a chart's may have 3 MB), so their texts are searched for names first; only those
-whose kinds are rendered are parsed.
+CRDs are large (a chart's may have 3 MB), so their texts are searched for names first, in the form in which tools
+write them; only those whose kinds are rendered, and those in another form (JSON, flow style), are parsed.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparkrig.documents.plain import load_plain_all
+from sparkrig.errors import InvalidInput
 from sparkrig.stack.chart_values import ChartLike
 
 _SEPARATOR = re.compile(r"^---.*$", re.MULTILINE)
-_IS_CRD = re.compile(r"^kind: *[\"']?CustomResourceDefinition\b", re.MULTILINE)
+_CRD = "CustomResourceDefinition"
+_IS_CRD = re.compile(rf"^kind: *[\"']?{_CRD}\b", re.MULTILINE)
 _GROUP = re.compile(r"^ {2}group: *[\"']?([\w.-]+)", re.MULTILINE)
 _KIND = re.compile(r"^ {4}kind: *[\"']?(\w+)", re.MULTILINE)
 _VERSION = re.compile(r"^(?: {2,4}- | {4,6})name: *[\"']?(v[0-9][a-z0-9]*)[\"']? *$", re.MULTILINE)
@@ -51,12 +53,30 @@ def crds_of(chart: ChartLike) -> list[CrdText]:
 
 def _in_file(text: str, file: str) -> Iterator[CrdText]:
     for document in _SEPARATOR.split(text):
-        if not _IS_CRD.search(document):
+        if _CRD not in document:
             continue
         group, kind = _GROUP.search(document), _KIND.search(document)
-        if group and kind:
-            versions = tuple(dict.fromkeys(_VERSION.findall(document)))
+        versions = tuple(dict.fromkeys(_VERSION.findall(document)))
+        if _IS_CRD.search(document) and group and kind and versions:
             yield CrdText(group[1], kind[1], versions, document, file)
+        else:
+            yield from _parsed(document, file)
+
+
+def _parsed(document: str, file: str) -> Iterator[CrdText]:
+    """The same of a text whose names cannot be searched for; nothing where it is no readable CRD: helm says so."""
+    try:
+        items = list(load_plain_all(document, file))
+    except InvalidInput:
+        return
+    for item in items:
+        spec = item.get("spec") if isinstance(item, Mapping) and item.get("kind") == _CRD else None
+        if not isinstance(spec, Mapping):
+            continue
+        kind = (spec.get("names") or {}).get("kind")
+        versions = tuple(str(v["name"]) for v in spec.get("versions") or () if isinstance(v, Mapping) and "name" in v)
+        if kind and spec.get("group"):
+            yield CrdText(str(spec["group"]), str(kind), versions, document, file)
 
 
 class CrdSchemas:

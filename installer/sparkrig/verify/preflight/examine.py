@@ -12,6 +12,7 @@ from sparkrig.verify.preflight.finding import Finding, in_order, listed, warn
 from sparkrig.verify.preflight.foreign import foreign
 from sparkrig.verify.preflight.places import api_services, clock, namespaces, webhooks
 from sparkrig.verify.preflight.quota import quota
+from sparkrig.verify.preflight.scaling import metrics_apis
 from sparkrig.verify.preflight.security import pod_security
 from sparkrig.verify.preflight.storage import load_balancer, storage
 
@@ -26,6 +27,7 @@ def _unseen(case: Case) -> Iterator[Finding]:
 QUESTIONS: Final[tuple[Callable[[Case], Iterator[Finding]], ...]] = (
     kubernetes_version,
     api_versions,
+    metrics_apis,
     nodes,
     namespaces,
     foreign,
