@@ -48,6 +48,17 @@ def check_follows(component: Component, values: MergedValues, merged: Merged) ->
     return [problem for found in _followed(component, merged) for problem in _differing(component, values, found)]
 
 
+def said_once(components: Mapping[str, Component], found: Mapping[str, Sequence[Problem]]) -> list[Problem]:
+    """The problems of all components' values; what is wrong where it was written is not said at the followers too."""
+    wrong = {name: {p.position for p in problems if p.severity is Severity.ERROR} for name, problems in found.items()}
+    kept = []
+    for name, problems in found.items():
+        followed = {rule.component for rule in components[name].follows}
+        known = {at for other in followed for at in wrong.get(other, ()) if at is not None}
+        kept += [problem for problem in problems if problem.position not in known]
+    return kept
+
+
 def _followed(component: Component, merged: Merged) -> Iterator[Followed]:
     for rule in component.follows:
         values = merged(rule.component)

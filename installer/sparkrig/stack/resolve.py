@@ -42,7 +42,7 @@ from sparkrig.stack.checks import (
     users_layers,
 )
 from sparkrig.stack.file import ComponentEntry, StackFile
-from sparkrig.stack.follows import check_follows
+from sparkrig.stack.follows import check_follows, said_once
 from sparkrig.stack.layers import (
     COMPONENT_LAYER,
     CRDS_LAYER,
@@ -102,6 +102,7 @@ def prepare(
     crds = provided_crds(choices, catalog)
     source = LayerSource(file, catalog, sources, flags, lambda name: _fact(name, facts, crds), frozenset(components))
     values = {}
+    wrong_values: dict[str, list[Problem]] = {}
     for name, component in catalog.components.items():
         entry = file.components.get(name)
         asked = entry is not None and (entry.values is not None or entry.values_files)
@@ -109,9 +110,10 @@ def prepare(
             values[name] = merge(source.layers(component, problems))
             problems += values[name].problems
             problems += renamed_keys(components.get(name, component), values[name])
-            problems += _check_values(component, catalog, values[name])
+            wrong_values[name] = _check_values(component, catalog, values[name])
         if name in components:
             problems += check_follows(component, values[name], source.merged)
+    problems += said_once(catalog.components, wrong_values)
     problems += unused_flags(flags.layers, {name: choice.why for name, choice in choices.items() if not choice.on})
     secrets = desired_secrets(file, catalog, components, values, problems)
     sources.include(catalog.sources)
