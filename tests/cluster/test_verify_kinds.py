@@ -614,6 +614,12 @@ def test_what_a_controller_said_of_a_failure_is_told(site: Site) -> None:
         result = ask(site, "condition", {**parameters, "allNamespaces": True})
         assert (result.status, result.message) == (FAIL, "Run one: status.state is FAILED: no image")
         assert ask(site, "condition", {**parameters, "namespace": "default"}).status is PASS
+        assert ask(site, "condition", {**parameters, "namespace": "default", "name": "one"}).status is PASS
+        # By name in all namespaces, as a component asks that does not know where its objects are.
+        everywhere = ask(site, "condition", {**parameters, "allNamespaces": True, "name": "one"})
+        assert everywhere.message == "Run one: status.state is FAILED: no image"
+        other_name = ask(site, "condition", {**parameters, "allNamespaces": True, "name": "two"})
+        assert other_name.message == "there is no Run two"
     finally:
         for collection in (RUNS, other):
             site.api.delete(f"{collection}/one")

@@ -66,10 +66,11 @@ securityContext:
 {{- if .scripts }}
 configMaps:
   - {name: {{ .scripts }}, path: /etc/spark-examples}
+# Modules beside the script: deps.pyFiles would leave executors without them, since Spark distributes no local:// files.
+env:
+  - {name: PYTHONPATH, value: {{ ternary "/opt/python-packages:/etc/spark-examples" "/etc/spark-examples" (not (empty .packages)) }}}
 {{- end }}
 {{- with .packages }}
-env:
-  - {name: PYTHONPATH, value: /opt/python-packages}
 volumeMounts:
   - {name: python-packages, mountPath: /opt/python-packages}
 initContainers:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from sparkrig.cluster.api import KindNotServed
 from sparkrig.model import Judgement, Readiness, ReadinessRule
@@ -46,10 +45,9 @@ def _unwell(kind: str, item: Mapping[str, Any], verdict: Judgement) -> str:
 
 def _found(context: Context, collection: str) -> list[dict[str, Any]]:
     name = context.parameters.get("name")
-    if name is None:
-        return context.api.list(collection, label_selector=context.parameters.get("selector"))
-    item = context.api.get(f"{collection}/{quote(name, safe='')}", missing_ok=True)
-    return [item] if item else []
+    # Listed also by name: in all namespaces together nothing can be read by one.
+    by_name = f"metadata.name={name}" if name is not None else None
+    return context.api.list(collection, label_selector=context.parameters.get("selector"), field_selector=by_name)
 
 
 def _which(parameters: Mapping[str, Any]) -> str:
