@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from tests.cluster.conftest import NewSim
 from tests.mini import CONFIGMAP, DEPLOYMENT, World
+from tests.snapshots import snapshot
 
 from sparkrig.apply import removal
 from sparkrig.apply.claims import let_go
-from sparkrig.apply.contents import contents_of, resources
+from sparkrig.apply.contents import contents_of
 from sparkrig.apply.removal import delete_all, forget, vacate
 from sparkrig.cluster.api import KubeApi
 from sparkrig.errors import OperationError
@@ -107,20 +108,6 @@ class Controller:
                     path = f"/apis/{GROUP}/v1/namespaces/{metadata['namespace']}/parts/{metadata['name']}"
                     self._api.patch(path, {"metadata": {"finalizers": None}})
                     self.cleaned.append(metadata["name"])
-
-
-def snapshot(api: KubeApi) -> set[tuple[str, str, str, str]]:
-    """Every object of every resource that the API server serves, but for what lives by itself."""
-    found = set()
-    for info in resources(api).values():
-        if info.kind in ("Event", "Lease", "ComponentStatus"):
-            continue
-        try:
-            items = api.list(info.collection(), metadata_only=True)
-        except OperationError:  # can be made, not listed
-            continue
-        found |= {(info.group, info.kind, i["metadata"].get("namespace", ""), i["metadata"]["name"]) for i in items}
-    return found
 
 
 def exists(api: KubeApi, path: str) -> bool:

@@ -23,6 +23,7 @@ from sparkrig import tools
 
 OURS = pytest.StashKey[Node]()
 """The node that most tests share, once it is there."""
+TEST_S = 1800
 STATE = os.environ.get("SPARKRIG_STATE_DIR")
 """The person's own, before the tests get theirs: where a node is that was made before them."""
 
@@ -107,6 +108,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if str(item.path).startswith(here):
             item.add_marker(pytest.mark.node)
+            # Stacks of whole programs: each wait has a deadline of its own, which says more than this one.
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(TEST_S))
             # One node at a time: several on two cores would measure each other.
             item.add_marker(pytest.mark.xdist_group("node"))
 

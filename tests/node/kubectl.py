@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-WAIT_S = 120
-"""Pods are ready in two seconds here; on two busy cores it was seen to take thirty."""
+WAIT_S = 300
+"""Pods are ready in two seconds here; on two cores that thirty others wait for it was seen to take a hundred."""
 
 
 @dataclass(frozen=True, slots=True)

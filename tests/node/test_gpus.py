@@ -35,7 +35,7 @@ def phase(kubectl: Kubectl, name: str) -> str:
 
 def test_a_pod_gets_the_devices_it_asks_for(kubectl: Kubectl, node: Node) -> None:
     kubectl.apply(pod("both", toolbox("both", asks_for(2))))
-    kubectl("wait", "--for=condition=Ready", "pod/both", "--timeout=120s")
+    kubectl("wait", "--for=condition=Ready", "pod/both", "--timeout=300s")
     seen = kubectl("exec", "both", "--", "printenv", "NVIDIA_VISIBLE_DEVICES").strip().split(",")
     assert sorted(seen) == sorted(gpus.read(node))
     assert gpus.read(node) == {"GPU-0": "Healthy", "GPU-1": "Healthy"}
@@ -43,7 +43,7 @@ def test_a_pod_gets_the_devices_it_asks_for(kubectl: Kubectl, node: Node) -> Non
 
 def test_a_pod_for_which_none_is_free_waits_until_one_is(kubectl: Kubectl) -> None:
     kubectl.apply(pod("first", toolbox("first", asks_for(2))))
-    kubectl("wait", "--for=condition=Ready", "pod/first", "--timeout=120s")
+    kubectl("wait", "--for=condition=Ready", "pod/first", "--timeout=300s")
     kubectl.apply(pod("second", toolbox("second", asks_for(1))))
 
     def refused() -> bool:
@@ -53,7 +53,7 @@ def test_a_pod_for_which_none_is_free_waits_until_one_is(kubectl: Kubectl) -> No
     until("the scheduler says why it waits", refused)
     assert phase(kubectl, "second") == "Pending"
     kubectl("delete", "pod", "first")
-    kubectl("wait", "--for=condition=Ready", "pod/second", "--timeout=120s")
+    kubectl("wait", "--for=condition=Ready", "pod/second", "--timeout=300s")
 
 
 def test_an_unplugged_device_is_not_offered(kubectl: Kubectl, node: Node) -> None:
@@ -66,7 +66,7 @@ def test_an_unplugged_device_is_not_offered(kubectl: Kubectl, node: Node) -> Non
     assert phase(kubectl, "too-many") == "Pending"
     command[4] = "plug"
     subprocess.run(command, check=True)
-    kubectl("wait", "--for=condition=Ready", "pod/too-many", "--timeout=120s")
+    kubectl("wait", "--for=condition=Ready", "pod/too-many", "--timeout=300s")
 
 
 def test_a_quota_counts_them(kubectl: Kubectl) -> None:

@@ -65,7 +65,7 @@ def test_it_is_marked_as_a_test_cluster(node: Node) -> None:
 
 def test_a_service_reaches_both_pods_by_its_name(kubectl: Kubectl, service: str) -> None:
     kubectl.apply(pod("client", toolbox("client")))
-    kubectl("wait", "--for=condition=Ready", "pod/client", "--timeout=120s")
+    kubectl("wait", "--for=condition=Ready", "pod/client", "--timeout=300s")
     pods = set(kubectl.pods("app=web"))
     assert len(pods) == 2
 
@@ -98,7 +98,7 @@ def test_a_service_is_reached_from_the_machine(kubectl: Kubectl, node: Node, ser
 def test_a_host_port_is_reached_from_the_machine(kubectl: Kubectl, node: Node) -> None:
     container = {**SERVER, "ports": [{"containerPort": PORT, "hostPort": 8081}]}
     kubectl.apply(pod("ingress", toolbox("ingress", container)))
-    kubectl("wait", "--for=condition=Ready", "pod/ingress", "--timeout=120s")
+    kubectl("wait", "--for=condition=Ready", "pod/ingress", "--timeout=300s")
     assert until("the host port answers", lambda: fetched(f"http://{node.ip}:8081/name")) == "ingress"
 
 
@@ -154,7 +154,7 @@ def test_data_of_a_volume_survives_the_pod(kubectl: Kubectl) -> None:
 def test_nothing_outside_is_reached(kubectl: Kubectl) -> None:
     """A test that works only where the internet is does not work here."""
     kubectl.apply(pod("client", toolbox("client")))
-    kubectl("wait", "--for=condition=Ready", "pod/client", "--timeout=120s")
+    kubectl("wait", "--for=condition=Ready", "pod/client", "--timeout=300s")
     script = "curl -s --max-time 5 http://203.0.113.1 || echo refused; getent hosts example.org || echo unknown"
     assert kubectl("exec", "client", "--", "sh", "-c", script).split() == ["refused", "unknown"]
 
@@ -183,7 +183,7 @@ def test_up_again_changes_nothing(node: Node, kubectl: Kubectl) -> None:
 @pytest.mark.parametrize("program", ["kubelet", "containerd", "kube-apiserver", "etcd", "pretend-gpu"])
 def test_up_starts_what_died(node: Node, kubectl: Kubectl, program: str) -> None:
     kubectl.apply(pod("lasting", toolbox("lasting")))
-    kubectl("wait", "--for=condition=Ready", "pod/lasting", "--timeout=120s")
+    kubectl("wait", "--for=condition=Ready", "pod/lasting", "--timeout=300s")
     was = kubectl.get("pod", "lasting")["status"]["containerStatuses"][0]["containerID"]
     os.kill(programs.pids(node)[program], 9)
     until(f"{program} is gone", lambda: program in lifecycle.status(node.name).dead)

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from tests.node.conftest import Shared
 from tests.node.kubectl import Kubectl, until
-from tests.node.load import Load
+from tests.node.serving import SERVERS, addresses, asked, fetch, follow, infer, lives, pods, post, ready, service, url
 from tests.node.stacks import NodeStack, furnished
 
 from sparkrig import tools
 
-SERVERS = "app.kubernetes.io/component=server"
-REQUEST_S = 30
-"""Of one request: far above the slowest seen (docs/node.md), so that only what is lost counts."""
 # Two pods; explicit, so that models can be unloaded. On CPU: the pretend GPUs would not suffice for the pod more
 # that an upgrade needs.
 VALUES: dict[str, Any] = {"replicas": 2, "gpu": {"enabled": False}, "server": {"modelControlMode": "explicit"}}
@@ -166,89 +161,3 @@ def test_a_killed_pod_loses_nothing_once_readiness_has_noticed(stack: NodeStack,
         until("requests are answered", lambda: load.answered > 200 or load.failures)
     assert load.failures == []
     assert other & ready(triton)
-
-
-def pods(triton: Kubectl, label: str = "", *, ending: bool = False) -> list[dict[str, Any]]:
-    """The pods with this label (every pod of the release by default); with ``ending`` those being deleted too."""
-    found = triton.get("pods", "-l", label or "app.kubernetes.io/instance=triton")["items"]
-    return [pod for pod in found if ending or "deletionTimestamp" not in pod["metadata"]]
-
-
-def lives(triton: Kubectl, label: str = "", *, ending: bool = False) -> dict[str, int]:
-    """UID of each pod -> how often its containers were restarted."""
-    return {
-        pod["metadata"]["uid"]: sum(c["restartCount"] for c in pod["status"].get("containerStatuses", []))
-        for pod in pods(triton, label, ending=ending)
-    }
-
-
-def url(pod: dict[str, Any]) -> str:
-    return f"http://{pod['status'].get('podIP', '')}:8000"
-
-
-def addresses(triton: Kubectl) -> tuple[str, ...]:
-    return tuple(sorted(url(pod) for pod in pods(triton, SERVERS)))
-
-
-def ready(triton: Kubectl) -> set[str]:
-    """The servers that the Service sends requests to."""
-    slices = triton.get("endpointslices", "-l", "kubernetes.io/service-name=triton")["items"]
-    found = [e for s in slices for e in s["endpoints"] or []]
-    return {f"http://{e['addresses'][0]}:8000" for e in found if e["conditions"].get("ready")}
-
-
-def service(triton: Kubectl) -> str:
-    return f"http://{triton.get('service', 'triton')['spec']['clusterIP']}:8000"
-
-
-def asked(triton: Kubectl) -> Load:
-    """A load through the Service; each request is a connection of its own, and its numbers are looked at."""
-    address = service(triton)
-
-    def ask() -> None:
-        got = infer(address, [1, 2.5, -3], [10, 0.5, 3])
-        assert got == [11, 3, 0], got
-
-    return Load(ask)
-
-
-def follow(triton: Kubectl) -> None:
-    """Wait until kube-proxy has followed the endpoints, which it does within a second or two.
-
-    It chooses a pod by chance: one of two that is gone is not missed forty times in a row.
-    """
-    address = service(triton)
-
-    def right() -> bool:
-        try:
-            return all(infer(address, [1], [n]) == [n + 1] for n in range(40))
-        except OSError:
-            return False
-
-    until("the Service leaves it out", right)
-
-
-def infer(address: str, a: list[float], b: list[float]) -> list[float]:
-    """What the model ``sample`` answers."""
-    inputs = [
-        {"name": name, "shape": [len(data)], "datatype": "FP32", "data": data} for name, data in (("A", a), ("B", b))
-    ]
-    answer = post(f"{address}/v2/models/sample/infer", {"inputs": inputs})
-    (output,) = answer["outputs"]
-    assert output["shape"] == [len(a)]
-    return list(output["data"])
-
-
-def post(address: str, body: object) -> Any:
-    request = urllib.request.Request(address, json.dumps(body).encode(), {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=REQUEST_S) as answer:
-        return json.loads(answer.read() or b"null")
-
-
-def fetch(address: str) -> int:
-    """The status of a GET."""
-    try:
-        with urllib.request.urlopen(address, timeout=REQUEST_S) as answer:
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        return error.code
