@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -347,12 +348,14 @@ def test_the_models_of_each_service_stand_in_its_annotation(site: Site) -> None:
 
 
 @contextmanager
-def ingress(site: Site, name: str, rules: Sequence[Mapping[str, Any]], tls: Sequence[str] = ()) -> Iterator[ObjectRef]:
+def ingress(
+    site: Site, name: str, rules: Sequence[Mapping[str, Any]], tls: Sequence[str] = (), **more: str
+) -> Iterator[ObjectRef]:
     def paths(path: str) -> dict[str, Any]:
         backend = {"service": {"name": "web", "port": {"number": 80}}}
         return {"paths": [{"path": path, "pathType": "Prefix", "backend": backend}]}
 
-    spec: dict[str, Any] = {"rules": [{"host": each["host"], "http": paths(each["path"])} for each in rules]}
+    spec: dict[str, Any] = {"rules": [{"host": each["host"], "http": paths(each["path"])} for each in rules], **more}
     if tls:
         spec["tls"] = [{"hosts": list(tls)}]
     metadata = {"name": name, "namespace": NAMESPACE}
@@ -381,7 +384,36 @@ def test_hosts_are_asked_for_through_the_controller(site: Site) -> None:
 def test_a_route_that_the_controller_does_not_know(site: Site) -> None:
     with ingress(site, "app", [{"host": "app.example.org", "path": "/"}]) as ref:
         result = ask(site, "ingress", inventory=[ref], others=[CONTROLLER])
-        assert result.message == "Ingress app, http://app.example.org/: status 404: no such page"
+        assert result.message == (
+            "Ingress app, http://app.example.org/: status 404: no such page; "
+            "it names no IngressClass, and none was the default when it was made"
+        )
+
+
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("other", "; it names IngressClass other, which does not exist; that of door is door"),
+        ("door", ""),
+    ],
+)
+def test_a_route_of_another_class(site: Site, name: str, why: str) -> None:
+    served = ObjectRef("networking.k8s.io", "v1", "IngressClass", "", "door")
+    door = Subject("door", state(SERVICE, served, component="door"), provides=("ingress-class",))
+    with ingress(site, "app", [{"host": "app.example.org", "path": "/"}], ingressClassName=name) as ref:
+        result = ask(site, "ingress", inventory=[ref], others=[door])
+        assert result.message == f"Ingress app, http://app.example.org/: status 404: no such page{why}"
+
+
+def test_the_certificate_that_is_shown(site: Site) -> None:
+    """That of the server is for 127.0.0.1 only, so that it is for no host."""
+    shown = {"service": "web", "port": "https", "serverName": "web.example.org"}
+    result = ask(site, "certificate", shown)
+    assert result.status is FAIL
+    assert re.search(r"^the certificate \(signed by .+\) is for .*, and not for web\.example\.org$", result.message)
+    assert [seen.path for seen in site.seen] == []
+    plain = ask(site, "certificate", {**shown, "port": "http"})
+    assert "does not speak TLS" in plain.message
 
 
 def test_a_host_with_tls_is_asked_for_by_its_name(site: Site) -> None:
@@ -430,9 +462,12 @@ def review(seen: Seen, **response: Any) -> Any:
 OBJECT = {"apiVersion": "v1", "kind": "ConfigMap", "data": {"size": "-1"}}
 
 
-def test_a_webhook_must_refuse(site: Site) -> None:
+@pytest.mark.parametrize("status", [{}, {"code": 403, "reason": "Forbidden"}], ids=["bare", "forbidden"])
+def test_a_webhook_must_refuse(site: Site, status: Mapping[str, Any]) -> None:
+    """With 403, as controller-runtime's do: that is no lack of rights."""
     refuses = {"object": OBJECT, "denied": "size must be positive"}
-    site.routes["/admit"] = lambda seen: review(seen, allowed=False, status={"message": "size must be positive"})
+    judged = {"message": "size must be positive", **status}
+    site.routes["/admit"] = lambda seen: review(seen, allowed=False, status=judged)
     with webhook(site, "Validating"):
         until(lambda: ask(site, "webhook", refuses).status is PASS)
         other = ask(site, "webhook", {"object": OBJECT, "denied": "colour"})

@@ -6,6 +6,7 @@ and become an ordinary failed operation when nobody does. ``body`` is the server
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,7 +44,7 @@ class AlreadyExists(Conflict):
 
 
 class Invalid(ApiError):
-    """400 or 422: the API server refuses the object."""
+    """400, 422, or an admission webhook's 403: the object is refused, whoever had sent it."""
 
 
 class Gone(ApiError):
@@ -58,15 +59,17 @@ class OutcomeUnknown(ConnectionLost):
     """A create was sent and its answer lost: look before creating again."""
 
 
+_JUDGED = re.compile(r'admission webhook "[^"]*" denied the request')
+"""How the API server begins what a webhook says. Many webhooks answer 403, which is no lack of rights then."""
 _BY_STATUS: Mapping[int, type[ApiError]] = {400: Invalid, 404: NotFoundApi, 409: Conflict, 410: Gone, 422: Invalid}
 
 
 def translate(status: int, body: Mapping[str, Any], *, method: str, path: str, server: str) -> SparkrigError:
     """Return the exception for an answer of 400 or more."""
     said = str(body.get("message") or body.get("reason") or f"HTTP {status}").strip()
-    if status in (401, 403):
+    if status in (401, 403) and not _JUDGED.match(said):
         return _denied(status, said, method=method, path=path, server=server)
-    kind = _BY_STATUS.get(status, ApiError)
+    kind = _BY_STATUS.get(status, ApiError) if status != 403 else Invalid
     if status == 409 and body.get("reason") == "AlreadyExists":
         kind = AlreadyExists
     return kind(f"{method} {path}: {said}", status=status, body=body)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from sparkrig.verify.checks import (
+    certificate,
     condition,
     crds,
     custom_resource_run,
@@ -26,6 +27,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "condition": condition.KIND,
     "webhook": webhook.KIND,
     "http": http.KIND,
+    "certificate": certificate.KIND,
     "prometheus-query": prometheus_query.KIND,
     "node-allocatable": node_allocatable.KIND,
     "job": job.KIND,

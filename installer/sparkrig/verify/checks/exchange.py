@@ -11,9 +11,9 @@ import json
 import re
 import socket
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from sparkrig.cluster.apierrors import ConnectionLost
 from sparkrig.cluster.portforward import Tunnel, open_tunnel, pod_behind
@@ -22,6 +22,7 @@ from sparkrig.errors import AccessDenied, OperationError
 from sparkrig.verify.checks.base import Context, NotYet, Wrong
 from sparkrig.verify.checks.matching import shown
 
+T = TypeVar("T")
 PREAMBLE = re.compile(r"^error forwarding port \d+ to pod \S+, uid \S*: *")
 """With which a kubelet begins what it says about a stream; we know it already."""
 
@@ -96,6 +97,16 @@ def send(context: Context, target: Target, ask: Ask) -> Answer:
         NotYet: nothing listens, the connection breaks, or the certificate is not accepted.
         Wrong: we may not forward ports.
     """
+    return through(context, target, lambda plain: exchange(plain, ask, context.request_s))
+
+
+def through(context: Context, target: Target, talk: Callable[[socket.socket], T]) -> T:
+    """What ``talk`` makes of a socket that is connected to the pod; the socket is closed behind it.
+
+    Raises:
+        NotYet: nothing listens, or ``talk`` raises OSError (ssl.SSLError among them) or HTTPException.
+        Wrong: we may not forward ports.
+    """
     try:
         tunnel = open_tunnel(context.api, target.namespace, target.pod, target.port, timeout_s=context.request_s)
     except AccessDenied as error:
@@ -104,7 +115,7 @@ def send(context: Context, target: Target, ask: Ask) -> Answer:
         raise NotYet(error.message) from error
     with context.closing(tunnel):
         try:
-            return exchange(tunnel.socket, ask, context.request_s)
+            return talk(tunnel.socket)
         except (OSError, http.client.HTTPException) as error:
             raise NotYet(f"{target.name} (pod {target.pod}) {_said(tunnel, error)}") from error
 

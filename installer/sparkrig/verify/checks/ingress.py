@@ -9,10 +9,12 @@ from typing import Any
 from sparkrig.verify.checks.base import Context, Depth, Kind, NotApplicable, NotYet, Subject, Wrong
 from sparkrig.verify.checks.exchange import Answer, Ask, Target, find_target, send
 from sparkrig.verify.checks.http import judge
+from sparkrig.verify.checks.ingress_class import unserved
 from sparkrig.verify.checks.matching import shown
 
 PROVIDES = "ingress-class"
 PORTS = {"http": 80, "https": 443}
+NOT_FOUND = 404
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +25,8 @@ class _Route:
     host: str
     path: str
     tls: bool
+    object: Mapping[str, Any]
+    """The Ingress."""
 
 
 def ask(context: Context) -> str:
@@ -39,7 +43,8 @@ def ask(context: Context) -> str:
         try:
             _judge(context, answer)
         except NotYet as error:
-            raise NotYet(f"Ingress {route.ingress}, {where}: {error}") from error
+            why = unserved(context, route.object, _provider(context)) if answer.status == NOT_FOUND else ""
+            raise NotYet(f"Ingress {route.ingress}, {where}: {error}{why}") from error
     hosts = list(dict.fromkeys(route.host for route in routes))
     return f"{', '.join(hosts[:3])}{' …' if len(hosts) > 3 else ''} through the controller"
 
@@ -48,7 +53,7 @@ def _judge(context: Context, answer: Answer) -> None:
     expect = context.parameters.get("expect")
     if expect is not None:
         judge(answer, expect)
-    elif answer.status == 404 or answer.status >= 500:
+    elif answer.status == NOT_FOUND or answer.status >= 500:
         raise NotYet(f"status {answer.status}: {shown(answer.text) or 'no body'}")
 
 
@@ -64,7 +69,7 @@ def _routes(context: Context) -> Iterator[_Route]:
             host = str(rule.get("host") or "")
             for path in (rule.get("http") or {}).get("paths") or ():
                 where = context.parameters.get("path") or path.get("path") or "/"
-                yield _Route(ref.name, host.replace("*", "check") or "localhost", where, host in secured)
+                yield _Route(ref.name, host.replace("*", "check") or "localhost", where, host in secured, found)
 
 
 def _through(context: Context, route: _Route) -> Answer:
@@ -80,11 +85,15 @@ def _controller(context: Context, scheme: str) -> Target:
     if given is not None:
         port = given.get(f"{scheme}Port", PORTS[scheme])
         return find_target(context, given["service"], port, given["namespace"])
-    provider = next((each for each in context.cluster.subjects if PROVIDES in each.provides), None)
+    provider = _provider(context)
     if provider is None:
         raise NotApplicable("the stack brings no ingress controller, and the check names none (controller)")
     service = _public_service(context, provider, PORTS[scheme])
     return find_target(context, service, PORTS[scheme], provider.state.namespace)
+
+
+def _provider(context: Context) -> Subject | None:
+    return next((each for each in context.cluster.subjects if PROVIDES in each.provides), None)
 
 
 def _public_service(context: Context, provider: Subject, port: int) -> str:

@@ -54,18 +54,34 @@ spec:
       containers:
         - name: cert-manager-{{ .part }}
           image: {{ include "standin.image" $here }}
-          args: [--leader-election-namespace={{ .root.Values.global.leaderElection.namespace }}]
+          args: {{- include (printf "standin.args.%s" .part) .root | nindent 12 }}
+          env:
+            - {name: POD_NAMESPACE, valueFrom: {fieldRef: {fieldPath: metadata.namespace}}}
           ports:
             - {name: http-metrics, containerPort: 9402}
             {{- if eq .part "webhook" }}
             - {name: https, containerPort: 10250}
+            - {name: healthcheck, containerPort: 6080}
+            {{- else if eq .part "controller" }}
+            - {name: http-healthz, containerPort: 9403}
             {{- end }}
           {{- with .values.resources }}
           resources: {{- toYaml . | nindent 12 }}
           {{- end }}
           {{- if eq .part "webhook" }}
           readinessProbe:
-            httpGet: {path: /healthz, port: 6080}
+            httpGet: {path: /healthz, port: healthcheck}
+            periodSeconds: 2
+          livenessProbe:
+            httpGet: {path: /livez, port: healthcheck}
+            initialDelaySeconds: 60
+            timeoutSeconds: 5
+          {{- else if eq .part "controller" }}
+          livenessProbe:
+            httpGet: {path: /livez, port: http-healthz}
+            initialDelaySeconds: 10
+            timeoutSeconds: 15
+            failureThreshold: 8
           {{- end }}
           securityContext: {{- include "standin.security" . | nindent 12 }}
 ---
@@ -81,10 +97,7 @@ kind: ClusterRole
 metadata:
   name: {{ $name }}
   labels: {{- include "standin.labels" $here | nindent 4 }}
-rules:
-  - apiGroups: [cert-manager.io]
-    resources: [certificates, issuers, clusterissuers]
-    verbs: [get, list, watch]
+rules: {{- include (printf "standin.rules.%s" .part) . | nindent 2 }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
