@@ -37,14 +37,18 @@ def said(found: dict[str, Any], name: str, *, hours_left: float, hours_wanted: f
         (
             23,
             24,
-            "the certificate for a.lab.example.org (signed by lab authority) ends on 2027-02-21 23:30 UTC, "
-            "in 23.0 hours, and is not renewed; 24 are expected",
+            (
+                "the certificate for a.lab.example.org (signed by lab authority) ends on 2027-02-21 23:30 UTC, "
+                "in 23.0 hours, and is not renewed; 24 are expected"
+            ),
         ),
         (
             24 * 90.1,
             0,
-            "the certificate for a.lab.example.org (signed by lab authority) begins on 2026-11-23 23:30 UTC, "
-            "which is to come",
+            (
+                "the certificate for a.lab.example.org (signed by lab authority) begins on 2026-11-23 23:30 UTC, "
+                "which is to come"
+            ),
         ),
     ],
 )
