@@ -528,6 +528,52 @@ def test_a_condition_must_hold(site: Site) -> None:
     assert ask(site, "condition", replicas).message == "Deployment web: status.readyReplicas is 1"
 
 
+def test_an_account_must_have_its_rights(site: Site) -> None:
+    """Role and binding are what is asked about; the account itself need not be there."""
+    rights = [
+        {"resources": ["pods", "pods/log"], "verbs": ["get"]},
+        {"group": "batch", "resources": ["jobs"], "verbs": ["create", "delete"]},
+    ]
+    parameters = {"serviceAccount": "worker", "may": rights}
+    refused = ask(site, "access", parameters)
+    assert (refused.status, refused.message) == (
+        FAIL,
+        f"service account {NAMESPACE}/worker may not: get pods, get pods/log, create jobs.batch, delete jobs.batch",
+    )
+    few = {
+        **parameters,
+        "may": [{"resources": ["pods"], "verbs": ["get", "list", "watch", "create", "patch", "delete"]}],
+    }
+    assert ask(site, "access", few).message.endswith("get pods, list pods, watch pods, create pods and 2 more")
+    rules = [
+        {"apiGroups": [""], "resources": ["pods", "pods/log"], "verbs": ["get"]},
+        {"apiGroups": ["batch"], "resources": ["jobs"], "verbs": ["*"]},
+    ]
+    with allowed(site, "worker", rules):
+        until(lambda: ask(site, "access", parameters).status is PASS)
+        assert ask(site, "access", parameters).message == f"{NAMESPACE}/worker has the 4 rights that it needs"
+        # In another namespace, and another account, it has none of them.
+        elsewhere = ask(site, "access", {**parameters, "namespace": "default", "accountNamespace": NAMESPACE})
+        assert elsewhere.message.startswith(f"service account {NAMESPACE}/worker may not in default: get pods,")
+        assert ask(site, "access", {**parameters, "serviceAccount": "other"}).status is FAIL
+
+
+@contextmanager
+def allowed(site: Site, account: str, rules: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+    """A Role of these rules, bound to every account of the namespace called so."""
+    base = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}"
+    api = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": account}}
+    site.api.create(f"{base}/roles", {**api, "kind": "Role", "rules": list(rules)})
+    subject = {"kind": "ServiceAccount", "name": account, "namespace": NAMESPACE}
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": account}
+    site.api.create(f"{base}/rolebindings", {**api, "kind": "RoleBinding", "roleRef": role, "subjects": [subject]})
+    try:
+        yield
+    finally:
+        site.api.delete(f"{base}/rolebindings/{account}")
+        site.api.delete(f"{base}/roles/{account}")
+
+
 # --------------------------------------------------------------------------- what makes objects
 
 

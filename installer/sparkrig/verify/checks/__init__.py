@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from sparkrig.verify.checks import (
+    access,
     certificate,
     condition,
     crds,
@@ -25,6 +26,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "workloads": workloads.KIND,
     "crds": crds.KIND,
     "condition": condition.KIND,
+    "access": access.KIND,
     "webhook": webhook.KIND,
     "http": http.KIND,
     "certificate": certificate.KIND,
