@@ -52,8 +52,8 @@ class NodeStack:
         }
         (self.folder / "stack.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
-    def run(self, *arguments: str) -> Done:
-        """Run a command of sparkrig to its end."""
+    def run(self, *arguments: str, seconds: float = RUN_S) -> Done:
+        """Run a command of sparkrig to its end, which must come within so many seconds."""
         environment = {
             **os.environ,
             "KUBECONFIG": str(self.node.kubeconfig),
@@ -67,7 +67,7 @@ class NodeStack:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=RUN_S,
+            timeout=seconds,
         )
         assert "Traceback (most recent call last)" not in done.stderr, done.stderr
         return Done(done.returncode, done.stdout, done.stderr)

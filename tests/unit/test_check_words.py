@@ -31,7 +31,10 @@ bye
     [
         (
             TRACE,
-            f"{TRACE.splitlines()[1]} Caused by: java.io.IOException: error=2, No such file or directory",
+            (
+                "IOException: error=2, No such file or directory, so: Exception in thread "
+                '"main" IOException: Cannot run program "python3": error=2, No such file or directory'
+            ),
         ),
         ("Caused by: nobody\n", "Caused by: nobody"),
         (PYTHON, "ValueError: no such shop"),

@@ -13,6 +13,7 @@ from sparkrig.readiness.fields import value_at
 SHOWN: Final = 120
 ERROR: Final = re.compile(r"exception\b|\w(Exception|Error)\b|\berror\b|\bfatal\b|\bpanic\b|^Caused by:", re.IGNORECASE)
 """What programs write where they give up."""
+PACKAGE: Final = re.compile(r"\b(?:[a-z]\w*\.){2,}(?=[A-Z]\w*(?:Exception|Error)\b)")
 CAUSE: Final = "Caused by:"
 FRAME: Final = re.compile(r"at \S+\(.*\)$|\.\.\. \d+ more$|File \".*\", line \d+")
 """A place in a stack trace."""
@@ -76,15 +77,16 @@ def error_text(found: Mapping[str, Any]) -> str:
 def telling_line(log: str) -> str:
     """The line of a log that says why its program ended, as far as lines look alike everywhere; empty for no log.
 
-    The last line that names an error, with its deepest ``Caused by`` where it has any; otherwise the last line at all.
+    The last line that names an error; where that is a cause, the cause first, since what shows it may cut it. Otherwise
+    the last line at all. Java's classes lose their packages.
     """
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    errors = [line for line in lines if ERROR.search(line) and not FRAME.match(line)]
+    errors = [PACKAGE.sub("", line) for line in lines if ERROR.search(line) and not FRAME.match(line)]
     if not errors:
         return lines[-1] if lines else ""
     heads = [line for line in errors if not line.startswith(CAUSE)]
     caused = errors[-1].startswith(CAUSE) and heads
-    return f"{heads[-1]} {errors[-1]}" if caused else errors[-1]
+    return f"{errors[-1].removeprefix(CAUSE).strip()}, so: {heads[-1]}" if caused else errors[-1]
 
 
 def _bounds(path: str, value: Any, test: Mapping[str, Any]) -> str | None:

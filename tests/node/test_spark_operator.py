@@ -1,0 +1,199 @@
+"""SparkApplications on real pods: a small operator runs them, and a check can fail."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pytest
+from tests.mini import ROOT, Done
+from tests.node.conftest import Shared
+from tests.node.kubectl import Kubectl, until
+from tests.node.stacks import NodeStack, furnished
+
+from sparkrig import tools
+
+pytestmark = pytest.mark.timeout(1200)
+JOB_S = 500
+"""An application: spark-submit, a driver, an executor, each a JVM; 40 s on two idle cores."""
+VERIFY_S = 700
+"""The check's own time, and some."""
+STAND_INS = ("--stand-ins", str(ROOT / "tests" / "charts"))
+PI = "local:///opt/spark/examples/src/main/python/pi.py"
+SMALL = {"spark.kubernetes.driver.request.cores": "200m", "spark.kubernetes.executor.request.cores": "200m"}
+VALUES: dict[str, Mapping[str, Any]] = {
+    "spark-platform": {"sparkDefaults": {"extra": SMALL}},
+    # Nothing answers for the webhook here.
+    "spark-operator": {"webhook": {"enable": False}},
+    # The pretend GPUs would switch the example for GPUs on.
+    "spark-examples": {
+        "retries": 0,
+        "resources": {"executor": {"instances": 1}},
+        "pi": {"slices": 4},
+        "rapids": {"enabled": False},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def stack(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeStack]:
+    furnished(shared.node, ("spark", "spark-operator"))
+    made = NodeStack(tmp_path_factory.mktemp("applications"), shared.node, "applications")
+    made.write(VALUES)
+    made.up(*STAND_INS)
+    yield made
+    gone = made.run("down", "--yes", "--purge", "all")
+    assert gone.code == 0, gone.out + gone.err
+
+
+@pytest.fixture
+def jobs(stack: NodeStack, shared: Shared) -> Kubectl:
+    """kubectl in the job namespace."""
+    return Kubectl(tools.find("kubectl").path, shared.node.kubeconfig, "spark-jobs")
+
+
+@pytest.fixture
+def operator(stack: NodeStack, shared: Shared) -> Kubectl:
+    """kubectl in the operator's namespace."""
+    return Kubectl(tools.find("kubectl").path, shared.node.kubeconfig, "spark-operator")
+
+
+def test_the_examples_complete(jobs: Kubectl) -> None:
+    for name in ("example-pi", "example-python"):
+        status = ended(jobs, name)
+        assert status["applicationState"]["state"] == "COMPLETED", f"{status}\n{driver_log(jobs, name)[-3000:]}"
+        assert status["driverInfo"]["podName"] == f"{name}-driver"
+        assert (status["submissionAttempts"], status["executionAttempts"]) == (1, 1)
+        assert set(status["executorState"].values()) == {"COMPLETED"}
+        driver = jobs.get("pod", f"{name}-driver")
+        assert driver["metadata"]["labels"]["spark-app-selector"] == status["sparkApplicationId"]
+        assert driver["spec"]["serviceAccountName"] == "spark"
+    found = re.search(r"Pi is roughly (\d\.\d+)", driver_log(jobs, "example-pi"))
+    assert found
+    assert 3.1 < float(found[1]) < 3.2
+    # The three lines of textstats.py, a hundred times; 3200 words.
+    log = driver_log(jobs, "example-python")
+    assert "work: 300" in log.splitlines()
+    assert "counted 3200 words" in log.splitlines()
+
+
+def test_every_check_passes(stack: NodeStack) -> None:
+    done = verify(stack, "--deep")
+    assert done.code == 0, done.out + done.err
+    found = {(c["component"], c["name"]): (c["status"], c["message"]) for c in done.json["checks"]}
+    # What it skips is known by name: nothing answers for the webhook.
+    assert {key: what for key, what in found.items() if what[0] != "pass"} == {
+        ("spark-operator", name): ("skip", "spark-operator.webhook.enable is false")
+        for name in ("defaults", "validation")
+    }
+    status, message = found["spark-operator", "application"]
+    assert status == "pass"
+    assert re.search(r"SparkApplication is done, prints Pi is roughly 3\.1", message)
+    assert found["spark-examples", "python"][0] == "pass"
+
+
+def test_a_changed_example_runs_again(stack: NodeStack, jobs: Kubectl) -> None:
+    before = jobs.get("sparkapplication", "example-pi")["status"]["submissionID"]
+    stack.up(*STAND_INS, "--set", "spark-examples.pi.slices=6")
+    until("it is another submission", lambda: status_of(jobs, "example-pi").get("submissionID") != before, JOB_S)
+    assert ended(jobs, "example-pi")["applicationState"]["state"] == "COMPLETED"
+    stack.up(*STAND_INS)
+
+
+def test_a_failed_application_is_tried_again_and_given_up(jobs: Kubectl) -> None:
+    policy = {"type": "OnFailure", "onFailureRetries": 1, "onFailureRetryInterval": 1}
+    jobs.apply(application("wrong", "local:///opt/spark/none.py", restartPolicy=policy))
+    status = ended(jobs, "wrong")
+    assert status["applicationState"]["state"] == "FAILED"
+    assert re.match(r"the driver ended with exit code \d+", status["applicationState"]["errorMessage"])
+    assert status["executionAttempts"] == 2
+    jobs("delete", "sparkapplication", "wrong")
+
+
+def test_what_the_quota_forbids_is_a_failed_submission(jobs: Kubectl) -> None:
+    jobs.apply(application("huge", PI, sparkConf={"spark.kubernetes.driver.request.cores": "64"}))
+    state = ended(jobs, "huge")["applicationState"]
+    assert state["state"] == "FAILED"
+    assert "exceeded quota: spark-jobs, requested: requests.cpu=64" in state["errorMessage"]
+    jobs("delete", "sparkapplication", "huge")
+
+
+def test_an_operator_that_dies_meanwhile_loses_nothing(jobs: Kubectl, operator: Kubectl) -> None:
+    """And its driver goes with the application."""
+    jobs.apply(application("long", PI, arguments=["150"]))
+    until("it runs", lambda: state_of(jobs, "long") == "RUNNING", JOB_S)
+    operator("delete", "pods", "-l", "app.kubernetes.io/component=controller", "--grace-period=0", "--force")
+    status = ended(jobs, "long")
+    assert status["applicationState"]["state"] == "COMPLETED"
+    assert (status["submissionAttempts"], status["executionAttempts"]) == (1, 1)
+    jobs("delete", "sparkapplication", "long")
+    until("its driver is gone", lambda: not jobs.pods("sparkoperator.k8s.io/app-name=long"))
+
+
+# --------------------------------------------------------------------------- checks can fail
+
+
+def test_a_driver_without_rights_fails_the_check(stack: NodeStack, jobs: Kubectl) -> None:
+    binding = jobs.get("rolebinding", "spark-driver")
+    jobs("delete", "rolebinding", "spark-driver")
+    try:
+        failed = failing(verify(stack, "--deep", "--only", "spark-operator/application"), "application")
+    finally:
+        metadata = {key: binding["metadata"][key] for key in ("name", "namespace", "labels", "annotations")}
+        jobs.apply({**binding, "metadata": metadata})
+    assert re.match(r"it failed: status\.applicationState\.state is FAIL(ED|ING): ", failed["message"])
+    assert "forbidden" in failed["message"].lower()
+    assert "kubectl -n spark-jobs get events" in failed["hint"]
+
+
+def verify(stack: NodeStack, *arguments: str) -> Done:
+    return stack.run("verify", "--output", "json", *arguments, seconds=VERIFY_S)
+
+
+def failing(done: Done, name: str) -> dict[str, Any]:
+    """The one check that failed, and made the command fail."""
+    assert done.code == 1, done.out + done.err
+    (failed,) = [check for check in done.json["checks"] if check["status"] == "fail"]
+    assert failed["name"] == name
+    return dict(failed)
+
+
+def application(name: str, file: str, **spec: Any) -> dict[str, Any]:
+    """An application of Python, as small as it goes."""
+    role = {"cores": 1, "memory": "512m"}
+    whole = {
+        "type": "Python",
+        "mode": "cluster",
+        "image": "docker.io/apache/spark:4.0.4",
+        "sparkVersion": "4.0.4",
+        "mainApplicationFile": file,
+        "driver": {**role, "serviceAccount": "spark"},
+        "executor": {**role, "instances": 1},
+        **spec,
+    }
+    kind = {"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication"}
+    return {**kind, "metadata": {"name": name}, "spec": whole}
+
+
+def status_of(jobs: Kubectl, name: str) -> dict[str, Any]:
+    return dict(jobs.get("sparkapplication", name).get("status") or {})
+
+
+def state_of(jobs: Kubectl, name: str) -> str:
+    return str((status_of(jobs, name).get("applicationState") or {}).get("state", ""))
+
+
+def ended(jobs: Kubectl, name: str) -> dict[str, Any]:
+    """Its status once it has come to an end."""
+
+    def found() -> dict[str, Any] | None:
+        status = status_of(jobs, name)
+        return status if (status.get("applicationState") or {}).get("state") in ("COMPLETED", "FAILED") else None
+
+    return dict(until(f"{name} has ended: {json.dumps(status_of(jobs, name))}", found, JOB_S))
+
+
+def driver_log(jobs: Kubectl, name: str) -> str:
+    return jobs("logs", f"{name}-driver")
