@@ -22,6 +22,8 @@ RUN_S = 900.0
 REAL_CHARTS = os.environ.get("SPARKRIG_REAL_CHARTS", "")
 CHARTS = ("--chart-mirror", REAL_CHARTS) if REAL_CHARTS else ("--stand-ins", str(ROOT / "tests" / "charts"))
 """Where charts of others come from: a person's folder of upstream's archives, or the stand-ins."""
+STAND_INS = ROOT / "tests" / "charts"
+"""For ``--stand-ins``: charts of ours in the place of upstream's, that start the real programs."""
 
 
 def furnished(node: Node, images: Iterable[str]) -> None:
@@ -39,8 +41,10 @@ class NodeStack:
     node: Node
     name: str
 
-    def write(self, components: Mapping[str, Mapping[str, Any]]) -> None:
-        """Write the stack file: these components with these values, every other one off."""
+    def write(
+        self, components: Mapping[str, Mapping[str, Any]], *, secrets: Mapping[str, Mapping[str, Any]] | None = None
+    ) -> None:
+        """Write the stack file: these components with these values, every other one off; ``secrets`` as it has them."""
         off: dict[str, Any] = {name: {"enabled": False} for name in load_catalog((ROOT / "charts",)).components}
         on = {name: {"enabled": True, "values": dict(values)} for name, values in components.items()}
         document = {
@@ -48,6 +52,7 @@ class NodeStack:
             "kind": "Stack",
             "metadata": {"name": self.name},
             "profile": "minimal",
+            **({"secrets": secrets} if secrets else {}),
             "components": {**off, **on},
         }
         (self.folder / "stack.yaml").write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")

@@ -32,7 +32,7 @@ from sparkrig.readiness.judge import has_judge
 Object = Mapping[str, Any]
 Kind = tuple[str, str]
 
-REQUESTS: Final = ("http", "prometheus-query", "inference-v2")
+REQUESTS: Final = ("http", "prometheus-query", "prometheus-targets", "inference-v2")
 """Kinds of checks that go to a port of a Service."""
 
 

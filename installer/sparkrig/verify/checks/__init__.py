@@ -17,6 +17,7 @@ from sparkrig.verify.checks import (
     job,
     node_allocatable,
     prometheus_query,
+    prometheus_targets,
     webhook,
     workloads,
 )
@@ -31,6 +32,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "http": http.KIND,
     "certificate": certificate.KIND,
     "prometheus-query": prometheus_query.KIND,
+    "prometheus-targets": prometheus_targets.KIND,
     "node-allocatable": node_allocatable.KIND,
     "job": job.KIND,
     "custom-resource-run": custom_resource_run.KIND,

@@ -20,6 +20,15 @@ capabilities: {drop: [ALL]}
 seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
+{{- /* Of the pods that the operator makes: it sets what its own containers may itself. */ -}}
+{{- define "standin.volumeUser" -}}
+runAsNonRoot: true
+runAsUser: 1000
+runAsGroup: 2000
+fsGroup: 2000
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
 {{- define "standin.pullSecrets" -}}
 {{- with .Values.global.imagePullSecrets }}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
@@ -31,7 +40,7 @@ imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{ .root.Values.global.imageRegistry | default .registry }}/{{ .image }}
 {{- end }}
 
-{{- /* Service account with a cluster role of its own: (dict "root" $ "name" "..." "resources" (list ...)). */ -}}
+{{- /* Service account with a cluster role of its own: (dict "root" $ "name" "..." "rules" (list of rules)). */ -}}
 {{- define "standin.rbac" -}}
 apiVersion: v1
 kind: ServiceAccount
@@ -45,10 +54,7 @@ kind: ClusterRole
 metadata:
   name: {{ .name }}
   labels: {{- include "standin.labels" .root | nindent 4 }}
-rules:
-  - apiGroups: [""]
-    resources: {{ toJson .resources }}
-    verbs: [get, list, watch]
+rules: {{- toYaml .rules | nindent 2 }}
 ---
 apiVersion: rbac.authorization.k8s.io/v1
 kind: ClusterRoleBinding
@@ -60,8 +66,12 @@ subjects:
   - {kind: ServiceAccount, name: {{ .name }}, namespace: {{ .root.Release.Namespace }}}
 {{- end }}
 
-{{- /* Service and monitor: (dict "root" $ "name" "..." "namespace" "..." "selector" (dict ...) "port" 9090). */ -}}
+{{- /*
+Service and monitor: (dict "root" $ "name" "..." "selector" (dict ...) "port" 9090), and where they differ "namespace",
+"targetPort", the port's "portName" and more of the monitor's "endpoint".
+*/ -}}
 {{- define "standin.service" -}}
+{{- $port := .portName | default "http-metrics" -}}
 apiVersion: v1
 kind: Service
 metadata:
@@ -73,8 +83,16 @@ metadata:
 spec:
   selector: {{ toJson .selector }}
   ports:
-    - {name: http-metrics, port: {{ .port }}, targetPort: {{ .targetPort | default .port }}}
+    - {name: {{ $port }}, port: {{ .port }}, targetPort: {{ .targetPort | default .port }}}
 ---
+{{ include "standin.monitor" (dict
+  "root" .root "name" .name "namespace" .namespace "labels" (dict "app" .name)
+  "endpoints" (list (merge (dict "port" $port) (.endpoint | default dict)))
+) }}
+{{- end }}
+
+{{- /* (dict "root" $ "name" "..." "labels" (dict ...) "endpoints" (list ...)), "namespace" where it differs, "job" a label. */ -}}
+{{- define "standin.monitor" -}}
 apiVersion: monitoring.coreos.com/v1
 kind: ServiceMonitor
 metadata:
@@ -82,11 +100,13 @@ metadata:
   namespace: {{ .root.Release.Namespace }}
   labels: {{- include "standin.labels" .root | nindent 4 }}
 spec:
+  {{- with .job }}
+  jobLabel: {{ . }}
+  {{- end }}
   namespaceSelector: {matchNames: [{{ .namespace | default .root.Release.Namespace }}]}
   selector:
-    matchLabels: {app: {{ .name }}}
-  endpoints:
-    - {port: http-metrics}
+    matchLabels: {{- toYaml .labels | nindent 6 }}
+  endpoints: {{- toYaml .endpoints | nindent 4 }}
 {{- end }}
 
 {{- /* (dict "root" $ "name" "..." "minAvailable" 1 "selector" (dict ...)) */ -}}

@@ -1,0 +1,3 @@
+module sparkrig.dev/images/kube-webhook-certgen
+
+go 1.26.0
