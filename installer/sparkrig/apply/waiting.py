@@ -68,13 +68,19 @@ class Waiter:
             if failed:
                 raise await self._error("failed", failed)
             if not open_:
+                window = STABLE_WINDOW_S if any(needs_window(ref.kind) for ref in inventory) else 0.0
                 if not steady:
                     when_ready()
+                    if window:
+                        say(f"ready, watched for {window:.0f} s more")
                 steady = steady or now
-                left = (STABLE_WINDOW_S if any(needs_window(ref.kind) for ref in inventory) else 0.0) - (now - steady)
+                left = window - (now - steady)
                 if left <= 0:
                     return
-                await self._watch.wait_change(left)
+                try:
+                    await self._watch.wait_change(left)
+                except asyncio.CancelledError:  # the run ends: it was ready, and the next run looks again
+                    return
                 continue
             steady = 0.0
             say(_waiting_for(open_, len(inventory)))
