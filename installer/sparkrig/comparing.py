@@ -8,9 +8,9 @@ knows best what it normalises; without the right to that, our own reading stands
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sparkrig.cluster.api import KindNotServed, KubeApi, NotFoundApi
@@ -24,6 +24,7 @@ from sparkrig.model import (
     DesiredRelease,
     ObjectRef,
     ObservedRelease,
+    ObservedState,
     ReleaseState,
     Revision,
     RevisionStatus,
@@ -67,22 +68,30 @@ Seen = Callable[[ObjectRef], Mapping[str, Any] | None]
 """An object as somebody read it just now, whole but for its managedFields; None where nobody did."""
 
 
-def compare_with_cluster(session: Session, stack: str, parts: Parts, seen: Seen = lambda _ref: None) -> StackChange:
-    """How the live cluster differs from the newest finished revision. What ``seen`` knows is not asked for again.
+def compare_with_cluster(
+    session: Session,
+    stack: str,
+    parts: Parts,
+    seen: Seen = lambda _ref: None,
+    observed: ObservedState | None = None,
+) -> StackChange:
+    """How the live cluster differs from the newest finished revision.
+
+    What ``seen`` and ``observed`` know from just now is not asked for again.
 
     Raises:
         NotFound: the stack has no finished revision.
     """
-    last, pending, _ = session.history(stack).newest()
+    if observed is None:
+        last, pending, _ = session.history(stack).newest()
+    else:
+        last, pending = observed.last, observed.pending
     if last is None:
         raise NotFound(f"stack {stack} has no finished revision", hint="sparkrig up makes the first one")
-    releases = list_releases(session.api)
-    crds = _crds(session.api) if any(state.crds for state in last.after) else frozenset()
+    releases = list_releases(session.api) if observed is None else observed.releases
     with ThreadPoolExecutor(API_CONNECTIONS, "diff") as pool:
-        changes = [
-            _drift(session, state, releases.get((state.namespace, state.release)), parts, pool, crds, seen)
-            for state in last.after
-        ]
+        live = _Live(session, parts, pool, seen, *_asked(session.api, last.after, parts, pool))
+        changes = [_drift(live, state, releases.get((state.namespace, state.release))) for state in last.after]
     unfinished = f"revision {pending.number} was begun and never finished; the next run picks it up" if pending else ""
     return StackChange(stack, last.number, None, tuple(changes), (unfinished,) if unfinished else ())
 
@@ -131,13 +140,22 @@ def _helm_key(state: ReleaseState) -> tuple[str, str, int]:
     return state.namespace, state.release, state.helm_revision
 
 
-def _stored(api: KubeApi, state: ReleaseState | None, notes: list[str]) -> Manifests | None:
-    """The objects of the Helm revision that was recorded; None where Helm has it no more."""
+def _read(api: KubeApi, state: ReleaseState) -> Mapping[str, Any]:
+    return read_release(api, state.namespace, state.release, state.helm_revision)
+
+
+def _stored(
+    api: KubeApi, state: ReleaseState | None, notes: list[str], answer: Future[Mapping[str, Any]] | None = None
+) -> Manifests | None:
+    """The objects of the Helm revision that was recorded; None where Helm has it no more.
+
+    ``answer`` is where it was asked for already.
+    """
     if state is None:
         return None
     where = f"Helm revision {state.helm_revision} of {state.namespace}/{state.release}"
     try:
-        release = read_release(api, state.namespace, state.release, state.helm_revision)
+        release = answer.result() if answer else _read(api, state)
     except NotFoundApi:
         notes.append(f"manifests not compared: {where} is gone")
         return None
@@ -239,22 +257,41 @@ def _rendering(state: ReleaseState, chart: Chart) -> DesiredRelease:
 # ------------------------------------------------------------------ the live cluster
 
 
-def _drift(
-    session: Session,
-    state: ReleaseState,
-    found: ObservedRelease | None,
-    parts: Parts,
-    pool: ThreadPoolExecutor,
-    crds: frozenset[str],
-    seen: Seen,
-) -> ComponentChange:
+@dataclass(frozen=True, slots=True)
+class _Live:
+    """One look at the live cluster: what is compared, and what was asked before anything was looked at."""
+
+    session: Session
+    parts: Parts
+    pool: ThreadPoolExecutor
+    seen: Seen
+    releases: Mapping[str, Future[Mapping[str, Any]]]
+    """Component -> its release as Helm stored it."""
+    crds: Future[frozenset[str]] | None
+    """None where no component brought any."""
+
+
+def _asked(
+    api: KubeApi, states: Sequence[ReleaseState], parts: Parts, pool: ThreadPoolExecutor
+) -> tuple[Mapping[str, Future[Mapping[str, Any]]], Future[frozenset[str]] | None]:
+    """All that is certain to be needed, asked at once: while answers come, those that have come are read."""
+    if not parts.manifests:
+        return {}, None
+    releases = {state.component: pool.submit(_read, api, state) for state in states}
+    return releases, pool.submit(_crds, api) if any(state.crds for state in states) else None
+
+
+def _drift(live: _Live, state: ReleaseState, found: ObservedRelease | None) -> ComponentChange:
+    session, parts = live.session, live.parts
     notes = _helm_notes(state, found)
     moved = _moved(session.api, state, found) if parts.values or parts.charts else None
     changes: list[ObjectChange] = []
     if parts.manifests:
-        manifests = _stored(session.api, state, notes) or {}
-        changes += filter(None, pool.map(lambda one: _look(session.api, one[0], one[1], seen), manifests.items()))
-        changes += [ObjectChange(_crd(name), "missing") for name in state.crds if name not in crds]
+        manifests = _stored(session.api, state, notes, live.releases[state.component]) or {}
+        suspects = [one for one in manifests.items() if not _as_recorded(one[1], live.seen(one[0]))]
+        changes += filter(None, live.pool.map(lambda one: _look(session.api, *one), suspects))
+        there = live.crds.result() if live.crds else frozenset()
+        changes += [ObjectChange(_crd(name), "missing") for name in state.crds if name not in there]
     schema = _schema(session, state.component)
     change = compare_live(state, changes, moved=moved, parts=parts, notes=notes, schema=schema)
     return replace(change, change="removed") if _is_gone(found) else change
@@ -293,10 +330,11 @@ def _moved(api: KubeApi, state: ReleaseState, found: ObservedRelease | None) -> 
     )
 
 
-def _look(api: KubeApi, ref: ObjectRef, manifest: Mapping[str, Any], seen: Seen) -> ObjectChange | None:
-    known = seen(ref)
-    if known is not None and not drifted_fields(manifest, known):
-        return None
+def _as_recorded(manifest: Mapping[str, Any], known: Mapping[str, Any] | None) -> bool:
+    return known is not None and not drifted_fields(manifest, known)
+
+
+def _look(api: KubeApi, ref: ObjectRef, manifest: Mapping[str, Any]) -> ObjectChange | None:
     try:
         live = api.get(api.path_of(ref), missing_ok=True)
     except KindNotServed:

@@ -18,6 +18,10 @@ API_CONNECTIONS: Final = 8
 """Connections kept to the API server; its own default flow control serves this many at once."""
 API_RETRIES: Final = 4
 """Tries after a 429 or a passing 5xx, with jitter and Retry-After honoured."""
+API_RATE: Final = 200.0
+"""Requests a second, once ``API_BURST`` are used up; a run of 200 releases asks for less."""
+API_BURST: Final = 400
+"""Requests that may go out at once before the rate binds: one look at a large stack; kubectl has 300."""
 LIST_PAGE: Final = 500
 """Objects a LIST page; what kubectl uses."""
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from sparkrig.cluster.facts import read_nodes
 from sparkrig.cluster.gpus import allocated_gpus
 from sparkrig.errors import NotFound
-from sparkrig.model import ComponentStatus, ObservedState, Readiness, ReleaseState, StackStatus
+from sparkrig.model import ClusterFacts, ComponentStatus, ObservedState, Readiness, ReleaseState, StackStatus
 from sparkrig.readiness.fields import value_at
 from sparkrig.session import Session
 
@@ -21,14 +21,24 @@ if TYPE_CHECKING:
     from sparkrig.plan.differences import ComponentChange, StackChange
 
 
-def status(session: Session, stack: str) -> StackStatus:
-    """One look at a stack: what is recorded, and how it is."""
+def look(session: Session, stack: str, *, drift: bool) -> tuple[StackStatus, StackChange | None]:
+    """One look at a stack: what is recorded, and how it is; with ``drift`` also how its objects differ from that."""
     session.api.version()  # one first contact, so that an unreachable server is waited for once
     with ThreadPoolExecutor(2) as pool:
         nodes, used = pool.submit(read_nodes, session.api, session.handle), pool.submit(allocated_gpus, session.api)
         observed = session.observe(stack)
         facts = nodes.result()
         allocated = used.result() if facts.gpus else None
+    found = _status(session, stack, observed, facts, allocated)
+    if not drift or not found.components:
+        return found, None
+    drifted = drift_of(session, stack, observed)
+    return with_drift(found, drifted), drifted
+
+
+def _status(
+    session: Session, stack: str, observed: ObservedState, facts: ClusterFacts, allocated: int | None
+) -> StackStatus:
     last = observed.pending or observed.last
     states = observed.last.after if observed.last else ()
     return StackStatus(
@@ -92,14 +102,17 @@ def _url(state: ReleaseState, urls: tuple[Mapping[str, Any], ...]) -> str | None
     return None
 
 
-def drift(session: Session, stack: str) -> StackChange | None:
-    """How the live objects differ from what the newest revision recorded; None where nothing is recorded."""
+def drift_of(session: Session, stack: str, observed: ObservedState | None = None) -> StackChange | None:
+    """How the live objects differ from what the newest revision recorded; None where nothing is recorded.
+
+    ``observed`` is what was read of the stack just now, where it was.
+    """
     from sparkrig import comparing
     from sparkrig.plan.differences import Parts
 
     parts = Parts(values=False, charts=False, manifests=True)
     try:
-        return comparing.compare_with_cluster(session, stack, parts, session.watch.whole)
+        return comparing.compare_with_cluster(session, stack, parts, session.watch.whole, observed)
     except NotFound:
         return None
 

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from sparkrig.cluster.api import ApiError, ConnectionLost, Gone, KubeApi, OutcomeUnknown
+from sparkrig.cluster.transport import Rate
 from sparkrig.defaults import API_CONNECTIONS, API_RETRIES
 from sparkrig.errors import ClusterUnreachable
 from sparkrig.model import ClusterHandle
@@ -120,6 +121,44 @@ def test_too_many_requests_waits_as_long_as_the_server_says(faulty: Faulty, api:
     assert api.create("/x", {}) == {"made": True}
     assert time.monotonic() - began >= 1
     assert len(faulty.seen) == 2
+
+
+def test_those_that_were_turned_away_together_come_back_apart(faulty: Faulty, api: KubeApi) -> None:
+    api.version()
+    away = (429, {"Retry-After": "1"}, {"message": "slow down"})
+    faulty.script = [*[away] * API_CONNECTIONS, (200, {}, {})]
+    back: list[float] = []
+
+    def ask() -> None:
+        api.get("/x")
+        back.append(time.monotonic())
+
+    threads = [threading.Thread(target=ask) for _ in range(API_CONNECTIONS)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(faulty.seen) == 2 * API_CONNECTIONS
+    assert max(back) - min(back) > 0.02  # of 0.2 s; that eight random numbers lie so close has odds of 1 : 10**6
+
+
+def test_many_requests_are_spread_over_time(faulty: Faulty, api: KubeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sparkrig.cluster.transport.API_RATE", 50.0)
+    monkeypatch.setattr("sparkrig.cluster.transport.API_BURST", 5)
+    api.version()  # the first of the five
+    began = time.monotonic()
+    for _ in range(4):
+        api.get("/x")
+    assert time.monotonic() - began < 0.2
+    for _ in range(20):
+        api.get("/x")
+    assert 0.35 < time.monotonic() - began < 2.0
+
+
+def test_a_burst_is_earned_anew_while_nothing_is_asked() -> None:
+    rate = Rate(10.0, 3)
+    assert [rate.pause_s(100.0) for _ in range(4)] == [0.0, 0.0, 0.0, pytest.approx(0.1)]
+    assert [rate.pause_s(200.0) for _ in range(4)] == [0.0, 0.0, 0.0, pytest.approx(0.1)]
 
 
 @pytest.mark.parametrize("fault", [status(503), status(500), status(504)])

@@ -14,8 +14,9 @@ import pytest
 from sparkrig.cluster.api import KubeApi
 from sparkrig.documents.plain import load_plain
 from sparkrig.errors import OperationError, ToolError
-from sparkrig.helm.client import HelmClient, objects
+from sparkrig.helm.client import HelmClient, objects, validates_fields
 from sparkrig.helm.errors import HelmError
+from sparkrig.helm.recovery import newest_revision
 from sparkrig.model import Chart, ChartOrigin, ClusterHandle, CrdOwner, DesiredRelease
 
 pytestmark = pytest.mark.cluster
@@ -73,8 +74,10 @@ def test_install_upgrade_rollback_uninstall(client: HelmClient, api: KubeApi, na
     assert [(item["kind"], item["metadata"]["name"]) for item in objects(first.manifest)] == [("ConfigMap", "demo")]
     assert client.processes == 1
     run(client.install_or_upgrade(wanted(namespace, {"text": "two"}), stack="lab"))
-    back = run(client.rollback("demo", namespace, 1))
+    run(client.rollback("demo", namespace, 1))
+    back = run(client.status("demo", namespace))
     assert (back.revision, back.manifest) == (3, first.manifest)
+    assert newest_revision(api, "demo", namespace) == 3
     history = run(client.history("demo", namespace))
     assert [(line.revision, line.status) for line in history] == [
         (1, "superseded"),
@@ -85,12 +88,14 @@ def test_install_upgrade_rollback_uninstall(client: HelmClient, api: KubeApi, na
     assert client.stored_manifest(api, "demo", namespace, 3) == objects(first.manifest)
     run(client.uninstall("demo", namespace, keep_history=True))
     assert configmap(api, namespace) is None
-    assert run(client.rollback("demo", namespace, 3)).revision == 4
+    run(client.rollback("demo", namespace, 3))
+    assert newest_revision(api, "demo", namespace) == 4
     found = configmap(api, namespace)
     assert found is not None
     assert found["data"]["text"] == "one"
     run(client.uninstall("demo", namespace))
     assert error_of(client.history("demo", namespace)).code == "not-found"
+    assert newest_revision(api, "demo", namespace) == 0
 
 
 def test_releases_carry_stack_and_component(client: HelmClient, api: KubeApi, namespace: str) -> None:
@@ -122,6 +127,29 @@ def test_conflict_names_manager_and_fields(client: HelmClient, api: KubeApi, nam
     api.apply(theirs, field_manager="somebody", force=True)
     assert error_of(client.rollback("demo", namespace, 1)).code == "conflict"
     run(client.rollback("demo", namespace, 1, force_conflicts=True))
+
+
+@pytest.mark.parametrize("server_validates", [False, True])
+def test_fields_that_do_not_exist_are_refused_whoever_looks_first(
+    client: HelmClient, namespace: str, server_validates: bool, tmp_path: Path
+) -> None:
+    chart = tmp_path / "odd"
+    (chart / "templates").mkdir(parents=True)
+    (chart / "Chart.yaml").write_text("apiVersion: v2\nname: odd\nversion: 1.0.0\n")
+    service = "apiVersion: v1\nkind: Service\nmetadata: {name: odd}\nspec: {ports: [{port: 80}], selectr: {a: b}}\n"
+    (chart / "templates" / "service.yaml").write_text(service)
+    desired = dataclasses.replace(
+        wanted(namespace, {}), chart=Chart("odd", "1.0.0", "", "sha256:0", chart, ChartOrigin.LOCAL)
+    )
+    error = error_of(client.install_or_upgrade(desired, stack="lab", server_validates=server_validates))
+    assert ".spec.selectr" in "\n".join((error.message, *error.detail))
+
+
+@pytest.mark.parametrize(
+    ("version", "expected"), [("1.26.15", False), ("1.27.0", True), ("v1.36.3", True), ("2.0", True), ("", False)]
+)
+def test_which_servers_check_fields_themselves(version: str, expected: bool) -> None:
+    assert validates_fields(version) is expected
 
 
 def test_object_of_somebody_else(client: HelmClient, api: KubeApi, namespace: str) -> None:

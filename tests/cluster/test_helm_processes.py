@@ -238,7 +238,8 @@ def test_rollback_and_uninstall_need_no_recovery(client: HelmClient, api: KubeAp
         await while_hanging(client, api, hanging, lambda pid: os.kill(pid, signal.SIGKILL))
         assert status_of(api, namespace, "demo") == (2, "pending-upgrade")
         if step == "rollback":
-            assert (await client.rollback("demo", namespace, 1)).status == "deployed"
+            await client.rollback("demo", namespace, 1)
+            assert (await client.status("demo", namespace)).status == "deployed"
             return
         await client.uninstall("demo", namespace)
         assert await recover(api, "demo", namespace, wanted=False) is None

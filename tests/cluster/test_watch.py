@@ -57,12 +57,20 @@ def test_objects_come_change_and_go(api: KubeApi, watch: ObjectWatch, namespace:
     assert "managedFields" not in found["metadata"]
     assert watch.get(later) is None
     assert watch.synced(later)
+    assert watch.since(later) is None
     make(api, later)
     assert until(lambda: watch.get(later))
+    made, listed = watch.since(later), watch.since(there)
     make(api, later, metadata={"name": "later", "namespace": namespace, "labels": {"a": "b"}})
     assert until(lambda: (watch.get(later) or {})["metadata"].get("labels") == {"a": "b"})
+    changed = watch.since(later)
+    assert made is not None
+    assert changed is not None
+    assert made < changed
+    assert watch.since(there) == listed
     api.delete(api.path_of(there))
     assert until(lambda: watch.get(there) is None)
+    assert watch.since(there) is None
 
 
 def test_a_thousand_objects_cost_as_many_watches_as_kinds(api: KubeApi, watch: ObjectWatch, namespace: str) -> None:
@@ -206,8 +214,10 @@ def test_it_survives_the_death_of_the_api_server(fresh_sim: Any) -> None:
         os.kill(server.pid, signal.SIGKILL)
         time.sleep(0.5)
         assert watch.get(first)  # what was seen stands
+        before = watch.since(first)
         provider.start(handle.name)
         make(api, second)
         assert until(lambda: watch.get(second))
         assert watch.get(first)
+        assert watch.since(first) == before  # listed anew, and not written since
     api.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from sparkrig.apply.claims import let_go
 from sparkrig.apply.clearing import clear_the_way
@@ -20,15 +21,16 @@ from sparkrig.cluster.api import KubeApi
 from sparkrig.defaults import FIELD_MANAGER, LABEL_STACK
 from sparkrig.errors import OperationError
 from sparkrig.helm.archive import crds as chart_crds
-from sparkrig.helm.client import HelmClient, HelmResult, objects
+from sparkrig.helm.client import HelmClient, HelmResult, objects, validates_fields
 from sparkrig.helm.errors import HelmError
-from sparkrig.helm.recovery import recover
+from sparkrig.helm.recovery import newest_revision, recover
 from sparkrig.model import Action, DesiredRelease, ObjectRef, Operation, ReadinessRule, ReleaseState
 from sparkrig.plan.removal import CLAIM, DELETE_S
 from sparkrig.secrets.cluster import SecretBook
 from sparkrig.secrets.rolling import roll
 
 Say = Callable[[str], None]
+T = TypeVar("T")
 
 
 class Operator:
@@ -173,6 +175,7 @@ class Operator:
                 force_conflicts=forced,
                 replace=operation.component in self._uninstalled
                 or (operation.action is Action.INSTALL and operation.helm_revision is not None),
+                server_validates=validates_fields(self._api.version()),
             ),
         )
         state = await asyncio.to_thread(self._state, operation, desired, result)
@@ -181,7 +184,7 @@ class Operator:
         self._applied[operation.component] = state
         return state
 
-    async def _with_help(self, operation: Operation, say: Say, call: Callable[[], Awaitable[HelmResult]]) -> HelmResult:
+    async def _with_help(self, operation: Operation, say: Say, call: Callable[[], Awaitable[T]]) -> T:
         """A helm call; once more where an old hook stood in its way, and with its reason where it fails.
 
         Raises:
@@ -234,7 +237,7 @@ class Operator:
         say(f"helm rollback to revision {state.helm_revision}")
         await asyncio.to_thread(pass_on, self._api, operation, say)
         await clear_the_way(self._api, self._waiter, operation, say)
-        result = await self._with_help(
+        await self._with_help(
             operation,
             say,
             lambda: self._helm.rollback(
@@ -245,7 +248,8 @@ class Operator:
                 force_conflicts=True,
             ),
         )
-        returned = replace(state, helm_revision=result.revision)
+        made = await asyncio.to_thread(newest_revision, self._api, operation.release, operation.namespace)
+        returned = replace(state, helm_revision=made)
         self._applied[operation.component] = returned
         return returned
 

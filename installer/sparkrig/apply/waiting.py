@@ -26,6 +26,9 @@ WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 POD = ObjectRef("", "v1", "Pod", "", "*")
 REPLICA_SET = ObjectRef("apps", "v1", "ReplicaSet", "", "*")
 
+WORTH_ASKING_S = 0.5
+"""A workload that changed within this time is watched for the whole window; to ask about it would save nothing."""
+
 GONE = Judgement(Readiness.PROGRESSING, "does not exist")
 
 
@@ -71,9 +74,9 @@ class Waiter:
                 window = STABLE_WINDOW_S if any(needs_window(ref.kind) for ref in inventory) else 0.0
                 if not steady:
                     when_ready()
-                    if window:
+                    steady = await asyncio.to_thread(self._steady_since, inventory) if window else now
+                    if window and now - steady < window:
                         say(f"ready, watched for {window:.0f} s more")
-                steady = steady or now
                 left = window - (now - steady)
                 if left <= 0:
                     return
@@ -87,6 +90,28 @@ class Waiter:
             if now >= deadline:
                 raise await self._error(f"not ready after {timeout_s:.0f} s", open_)
             await self._watch.wait_change(min(5.0, deadline - now))
+
+    def _steady_since(self, inventory: Sequence[ObjectRef]) -> float:
+        """Since when the flapping kinds of a ready inventory have been as they are; now, where that is not certain.
+
+        A workload whose pods come and go changes its own status each time, so one that was not written since has been
+        ready since. The watch may lag behind what was changed just now: what it has is held against the API server.
+        """
+        now = time.monotonic()
+        flapping = [ref for ref in inventory if needs_window(ref.kind)]
+        seen = [self._watch.since(ref) for ref in flapping]
+        known = [at for at in seen if at is not None]
+        if len(known) < len(seen) or now - max(known) < WORTH_ASKING_S:
+            return now
+        try:
+            current = all(self._is_current(ref) for ref in flapping)
+        except SparkrigError:
+            return now
+        return max(known) if current else now
+
+    def _is_current(self, ref: ObjectRef) -> bool:
+        seen, live = self._watch.get(ref), self._api.get(self._api.path_of(ref), missing_ok=True)
+        return seen is not None and live is not None and resource_version(seen) == resource_version(live)
 
     async def until_gone(self, inventory: Sequence[ObjectRef], *, timeout_s: float, say: Callable[[str], None]) -> None:
         """Returns when none of the inventory exists any more.
@@ -166,6 +191,11 @@ class Waiter:
             lines += explain_pods([pod for pod in pods if _belongs(pod, names)], events)
             lines += explain_owners(names, events)
         return lines[:12]
+
+
+def resource_version(item: Mapping[str, Any]) -> Any:
+    """What the API server calls this state of an object."""
+    return item["metadata"].get("resourceVersion")
 
 
 def _belongs(pod: Mapping[str, Any], names: Sequence[str]) -> bool:

@@ -55,7 +55,7 @@ def plan(
     from sparkrig.change import Options
     from sparkrig.report.plan import plan_json, plan_text
     from sparkrig.saving import write_plan
-    from sparkrig.standing import drift as drift_of
+    from sparkrig.standing import drift_of
 
     with session_for(request(file, target, catalog, mirror, stand_ins, values, sets), output) as session:
         made, saved = workflows.plan(session, Options(repair=repair, keep=tuple(keep or ())))

@@ -74,11 +74,7 @@ def _look(session: Session, name: str, *, look: bool) -> tuple[StackStatus, Stac
     """The status, and the differences from what was recorded where they are asked for."""
     from sparkrig import standing
 
-    found = standing.status(session, name)
-    if not look or not found.components:
-        return found, None
-    drifted = standing.drift(session, name)
-    return standing.with_drift(found, drifted), drifted
+    return standing.look(session, name, drift=look)
 
 
 def _show(

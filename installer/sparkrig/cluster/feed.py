@@ -42,6 +42,8 @@ class Feed(threading.Thread):
         super().__init__(name=f"watch-{key[2]}-{key[3] or 'all'}", daemon=True)
         self.key = key
         self.objects: dict[tuple[str, str], dict[str, Any]] = {}
+        self.since: dict[tuple[str, str], float] = {}
+        """When each object was first seen as it is now, by ``time.monotonic``."""
         self.synced = False
         self.forbidden = False
         self.namespaced = True
@@ -107,7 +109,11 @@ class Feed(threading.Thread):
             self._path(), field_selector=self._selector, metadata_only=self._metadata_only
         )
         objects = {_name(item): self._trimmed(item) for item in items}
+        now = time.monotonic()
         with self._lock:
+            known = {name: _version(item) for name, item in self.objects.items()}
+            same = {name for name, item in objects.items() if known.get(name) == _version(item)}
+            self.since = {name: self.since[name] if name in same else now for name in objects}
             self.objects, self.synced, self.error = objects, True, None
         self._notify()
         return version
@@ -140,8 +146,10 @@ class Feed(threading.Thread):
         with self._lock:
             if kind == "DELETED":
                 self.objects.pop(name, None)
+                self.since.pop(name, None)
             else:
                 self.objects[name] = self._trimmed(item)
+                self.since[name] = time.monotonic()
         self._notify()
 
     def _trimmed(self, item: dict[str, Any]) -> dict[str, Any]:
@@ -154,7 +162,7 @@ class Feed(threading.Thread):
     def _empty(self, error: NotFoundApi) -> None:
         with self._lock:
             changed = bool(self.objects) or not self.synced
-            self.objects, self.synced, self.error = {}, True, error
+            self.objects, self.since, self.synced, self.error = {}, {}, True, error
         if changed:
             self._notify()
 
@@ -162,6 +170,10 @@ class Feed(threading.Thread):
         with self._lock:
             self.forbidden, self.synced, self.error = True, True, error
         self._notify()
+
+
+def _version(item: dict[str, Any]) -> Any:
+    return item["metadata"].get("resourceVersion")
 
 
 def _name(item: dict[str, Any]) -> tuple[str, str]:

@@ -15,9 +15,11 @@ from urllib.parse import urlencode
 from sparkrig.cluster.apierrors import ConnectionLost, OutcomeUnknown, translate
 from sparkrig.cluster.connection import Endpoint
 from sparkrig.defaults import (
+    API_BURST,
     API_CONNECT_TIMEOUT_S,
     API_CONNECTIONS,
     API_FIRST_CONTACT_S,
+    API_RATE,
     API_READ_TIMEOUT_S,
     API_RETRIES,
     API_SILENT_TRY_S,
@@ -71,13 +73,32 @@ class Unreachable(Exception):
         self.reason = reason
 
 
+class Rate:
+    """At most ``burst`` requests at once, and ``per_second`` after that. Thread-safe."""
+
+    def __init__(self, per_second: float, burst: int) -> None:
+        self._between_s = 1.0 / per_second
+        self._ahead_s = (burst - 1) / per_second
+        self._lock = threading.Lock()
+        self._due = float("-inf")
+        """When the next request would go out if they all kept their distance."""
+
+    def pause_s(self, now: float) -> float:
+        """Count a request and return how long it has to wait. ``now`` is ``time.monotonic()``."""
+        with self._lock:
+            due = max(self._due, now - self._ahead_s)
+            self._due = due + self._between_s
+        return max(due - now, 0.0)
+
+
 class Transport:
-    """Sends requests over the endpoint's pool, ``API_CONNECTIONS`` at a time. Thread-safe."""
+    """Sends requests over the endpoint's pool, ``API_CONNECTIONS`` at a time and at a bounded rate. Thread-safe."""
 
     def __init__(self, endpoint: Endpoint, *, compress: bool) -> None:
         self.endpoint = endpoint
         self._compress = compress
         self._slots = threading.BoundedSemaphore(API_CONNECTIONS)
+        self._rate = Rate(API_RATE, API_BURST)
         self._silent_since: float | None = None
         """When the first of the requests began that nobody has answered; None after each answer."""
 
@@ -146,7 +167,7 @@ class Transport:
             else:
                 if answer.status < 400:
                     return answer.body
-                pause = answer.retry_after_s if answer.retry_after_s is not None else _backoff(attempt)
+                pause = _asked_for(answer) if answer.retry_after_s is not None else _backoff(attempt)
                 if last or time.monotonic() + pause > deadline or not _may_retry(request, answer):
                     raise self.error(request, answer)
             time.sleep(pause)
@@ -190,6 +211,7 @@ class Transport:
         return since is not None and time.monotonic() - since > API_READ_TIMEOUT_S
 
     def _once(self, request: Request, left_s: float) -> Answer:
+        time.sleep(self._rate.pause_s(time.monotonic()))
         with self._slots:
             response = self._raw(
                 request,
@@ -274,6 +296,11 @@ def _answer(status: int, data: bytes, headers: Mapping[str, str]) -> Answer:
     after = headers.get("Retry-After") or ""
     seconds = min(float(after), RETRY_AFTER_LONGEST_S) if after.isdigit() else None
     return Answer(status, body, seconds)
+
+
+def _asked_for(answer: Answer) -> float:
+    """What the server asked for and a little more: those it turned away together do not come back together."""
+    return (answer.retry_after_s or 0.0) + RETRY_FIRST_S * random.random()  # noqa: S311 - jitter only
 
 
 def _backoff(attempt: int) -> float:

@@ -75,6 +75,12 @@ class ObjectWatch:
             feed = self._find(ref)
             return feed.objects.get((ref.namespace if feed.namespaced else "", ref.name)) if feed else None
 
+    def since(self, ref: ObjectRef) -> float | None:
+        """Return when (``time.monotonic``) the object was first seen as it is now; None when it is not known."""
+        with self._lock:
+            feed = self._find(ref)
+            return feed.since.get((ref.namespace if feed.namespaced else "", ref.name)) if feed else None
+
     def whole(self, ref: ObjectRef) -> dict[str, Any] | None:
         """Return the object as last seen, but for ``managedFields``; None also where only its metadata is kept."""
         return None if (ref.group, ref.kind) in METADATA_ONLY else self.get(ref)

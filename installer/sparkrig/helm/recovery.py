@@ -141,6 +141,13 @@ def _recover(api: SecretApi, name: str, namespace: str, wanted: bool) -> Recover
     )
 
 
+def newest_revision(api: SecretApi, name: str, namespace: str) -> int:
+    """Returns the number of a release's newest revision, without a helm process; 0 where there is no release."""
+    collection = f"/api/v1/namespaces/{namespace}/secrets"
+    found = api.list(collection, label_selector=f"owner=helm,name={name}", metadata_only=True)
+    return max(map(_revision, found), default=0)
+
+
 def stored_manifest(api: SecretApi, name: str, namespace: str, revision: int) -> str:
     """Returns the manifest a Helm revision holds, without a helm process; empty when there is no such revision."""
     secret = api.get(secret_path(namespace, name, revision), missing_ok=True)
