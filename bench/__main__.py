@@ -13,17 +13,36 @@ import shlex
 import shutil
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from bench.charts import lab
 from bench.cluster import Requests, fresh
+from bench.page import write_section
+from bench.plot import svg
 from bench.process import CommandFailed, measure
-from bench.results import Figures, Results, markdown, ratios, read_ratios, summary, worse, write_ratios, write_raw
-from bench.rivals import CASES, STACK_OF, Bench, Rival, environment, rivals
-from bench.workload import Workload, generated
+from bench.results import (
+    Figures,
+    Results,
+    left_out,
+    ratios,
+    read_ratios,
+    tables,
+    worse,
+    write_ratios,
+    write_raw,
+)
+from bench.rivals import CASES, STACK_OF, TRACE, Bench, Rival, environment, rivals
+from bench.targets import verdicts
+from bench.trace import critical_path
+from bench.workload import ROOT, Workload, generated
 from sparkrig import tools
 
 STORED = Path(__file__).with_name("ratios.json")
+PAGE = ROOT / "docs" / "speed.md"
+PICTURE = ROOT / "docs" / "speed.svg"
+COMPARED = ("sparkrig", "helmfile sync")
+"""The two whose ratio is stored: they run in every round."""
 
 
 def main() -> int:
@@ -37,20 +56,9 @@ def main() -> int:
             results[workload.name] = {case: {} for case in asked.cases}
             for turn in range(asked.runs + 1):
                 for rival in compared:
-                    _round(workload, rival, asked.cases, folder, results[workload.name], counting=turn == 0)
-        text = markdown(results, {rival.name: rival.does_not for rival in compared}, CASES)
-        command = "python -m bench " + shlex.join(sys.argv[1:])
-        print(text)
-        if asked.out:
-            asked.out.mkdir(parents=True, exist_ok=True)
-            (asked.out / "table.md").write_text(f"`{command}`\n\n{text}")
-            write_raw(asked.out / "runs.json", results)
-        found = ratios(results, "helmfile sync")
-        regressed = worse(found, read_ratios(STORED))
-        print(summary(found, regressed))
-        if asked.store:
-            write_ratios(STORED, {**read_ratios(STORED), **found}, command)
-        return 1 if regressed else 0
+                    if turn <= (asked.runs if rival.name in COMPARED else min(asked.runs, asked.other_runs)):
+                        _round(workload, rival, asked.cases, folder, results[workload.name], counting=turn == 0)
+        return _report(asked, results, {rival.name: rival.does_not for rival in compared})
     except CommandFailed as error:
         print(error, file=sys.stderr)
         return 2
@@ -61,9 +69,51 @@ def main() -> int:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def _report(asked: argparse.Namespace, results: Results, does_not: Mapping[str, str]) -> int:
+    """Prints the tables, writes what is asked for, and returns the exit code: 1 where something got worse."""
+    shown, notes = tables(results, CASES), left_out(results, does_not)
+    text = "".join(f"### {workload}\n\n{table}\n" for workload, table in shown.items()) + notes
+    command = "python -m bench " + shlex.join(sys.argv[1:])
+    print(text)
+    if asked.out:
+        asked.out.mkdir(parents=True, exist_ok=True)
+        (asked.out / "table.md").write_text(f"`{command}`\n\n{text}")
+        write_raw(asked.out / "runs.json", results)
+    found = ratios(results, COMPARED[1])
+    regressed = worse(found, read_ratios(STORED))
+    print("\n".join(verdicts(results, found)))
+    print("\n".join(f"WORSE by more than a fifth: {line}" for line in regressed))
+    if asked.store:
+        public = public_command(sys.argv[1:])
+        write_ratios(STORED, found, public)
+        for workload, table in shown.items():
+            write_section(PAGE, workload, f"`{public}`\n\n{table}")
+        write_section(PAGE, "left out", notes)
+        PICTURE.write_text(svg(read_ratios(STORED), CASES, "written by python -m bench --store from bench/ratios.json"))
+    return 1 if regressed else 0
+
+
+def public_command(arguments: Sequence[str]) -> str:
+    """The command as anybody would give it: without what concerns this machine alone."""
+    words = iter(arguments)
+    kept = []
+    for word in words:
+        flag, given, _ = word.partition("=")
+        if flag in ("--out", "--charts") and not given:
+            next(words, None)
+        if flag == "--charts":
+            kept += ["--charts", "DIR"]
+        elif flag not in ("--out", "--keep"):
+            kept.append(word)
+    return f'make bench BENCH_ARGS="{" ".join(kept)}"'
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
     parser.add_argument("--runs", type=int, default=5, help="counted rounds (default 5)")
+    parser.add_argument(
+        "--other-runs", type=int, default=2, help="counted rounds of helm in turn and the floor, at most (default 2)"
+    )
     parser.add_argument("--charts", type=Path, help="a folder of real charts; default: the stand-ins of tests/charts")
     parser.add_argument(
         "--sizes", type=_sizes, default=[10, 50], help="generated stacks, e.g. 10,50,200 (default 10,50)"
@@ -72,7 +122,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--cases", type=lambda t: t.split(","), default=list(CASES), help=f"of {','.join(CASES)}")
     parser.add_argument("--tools", type=lambda t: t.split(","), default=[], help="of sparkrig,helmfile,helm,floor")
     parser.add_argument("--out", type=Path, help="folder for table.md and runs.json")
-    parser.add_argument("--store", action="store_true", help="keep these ratios as what the next run is compared with")
+    parser.add_argument(
+        "--store",
+        action="store_true",
+        help="keep these ratios as what the next run is compared with; write tables and picture of docs/speed.md",
+    )
     parser.add_argument("--keep", action="store_true", help="keep the working folder with every tool's output")
     return parser.parse_args()
 
@@ -122,6 +176,7 @@ def _round(
             counter.write_text("")
             if requests:
                 requests.since_last()
+            (place / TRACE).unlink(missing_ok=True)
             measured = measure(command, environment(workload, case, bench), place, place / "log.txt")
             figures = into[case].setdefault(rival.name, Figures())
             if requests:
@@ -129,6 +184,7 @@ def _round(
                 figures.helm_processes = len(counter.read_text().splitlines())
             else:
                 figures.runs.append(measured)
+                figures.paths += critical_path(place / TRACE)
             kind = "counted requests of" if counting else f"{measured.wall_s:6.2f} s"
             print(f"{workload.name:16s} {rival.name:14s} {CASES[case]:32s} {kind}", file=sys.stderr, flush=True)
 

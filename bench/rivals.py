@@ -34,6 +34,10 @@ STACK_OF: Mapping[str, State] = {
 }
 
 
+TRACE = "trace.json"
+"""Where sparkrig writes a change's timeline, in the bench's folder; that costs a millisecond."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bench:
     """Where a tool works: one fresh cluster, one folder, the binaries."""
@@ -69,9 +73,10 @@ class Sparkrig:
         target = ["--on", f"sim:{bench.cluster}"]
         if case == "status":
             return [*base, "status", *stack.arguments[:2], *target]
+        changing = ["--yes", *stack.allow, *target, "--trace", str(bench.folder / TRACE)]
         if case == "rollback":
-            return [*base, "rollback", "--yes", *stack.arguments[:2], *stack.allow, *target]
-        return [*base, "up", "--yes", *stack.arguments, *stack.allow, *target]
+            return [*base, "rollback", *stack.arguments[:2], *changing]
+        return [*base, "up", *stack.arguments, *changing]
 
 
 class Helmfile:

@@ -60,6 +60,8 @@ def trace_json(spans: Sequence[Span]) -> dict[str, Any]:
         lane = _lane(lanes.setdefault(f"{group}/{span.kind}", []), span)
         thread = threads.setdefault((f"{group} {span.kind}" if span.kind != "phase" else group, lane), len(threads) + 1)
         arguments = {"needs": list(span.needs), "parent": span.parent, "queued": round(_queued(span), 6)}
+        if span.through is not None:  # seconds from its start until what needs it could start; at least a microsecond
+            arguments["through"] = max(round(span.through - span.start, 6), 1e-6)
         events.append(
             {
                 "name": span.name,
