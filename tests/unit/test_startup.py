@@ -83,6 +83,18 @@ def test_status_imports_nothing_that_changes_a_cluster(tmp_path: Path) -> None:
     assert "sparkrig.standing" in found
 
 
+def test_a_helm_process_needs_no_client_of_pyhelm3() -> None:
+    """Its package imports one, with pydantic; both are left out, and the classes are the package's all the same."""
+    probe = """
+import sys
+from sparkrig.helm.command import Failed, HelmCommand
+assert not {"pydantic", "pyhelm3.client"} & set(sys.modules)
+import pyhelm3
+assert issubclass(HelmCommand, pyhelm3.Command) and Failed is pyhelm3.Error
+"""
+    subprocess.run([sys.executable, "-c", probe], check=True)
+
+
 def test_every_command_is_found_by_its_first_word() -> None:
     assert needed(["status", "--help"], {}) == ("status",)
     assert needed(["tools", "list"], {}) == ("tools",)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -38,6 +39,9 @@ COMMANDS: Final = (
 """Commands in the order of the help, each a module of this package with ``register``."""
 GROUPS: Final = ("cluster", "tools", "schema")
 """Groups of commands, each a module of this package with an ``app`` of its own."""
+GARBAGE: Final = 100_000
+"""Objects made before Python looks for cycles among them (its own default: 700). Manifests, records and answers of the
+API server are trees of many small objects without cycles: looking costs a quarter of the time to read one."""
 COMPLETION: Final = "_SPARKRIG_COMPLETE"
 """Set by the shell's completion script, with the words of the line in ``COMP_WORDS``."""
 
@@ -121,4 +125,5 @@ def _wants_json(arguments: list[str]) -> bool:
 
 def main() -> None:
     """Entry point of the console script."""
+    gc.set_threshold(GARBAGE)
     sys.exit(run())

@@ -1,4 +1,4 @@
-"""What sparkrig asks of helm, in sparkrig's own words. One of the two modules that import pyhelm3.
+"""What sparkrig asks of helm, in sparkrig's own words.
 
 Nothing runs and pyhelm3 is not imported until a method needs a helm process, so a run that changes
 nothing pays for neither. pyhelm3's ``Client`` is not used: making one runs ``helm version``, and its
@@ -336,11 +336,11 @@ class HelmClient:
 
 async def _guard(action: str, work: Awaitable[_T]) -> _T:
     """Turns pyhelm3's errors into ours."""
-    from pyhelm3 import errors as pyhelm3_errors
+    from sparkrig.helm.command import Failed
 
     try:
         return await work
-    except pyhelm3_errors.Error as error:
+    except Failed as error:
         if error.returncode < 0:
             raise killed(-error.returncode, action) from error
         raise translate(error.stderr.decode(errors="replace"), action) from error

@@ -1,4 +1,4 @@
-"""How a helm process is started, watched and ended. One of the two modules that import pyhelm3.
+"""How a helm process is started, watched and ended. The only module that imports pyhelm3, by ``parts``.
 
 pyhelm3's own ``Command.run`` goes through a shell, so a signal reaches ``sh`` and helm writes on.
 Here helm is started from an argv list in a session of its own, gets SIGKILL from the kernel when
@@ -23,14 +23,21 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
-
-from pyhelm3 import Command
-from pyhelm3 import errors as pyhelm3_errors
+from typing import TYPE_CHECKING, Any, Self
 
 from sparkrig import defaults, timeline
 from sparkrig.errors import ToolError
 from sparkrig.helm.errors import HelmTimeout, classify
+from sparkrig.helm.parts import without_client
+
+if TYPE_CHECKING:
+    from pyhelm3 import Command
+    from pyhelm3 import errors as pyhelm3_errors
+else:
+    _command, pyhelm3_errors = without_client("command", "errors")
+    Command = _command.Command
+Failed = pyhelm3_errors.Error
+"""Raised for a helm that ended with a status other than 0."""
 
 _LOG = logging.getLogger(__name__)
 _PR_SET_PDEATHSIG = 1
