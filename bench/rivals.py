@@ -162,7 +162,9 @@ def rivals(names: Sequence[str]) -> list[Rival]:
 def environment(workload: Workload, case: str, bench: Bench) -> dict[str, str]:
     """What every command runs with."""
     stack = workload.states[STACK_OF[case]]
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("HELM_", "SPARKRIG_DATA"))}
+    # An installed package is compiled when it is installed; so that this one is compiled once and not at each run.
+    left_out = ("HELM_", "SPARKRIG_DATA", "PYTHONDONTWRITEBYTECODE")
+    kept = {key: value for key, value in os.environ.items() if not key.startswith(left_out)}
     homes = {f"HELM_{kind}_HOME": str(bench.folder / "helm" / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
     return {
         **kept,
