@@ -27,7 +27,7 @@ POD = ObjectRef("", "v1", "Pod", "", "*")
 REPLICA_SET = ObjectRef("apps", "v1", "ReplicaSet", "", "*")
 
 WORTH_ASKING_S = 0.5
-"""A workload that changed within this time is watched for the whole window; to ask about it would save nothing."""
+"""Less of the window than this is not worth a request, or a word."""
 
 GONE = Judgement(Readiness.PROGRESSING, "does not exist")
 
@@ -75,8 +75,8 @@ class Waiter:
                 if not steady:
                     when_ready()
                     steady = await asyncio.to_thread(self._steady_since, inventory) if window else now
-                    if window and now - steady < window:
-                        say(f"ready, watched for {window:.0f} s more")
+                    if (more := window - (now - steady)) >= WORTH_ASKING_S:
+                        say(f"ready, watched for {more:.0f} s more")
                 left = window - (now - steady)
                 if left <= 0:
                     return
