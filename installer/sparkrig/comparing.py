@@ -7,7 +7,6 @@ knows best what it normalises; without the right to that, our own reading stands
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -30,7 +29,7 @@ from sparkrig.model import (
     RevisionStatus,
     refs_of,
 )
-from sparkrig.plan.build import GONE
+from sparkrig.plan.changes import GONE
 from sparkrig.plan.differences import (
     ComponentChange,
     Manifests,
@@ -46,7 +45,6 @@ from sparkrig.plan.differences import (
 )
 from sparkrig.plan.fields import comparable, drifted_fields, value_at
 from sparkrig.session import Session
-from sparkrig.stack.lock import STAND_IN_SUFFIX
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
@@ -204,6 +202,8 @@ def _unstable(session: Session, sides: Iterable[tuple[ReleaseState, Manifests]])
 
 
 def _rendered_twice(session: Session, state: ReleaseState, manifests: Manifests) -> Unstable | None:
+    import asyncio  # `status` compares too, and renders nothing
+
     chart = _chart_at_hand(session, state)
     if chart is None:
         return None
@@ -227,6 +227,8 @@ def _rendered_twice(session: Session, state: ReleaseState, manifests: Manifests)
 
 
 def _chart_at_hand(session: Session, state: ReleaseState) -> Chart | None:
+    from sparkrig.stack.lock import STAND_IN_SUFFIX
+
     component = session.catalog.components.get(state.component)
     if component is None or component.chart.name != state.chart:
         return None

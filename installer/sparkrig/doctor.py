@@ -33,7 +33,8 @@ from sparkrig.model import (
     Plan,
     ResolvedStack,
 )
-from sparkrig.plan.build import GONE, foreign_claims, plan_up
+from sparkrig.plan.build import foreign_claims, plan_up
+from sparkrig.plan.changes import GONE
 from sparkrig.plan.server_changes import CHANGING, Rehearsal
 from sparkrig.session import Session
 from sparkrig.verify.dryrun.findings import judged

@@ -19,7 +19,7 @@ from sparkrig.defaults import API_CONNECTIONS, SYSTEM_NAMESPACE
 from sparkrig.errors import AccessDenied, Refused
 from sparkrig.history.store import History
 from sparkrig.model import ObjectRef, ObservedState, ReleaseState
-from sparkrig.plan.build import GONE
+from sparkrig.plan.changes import GONE
 from sparkrig.plan.keeping import stays
 from sparkrig.plan.removal import CRD, Content, Survey, made_by
 

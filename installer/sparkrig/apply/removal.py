@@ -22,7 +22,7 @@ from sparkrig.defaults import (
 from sparkrig.errors import OperationError
 from sparkrig.history.lock import Lock
 from sparkrig.model import ObjectRef, Operation
-from sparkrig.plan.build import GONE
+from sparkrig.plan.changes import GONE
 from sparkrig.plan.removal import foreign, foreign_releases
 
 Say = Callable[[str], None]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import datetime
-import json
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -58,12 +57,12 @@ def status(
         name = session.stack_name(stack)
         found, drifted = _look(session, name, look=drift is not False)
     try:  # from the first line on: who reads it may end the watch at once
-        shown = _show(found, output, "", again=False, details=drift is True, drifted=drifted)
+        shown = _show(found, output, None, details=drift is True, drifted=drifted)
         while watch:
             time.sleep(WATCH_STATUS_S)
             with session_for(asked, output) as session:  # a new one: what it reads once may have changed
                 found, drifted = _look(session, name, look=drift is not False)
-            shown = _show(found, output, shown, again=True, details=drift is True, drifted=drifted)
+            shown = _show(found, output, shown, details=drift is True, drifted=drifted)
     except KeyboardInterrupt:
         raise typer.Exit(int(ExitCode.OK if found.ok else ExitCode.FAILED)) from None
     if not found.ok:
@@ -80,29 +79,27 @@ def _look(session: Session, name: str, *, look: bool) -> tuple[StackStatus, Stac
 def _show(
     found: StackStatus,
     output: Output,
-    before: str,
+    before: dict[str, Any] | None,
     *,
-    again: bool,
     details: bool = False,
     drifted: StackChange | None = None,
-) -> str:
+) -> dict[str, Any]:
     """Prints the status; on a terminal in the place of the last one, elsewhere only when something is different.
 
-    Returns everything that was shown but the time that has passed.
+    Returns everything that was shown but the time that has passed; ``before`` is that of the last time.
     """
     from sparkrig.report.status import status_json, status_text
 
     terminal, document = out(), status_json(found)
     document = with_drift(document, drifted, found.cluster) if details else document
-    essence = json.dumps(document, sort_keys=True)
-    if again and not terminal.live and essence == before:
-        return essence
+    if not terminal.live and document == before:
+        return document
     if output is Output.JSON:
         print_json(document)
-        return essence
+        return document
     now = datetime.datetime.now(datetime.UTC)
     text = status_text(found, now, color=terminal.color, width=terminal.width)
     text += drift_text(drifted, found.cluster) if details else ""
     # Home, then clear what stands below: a screen that is cleared first flickers.
-    terminal.write(f"\x1b[H\x1b[J{text}" if again and terminal.live else text)
-    return essence
+    terminal.write(f"\x1b[H\x1b[J{text}" if before and terminal.live else text)
+    return document

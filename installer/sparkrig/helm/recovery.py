@@ -10,7 +10,6 @@ of its own, and the compare-and-swap here notices a live one only when it writes
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -112,6 +111,8 @@ async def recover(api: SecretApi, name: str, namespace: str, *, wanted: bool) ->
     Does nothing to a healthy release. Whatever ``api`` raises comes through; a conflict means that
     somebody wrote the revision meanwhile, so its helm is not dead.
     """
+    import asyncio  # `status` reads releases too, and recovers none
+
     return await asyncio.to_thread(_recover, api, name, namespace, wanted)
 
 

@@ -17,7 +17,7 @@ from sparkrig.model import (
     ReleaseState,
     ResolvedStack,
 )
-from sparkrig.plan.changes import describe_change, describe_trouble
+from sparkrig.plan.changes import GONE, describe_change, describe_trouble
 from sparkrig.plan.graph import ordered
 from sparkrig.plan.keeping import (
     after_claims,
@@ -36,9 +36,6 @@ from sparkrig.plan.secrets import removals as secret_removals
 
 PENDING = ("pending-install", "pending-upgrade", "pending-rollback", "uninstalling")
 """Helm's statuses of a release whose helm process died at work."""
-
-GONE = ("uninstalled",)
-"""The release's objects are gone; only its history is left."""
 
 
 @dataclass(frozen=True, slots=True)

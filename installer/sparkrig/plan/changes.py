@@ -9,6 +9,8 @@ from typing import Any
 from sparkrig.model import Action, Change, DesiredRelease, ObservedRelease, ObservedState, Readiness, ReleaseState
 from sparkrig.stack.explain_secrets import conceal
 
+GONE = ("uninstalled",)
+"""Helm's statuses of a release whose objects are gone; only its history is left."""
 SHOWN = 6
 """Value changes listed before the rest is counted."""
 

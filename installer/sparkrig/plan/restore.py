@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Literal
 
 from sparkrig.model import Action, Change, ObservedRelease, ObservedState, Operation, Plan, ReleaseState, Revision
-from sparkrig.plan.build import GONE, PENDING, recorded_states, removals, strays
+from sparkrig.plan.build import PENDING, recorded_states, removals, strays
+from sparkrig.plan.changes import GONE
 from sparkrig.plan.graph import ordered
 from sparkrig.plan.keeping import (
     after_claims,

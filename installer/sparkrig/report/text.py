@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 ELLIPSIS = "…"
+_NARROW = str.maketrans(dict.fromkeys("✓✗…·—→≥≤", " "))
+"""What we write ourselves beyond ASCII, one column each: no table of all characters need be loaded for it."""
 
 _ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)|\x1b[@-Z\\-_]")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
@@ -28,7 +30,7 @@ def first_line(text: str) -> str:
 
 def width_of(text: str) -> int:
     """Columns the text takes on a terminal: two for a wide character, none for a combining one."""
-    if text.isascii():
+    if text.isascii() or text.translate(_NARROW).isascii():
         return len(text)
     from rich.cells import cell_len
 
