@@ -17,7 +17,7 @@ from sparkrig.apply.crds import KEEP, KEPT, LAST_APPLIED, NAMESPACE, RELEASE, ap
 from sparkrig.cluster.api import PATCH_TYPES, KubeApi
 from sparkrig.defaults import FIELD_MANAGER, LABEL_COMPONENT
 from sparkrig.helm.archive import crds as chart_crds
-from sparkrig.model import CrdOwner, DesiredRelease, ObjectRef, Operation
+from sparkrig.model import Action, CrdOwner, DesiredRelease, ObjectRef, Operation
 
 CRD_KIND: Final = "CustomResourceDefinition"
 Say = Callable[[str], None]
@@ -28,11 +28,19 @@ MANAGED_BY: Final = "app.kubernetes.io/managed-by"
 
 
 def pass_on(api: KubeApi, operation: Operation, say: Say) -> None:
-    """Before an upgrade or a rollback: CRDs that get another owner are let go of, those that Helm loses stay."""
-    if going := changing_hands(operation, installed(api)):
+    """Before an upgrade or a rollback: CRDs that get another owner are let go of, those that Helm loses stay.
+
+    What the API server tells of CRDs is large (who owns each field of each schema), so it is asked once, and not at all
+    for the first install of a release whose CRDs are not to be Helm's or a hook's: nobody has any, Helm loses none.
+    """
+    first = operation.action is Action.INSTALL and operation.helm_revision is None
+    if first and operation.desired is not None and operation.desired.crd_owner in (CrdOwner.US, CrdOwner.NONE):
+        return
+    there = installed(api)
+    if going := changing_hands(operation, there):
         say(f"handing {len(going)} CRDs over to {new_owner(operation)}")
         let_go(api, going, operation.release, operation.namespace, to_helm=_to_helm(operation))
-    spare(api, operation.release, operation.namespace)
+    spare(api, {k: v for k, v in there.items() if k not in going}, operation.release, operation.namespace)
 
 
 def new_owner(operation: Operation) -> str:
@@ -77,14 +85,14 @@ def crds_of(
     return tuple(sorted(names & installed(api).keys()))
 
 
-def spare(api: KubeApi, release: str, namespace: str) -> tuple[str, ...]:
-    """Tells the CRDs that a Helm release has to stay when the release's next manifest lacks them; says which."""
-    spared = []
-    for name, metadata in installed(api).items():
+def spare(api: KubeApi, there: Mapping[str, Mapping[str, Any]], release: str, namespace: str) -> None:
+    """Tells the CRDs that a Helm release has to stay when the release's next manifest lacks them.
+
+    ``there`` is from ``installed``, without those that were let go of meanwhile: they were told.
+    """
+    for name, metadata in there.items():
         if release_of(metadata) == (release, namespace) and (metadata.get("annotations") or {}).get(KEEP) != KEPT:
             api.patch(f"{CRDS}/{name}", {"metadata": {"annotations": {KEEP: KEPT}}})
-            spared.append(name)
-    return tuple(spared)
 
 
 def ours(there: Mapping[str, Mapping[str, Any]], component: str) -> tuple[str, ...]:
