@@ -307,6 +307,9 @@ class Component:
     disturbs_pods: str | None = None
     """A change of this component reaches running pods that request this resource, e.g. a GPU's."""
     follows: tuple[FollowRule, ...] = ()
+    leaves: tuple[Mapping[str, Any], ...] = ()
+    """Objects that the component's programs make and no release contains: ``apiVersion``, ``kind``, ``namespace``,
+    ``name``, each may refer to the release by ``${…}`` (``catalog.references``)."""
 
 
 # --------------------------------------------------------------------------- charts
@@ -493,6 +496,8 @@ class DesiredRelease:
     """What to do with objects whose change the API server refuses."""
     crds: tuple[str, ...] = ()
     """CRDs that the component says it provides."""
+    leaves: tuple[ObjectRef, ...] = ()
+    """What its programs make and no release contains: removed behind the release."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -568,6 +573,8 @@ class ReleaseState:
     """Labels of its namespace, so that it can be made again."""
     immutable: Literal["fail", "recreate"] = "fail"
     """What the stack file said of objects that cannot be changed, for a return from this state."""
+    leaves: tuple[ObjectRef, ...] = ()
+    """What its programs make and no release contains: removed behind the release."""
 
 
 class RevisionStatus(enum.StrEnum):
@@ -702,8 +709,8 @@ class Operation:
     secret_name: str = ""
     namespaces: tuple[str, ...] = ()
     objects: tuple[ObjectRef, ...] = ()
-    """For a delete: what goes. For a vacate: what hooks left there, which does not count as foreign.
-    For a keep and a claim: the Secrets that go with the release."""
+    """For a delete: what goes. For an uninstall: what goes behind the release. For a vacate: what hooks left there,
+    which does not count as foreign. For a keep and a claim: the Secrets that go with the release."""
     purged: tuple[str, ...] = ()
     """Kinds of data that may go along (``PersistentVolumeClaim``, ``Namespace``)."""
     rolled: tuple[str, ...] = ()

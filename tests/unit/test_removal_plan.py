@@ -128,3 +128,18 @@ def test_what_is_foreign() -> None:
         ("Secret", "sh.helm.release.v1.x.v1"),
         ("ServiceAccount", "other"),
     ]
+
+
+def test_what_its_programs_made_goes_behind_a_release() -> None:
+    made = ref("Service", "kubelet", "kube-system")
+    inside = ref("Service", "inside", "op")
+    operator = state("op", leaves=(made, inside))
+    contents = {"op": (content("Service", "inside"),)}
+    plan = plan_removal("lab", observed(operator, op=OURS), Survey(contents=contents))
+    uninstall = next(operation for operation in plan.operations if operation.id == "uninstall/op")
+    assert uninstall.objects == (made, inside)
+    assert (
+        "takes Service kube-system/kubelet, Service op/inside with it, made by its programs" in plan.changes[0].details
+    )
+    # It holds no namespace back.
+    assert needs(plan, "vacate/op") == ("uninstall/op",)

@@ -230,6 +230,7 @@ class Operator:
             namespace_labels=dict(desired.namespace_labels),
             secrets=self._marks_of(desired),
             immutable=desired.immutable,
+            leaves=desired.leaves,
         )
 
     async def _rollback(self, operation: Operation, say: Say) -> ReleaseState:
@@ -278,9 +279,9 @@ class Operator:
             keep_history=operation.keep_history,
             deadline_s=operation.timeout_s,
         )
-        if operation.objects:
-            await asyncio.to_thread(self._delete, operation, operation.objects, say)
         await self._waiter.until_gone(going, timeout_s=operation.timeout_s, say=say)
+        if operation.objects:  # only now: whoever makes them is gone
+            await asyncio.to_thread(self._delete, operation, operation.objects, say)
 
     def _delete(self, operation: Operation, refs: Sequence[ObjectRef], say: Say) -> None:
         timeout_s = min(operation.timeout_s, DELETE_S)

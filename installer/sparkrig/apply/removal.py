@@ -41,16 +41,21 @@ def delete_all(
 ) -> None:
     """Deletes the objects and returns when none of them exists any more.
 
+    An object of the same name that somebody makes anew meanwhile is another one, told by its UID: it is said and
+    left, since deleting it again would be a race against its maker. Where that is a custom resource (a controller
+    that still lives makes it for something else), it goes with its CRD.
+
     ``free`` is given those that are still there, again and again, to take away what holds them.
 
     Raises:
         OperationError: something is still there after ``timeout_s`` seconds; says which finalizer holds
             it, who should have taken it off, and the command that frees it.
     """
-    for ref in refs:
+    uids = {ref: found["metadata"]["uid"] for ref, found in _remaining(api, refs)}
+    for ref in uids:
         _delete(api, ref)
     deadline = time.monotonic() + timeout_s
-    while left := _remaining(api, refs):
+    while left := _not_gone(api, uids, say):
         if time.monotonic() >= deadline:
             raise OperationError(
                 f"{len(left)} of {len(refs)} objects are still there {timeout_s:.0f} s after they were deleted",
@@ -61,6 +66,18 @@ def delete_all(
         ref = left[0][0]
         say(f"waiting for {len(left)} of {len(refs)} objects to go: {ref}")
         time.sleep(REMOVAL_POLL_S)
+
+
+def _not_gone(api: KubeApi, uids: dict[ObjectRef, str], say: Say) -> list[tuple[ObjectRef, dict[str, Any]]]:
+    """Those of the objects that exist still; takes what was made anew out of ``uids``, and says so."""
+    left = []
+    for ref, found in _remaining(api, uids):
+        if found["metadata"]["uid"] == uids[ref]:
+            left.append((ref, found))
+        else:
+            say(f"{ref} was made anew after it was deleted: left")
+            del uids[ref]
+    return left
 
 
 def is_custom(ref: ObjectRef) -> bool:

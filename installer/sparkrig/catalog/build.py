@@ -74,6 +74,7 @@ def component_from(data: Data, folder: Path, position: Position) -> Component:
         secret_namespaces=tuple(data.get("secretNamespaces", ())),
         detect=tuple(_detect(name, rule) for rule in data.get("detect", ())),
         follows=tuple(FollowRule(**rule) for rule in data.get("follows", ())),
+        leaves=tuple(data.get("leaves", ())),
     )
 
 

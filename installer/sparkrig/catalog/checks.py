@@ -9,7 +9,7 @@ from pathlib import Path
 
 from sparkrig.catalog.catalog import CRD, CRD_FACT, PROFILES, Catalog, waits_for
 from sparkrig.catalog.graph import cycles
-from sparkrig.catalog.references import NAMES, VALUES, references
+from sparkrig.catalog.references import NAMES, REFERENCE, VALUES, references
 from sparkrig.documents.nodes import MapNode, Step, find, place
 from sparkrig.documents.schema import did_you_mean
 from sparkrig.model import FACTS, Component, Position, Problem, Severity
@@ -22,7 +22,7 @@ def check_component(component: Component, document: MapNode) -> list[Problem]:
     """What is wrong with one component by itself."""
     return [*_chart(component, document), *_auto(component, document), *_facts(component, document),
             *_detect(component, document), *_check_names(component, document),
-            *_check_parameters(component, document)]  # fmt: skip
+            *_check_parameters(component, document), *_leaves(component, document)]  # fmt: skip
 
 
 def check_catalog(catalog: Catalog, *, complete: bool) -> list[Problem]:
@@ -116,10 +116,30 @@ def _check_parameters(component: Component, document: MapNode) -> Iterator[Probl
                     yield _error("bad-pattern", message, place(document, path))
             for name in references(value):
                 if name not in NAMES and not name.startswith(VALUES):
-                    close = did_you_mean(name, NAMES)
-                    message = f"check '{check.name}' refers to ${{{name}}}, which is nothing"
-                    hint = None if close else f"there is {', '.join(NAMES)} and values.PATH"
-                    yield _error("unknown-reference", message, place(document, path), close=close, hint=hint)
+                    yield _unknown_reference(f"check '{check.name}'", name, NAMES, place(document, path))
+
+
+def _leaves(component: Component, document: MapNode) -> Iterator[Problem]:
+    """``${…}`` that refers to nothing, or to a value that may not be set: what is left is named before it is there."""
+    known = tuple(name for name in NAMES if name != "name")
+    what = f"what {component.name} leaves"
+    for path, text in _texts(component.leaves, ("leaves",)):
+        for match in REFERENCE.finditer(text):
+            name = match["name"]
+            if name.startswith(VALUES) and match["default"] is None:
+                message = f"{what} refers to ${{{name}}} without a default"
+                hint = f"write ${{{name}:-…}} with the chart's own default: it is not among the values"
+                yield _error("no-default", message, place(document, path), hint=hint)
+            elif not name.startswith(VALUES) and name not in known:
+                yield _unknown_reference(what, name, known, place(document, path))
+
+
+def _unknown_reference(what: str, name: str, known: Sequence[str], position: Position) -> Problem:
+    close = did_you_mean(name, known)
+    hint = None if close else f"there is {', '.join(known)} and values.PATH"
+    return _error(
+        "unknown-reference", f"{what} refers to ${{{name}}}, which is nothing", position, close=close, hint=hint
+    )
 
 
 def _texts(node: object, path: tuple[Step, ...]) -> Iterator[tuple[tuple[Step, ...], str]]:

@@ -98,7 +98,7 @@ def _encode_state(state: ReleaseState) -> dict[str, Any]:
         "standIn": state.stand_in,
         "digest": state.digest,
         "helmRevision": state.helm_revision,
-        "inventory": [[ref.group, ref.version, ref.kind, ref.namespace, ref.name] for ref in state.inventory],
+        "inventory": [_list(ref) for ref in state.inventory],
         "crds": list(state.crds),
         "values": state.values,
         "keep": list(state.keep),
@@ -108,6 +108,7 @@ def _encode_state(state: ReleaseState) -> dict[str, Any]:
         "secrets": state.secrets,
         "namespaceLabels": state.namespace_labels,
         "immutable": state.immutable,
+        "leaves": [_list(ref) for ref in state.leaves],
     }
 
 
@@ -132,7 +133,12 @@ def _decode_state(document: Mapping[str, Any]) -> ReleaseState:
         secrets=document.get("secrets", {}),
         namespace_labels=document.get("namespaceLabels", {}),
         immutable=document.get("immutable", "fail"),
+        leaves=tuple(ObjectRef(*_five(item)) for item in document.get("leaves", ())),
     )
+
+
+def _list(ref: ObjectRef) -> list[str]:
+    return [ref.group, ref.version, ref.kind, ref.namespace, ref.name]
 
 
 def _five(item: Sequence[str]) -> tuple[str, str, str, str, str]:

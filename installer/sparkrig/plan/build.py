@@ -348,6 +348,7 @@ def removals(
                 timeout_s=300.0,
                 state=state,
                 helm_revision=found.revision,
+                objects=state.leaves,
             )
         )
     return operations
@@ -364,6 +365,8 @@ def _kept(state: ReleaseState) -> tuple[str, ...]:
     lines = [f"keeps {', '.join(kept)}"] if kept else []
     if state.crds:
         lines.append(f"keeps {len(state.crds)} CRDs and their custom resources")
+    if state.leaves:
+        lines.append(f"takes {', '.join(map(str, state.leaves))} with it, made by its programs")
     return tuple(lines)
 
 

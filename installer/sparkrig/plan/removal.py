@@ -230,7 +230,7 @@ def _namespaces(
 ) -> tuple[list[Operation], list[Change]]:
     """Namespaces that go, and those that stay with the reason."""
     going = {ref for state in states for ref in state.inventory if ref.kind not in state.keep} | set(survey.hooks)
-    going |= set(survey.claims)
+    going |= {*survey.claims, *(ref for state in states for ref in state.leaves)}
     if "crds" in purge:
         going |= {ref for refs in survey.custom_resources.values() for ref in refs}
     operations, kept = [], []

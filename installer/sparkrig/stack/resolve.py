@@ -41,7 +41,7 @@ from sparkrig.stack.checks import (
     unused_flags,
     users_layers,
 )
-from sparkrig.stack.file import ComponentEntry, StackFile
+from sparkrig.stack.file import StackFile
 from sparkrig.stack.follows import check_follows, said_once
 from sparkrig.stack.layers import (
     COMPONENT_LAYER,
@@ -51,6 +51,7 @@ from sparkrig.stack.layers import (
     unknown_component,
     without_nulls,
 )
+from sparkrig.stack.leaving import left_behind
 from sparkrig.stack.secrets_wanted import desired_secrets, read_by
 from sparkrig.stack.selection import Choice, choose, missing_needs, provided_crds, two_owners
 
@@ -156,8 +157,7 @@ def resolve(
         file=file.file,
         text=file.text,
         releases=tuple(
-            _release(component, found[name], prepared, catalog, file.components.get(name))
-            for name, component in prepared.components.items()
+            _release(component, found[name], prepared, catalog, file) for name, component in prepared.components.items()
         ),
         disabled=tuple(name for name, choice in prepared.choices.items() if not choice.on),
         problems=problems,
@@ -315,9 +315,10 @@ def find_charts(
 
 
 def _release(
-    component: Component, chart: Chart, prepared: Prepared, catalog: Catalog, entry: ComponentEntry | None
+    component: Component, chart: Chart, prepared: Prepared, catalog: Catalog, file: StackFile
 ) -> DesiredRelease:
     on = prepared.components
+    entry = file.components.get(component.name)
     references = (*component.needs, *component.uses)
     crd_needs = dict.fromkeys(
         name
@@ -350,6 +351,7 @@ def _release(
         conflicts=entry.conflicts if entry else "fail",
         immutable=entry.immutable if entry else "fail",
         crds=tuple(thing.removeprefix(CRD) for thing in component.provides if thing.startswith(CRD)),
+        leaves=left_behind(component, values, file.name),
     )
 
 

@@ -1,0 +1,20 @@
+"""What a component's programs make and no release contains, named for one release. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sparkrig.catalog.references import Scope
+from sparkrig.model import Component, ObjectRef
+
+
+def left_behind(component: Component, values: Mapping[str, Any], stack: str) -> tuple[ObjectRef, ...]:
+    """The objects of the component's ``leaves``, as these values name them."""
+    scope = Scope(component.name, component.release, component.namespace, stack, values)
+    return tuple(_ref(scope.expand(rule)) for rule in component.leaves)
+
+
+def _ref(named: Mapping[str, Any]) -> ObjectRef:
+    group, _, version = str(named["apiVersion"]).rpartition("/")
+    return ObjectRef(group, version, str(named["kind"]), str(named.get("namespace", "")), str(named["name"]))

@@ -1,0 +1,162 @@
+"""down against makers that are still at work: what comes back under its old name, and what no release contains."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from tests.cluster.test_removal import CRD, GROUP, exists
+from tests.mini import CONFIGMAP, World
+
+from sparkrig.apply.removal import delete_all
+from sparkrig.cluster.api import KubeApi
+from sparkrig.cluster.apierrors import ApiError
+from sparkrig.errors import OperationError
+from sparkrig.model import ObjectRef
+
+MAKER = "made-elsewhere"
+
+
+def service(name: str, **labels: str) -> dict[str, object]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {"clusterIP": "None", "ports": [{"port": 10250}]},
+    }
+
+
+@contextmanager
+def made_anew(api: KubeApi, collection: str, body: dict[str, object]) -> Iterator[list[str]]:
+    """Somebody who makes an object again each time it is gone; gives the UIDs of what he made."""
+    end, uids = threading.Event(), list[str]()
+
+    def run() -> None:
+        while not end.wait(0.05):
+            try:
+                uids.append(api.create(collection, body)["metadata"]["uid"])
+            except (ApiError, OperationError):  # there already, or its kind or namespace is on its way out
+                continue
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        yield uids
+    finally:
+        end.set()
+        thread.join()
+
+
+def until_made(uids: list[str]) -> None:
+    deadline = time.monotonic() + 30
+    while not uids:
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_what_is_made_anew_is_not_waited_for(api: KubeApi, namespace: str) -> None:
+    body: dict[str, object] = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "again"}}
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    ref = ObjectRef("", "v1", "ConfigMap", namespace, "again")
+    said: list[str] = []
+    with made_anew(api, path, body) as uids:
+        until_made(uids)
+        began = time.monotonic()
+        delete_all(api, [ref], timeout_s=30.0, say=said.append, owner=lambda _ref: "")
+        assert time.monotonic() - began < 25
+    # Either it was looked at between two lives, or the new one was told from the old one by its UID.
+    assert len(uids) > 1 or not exists(api, f"{path}/again")
+    api.delete(f"{path}/again")
+
+
+def test_what_comes_back_while_its_old_life_is_held_is_told_apart(api: KubeApi, namespace: str) -> None:
+    """The old object has a finalizer: as long as it is there it is waited for, and not a moment longer."""
+    path = f"/api/v1/namespaces/{namespace}/configmaps"
+    body: dict[str, object] = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "held"}}
+    ref = ObjectRef("", "v1", "ConfigMap", namespace, "held")
+    held = {**body, "metadata": {"name": "held", "finalizers": ["example.org/wait"]}}
+    first = api.create(path, held)["metadata"]["uid"]
+    said: list[str] = []
+    waited = threading.Event()
+
+    def say(text: str) -> None:
+        said.append(text)
+        if text.startswith("waiting"):
+            waited.set()
+
+    failed: list[Exception] = []
+
+    def delete() -> None:
+        try:
+            delete_all(api, [ref], timeout_s=60.0, say=say, owner=lambda _ref: "")
+        except OperationError as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=delete)
+    thread.start()
+    assert waited.wait(30)
+    with made_anew(api, path, body) as uids:
+        api.patch(f"{path}/held", {"metadata": {"finalizers": None}})
+        thread.join(30)
+        assert not thread.is_alive()
+    assert not failed
+    assert first not in uids
+    api.delete(f"{path}/held")
+
+
+def test_a_purged_custom_resource_that_comes_back_goes_with_its_crd(world: World, api: KubeApi) -> None:
+    """As cert-manager makes a purged Certificate again for an Ingress that still asks for it."""
+    world.component("a", templates={"c.yaml": CONFIGMAP}, crds=[CRD])
+    world.write_stack()
+    assert world.up().code == 0
+    body: dict[str, object] = {"apiVersion": f"{GROUP}/v1", "kind": "Part", "metadata": {"name": "again"}}
+    with made_anew(api, f"/apis/{GROUP}/v1/namespaces/default/parts", body) as uids:
+        until_made(uids)
+        began = time.monotonic()
+        done = world.run("down", "--purge", "all", "--yes")
+        assert done.code == 0, done.err
+        assert time.monotonic() - began < 100  # 120 s were waited for the name
+    assert len(uids) > 1
+    assert not exists(api, f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/parts.{GROUP}")
+
+
+def test_what_a_program_makes_elsewhere_goes_behind_its_release(world: World, api: KubeApi) -> None:
+    """By its name, from the values of the release; what else has been made there stays."""
+    place = "/api/v1/namespaces/kube-system/services"
+    leaves = [
+        {
+            "apiVersion": "v1",
+            "kind": "Service",
+            "namespace": "${values.target.namespace:-kube-system}",
+            "name": f"${{values.target.name:-{world.stack}-none}}",
+            "reason": "the operator makes it",
+        }
+    ]
+    values = {"target": {"namespace": "", "name": ""}}
+    world.component("op", templates={"c.yaml": CONFIGMAP}, values=values, leaves=leaves)
+    world.component("other", templates={"c.yaml": CONFIGMAP})
+    name = f"{world.stack}-kubelet"
+    world.write_stack(op={"values": {"target": {"name": name}}})
+    assert world.up().code == 0
+    for made in (name, f"{world.stack}-none"):
+        api.create(place, service(made))
+    try:
+        planned = world.run("down")
+        text = " ".join(planned.err.split())
+        assert f"takes Service kube-system/{name} with it, made by its programs" in text
+        assert exists(api, f"{place}/{name}")
+        # A component that is taken out of the stack takes it along; so does the rollback that takes it out.
+        world.write_stack(op={"enabled": False})
+        assert world.up().code == 0
+        assert not exists(api, f"{place}/{name}")
+        assert world.run("rollback", "--yes").code == 0
+        api.create(place, service(name))
+        done = world.run("down", "--yes")
+        assert done.code == 0, done.err
+        assert not exists(api, f"{place}/{name}")
+        assert exists(api, f"{place}/{world.stack}-none")
+    finally:
+        for made in (name, f"{world.stack}-none"):
+            api.delete(f"{place}/{made}")
