@@ -1,7 +1,7 @@
 """Builds images with buildah: no daemon, no registry; nothing is mounted where the machine sees it.
 
 Layout below the cache folder: ``images/<recipe>-<digest>.tar`` is an archive that ``ctr images import`` takes,
-``images/store`` is buildah's own. One build at a time on a machine.
+``images/store`` is buildah's own. One build at a time on a machine; Go programs are compiled beside it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,7 +41,7 @@ class Image:
     bytes: int
     """Size of the archive."""
     seconds: float
-    """What building took; 0 when it was cached."""
+    """What building took, without the Go programs in it; 0 when it was cached."""
 
 
 def ensure(names: Iterable[str], on_progress: Progress) -> tuple[Image, ...]:
@@ -54,7 +55,20 @@ def ensure(names: Iterable[str], on_progress: Progress) -> tuple[Image, ...]:
     unknown = [name for name in names if name not in recipes]
     if unknown:
         raise ToolError(f"there is no image {unknown[0]!r}", hint=f"images: {', '.join(recipes)}")
-    return tuple(_ensure(recipes[name], recipes, on_progress) for name in names)
+    wanted = [recipes[name] for name in dict.fromkeys(names)]
+    missing = [recipe for recipe in wanted if cached(recipe) is None]
+    # Compiling takes the cores, apt and pip the network: one lane for each. What compiles nothing goes first.
+    with ThreadPoolExecutor(1, "programs") as lane:
+        compiled = {recipe.name: lane.submit(_programs, recipe, on_progress) for recipe in missing if recipe.programs}
+        try:
+            made = {
+                recipe.name: _ensure(recipe, recipes, compiled.get(recipe.name), on_progress)
+                for recipe in sorted(missing, key=lambda recipe: recipe.name in compiled)
+            }
+        except BaseException:
+            lane.shutdown(wait=False, cancel_futures=True)
+            raise
+    return tuple(made.get(recipe.name) or _ensure(recipe, recipes, None, on_progress) for recipe in wanted)
 
 
 def cached(recipe: Recipe) -> Image | None:
@@ -63,14 +77,16 @@ def cached(recipe: Recipe) -> Image | None:
     return Image(recipe, archive, archive.stat().st_size, 0.0) if archive.exists() else None
 
 
-def _ensure(recipe: Recipe, recipes: Mapping[str, Recipe], on_progress: Progress) -> Image:
+def _ensure(
+    recipe: Recipe, recipes: Mapping[str, Recipe], compiled: Future[dict[str, Path]] | None, on_progress: Progress
+) -> Image:
     found = cached(recipe)
     if found is not None:
         return found
     (_home() / "store").mkdir(parents=True, exist_ok=True)
-    began = time.monotonic()
     # Before the lock: they have locks of their own, and take minutes.
-    programs = _programs(recipe, on_progress)
+    programs = compiled.result() if compiled else _programs(recipe, on_progress)
+    began = time.monotonic()
     with FileLock(_home() / "lock"):
         if cached(recipe) is None:
             _build(recipe, recipes, programs, on_progress)
