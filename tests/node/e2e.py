@@ -43,12 +43,14 @@ def main() -> int:
         "--name", default="lab", help="the node to run on, where it is up; else one is made; default: lab"
     )
     parser.add_argument("--artefacts", type=Path, default=ROOT / "artefacts", help="the folder for what is left")
+    parser.add_argument("--build-only", action="store_true", help="programs and images, no tests; artefacts stay")
     asked, rest = parser.parse_known_args()
     began = time.monotonic()
     _say(f"=== end-to-end tests need {CPUS} cores, {MEMORY_GB} GB of memory, {DISK_GB} GB of disk; {MINUTES}")
     _say(f"=== this machine: {has()}")
-    shutil.rmtree(asked.artefacts, ignore_errors=True)
-    asked.artefacts.mkdir(parents=True)
+    if not asked.build_only:
+        shutil.rmtree(asked.artefacts, ignore_errors=True)
+        asked.artefacts.mkdir(parents=True)
     environment = {**os.environ, ARTEFACTS_VARIABLE: str(asked.artefacts.resolve())}
     if reasons := lacks():
         _say(f"=== no node can run here, every test will be reported as not run: {'; '.join(reasons)}")
@@ -60,6 +62,8 @@ def main() -> int:
             return 1
         if lifecycle.status(asked.name):
             environment[NODE_VARIABLE] = asked.name
+    if asked.build_only:
+        return 0
     _say(f"=== tests, after {time.monotonic() - began:.0f} s")
     return _become_pytest(rest, asked.artefacts / "junit.xml", environment)
 
@@ -89,9 +93,8 @@ def has() -> str:
 def _build() -> None:
     with _stage("programs and the images of every node"):
         lifecycle.prepare(_say)
-    for name in recipes.load():
-        with _stage(f"image {name}"):
-            loading.ensure((name,), _say)
+    with _stage("images"):  # each says its own time
+        loading.ensure(recipes.load(), _say)
 
 
 @contextmanager
