@@ -63,7 +63,9 @@ def ensure(names: Iterable[str], on_progress: Progress) -> tuple[Image, ...]:
         try:
             made = {
                 recipe.name: _ensure(recipe, recipes, compiled.get(recipe.name), on_progress)
-                for recipe in sorted(missing, key=lambda recipe: recipe.name in compiled)
+                for recipe in sorted(
+                    missing, key=lambda recipe: not compiled.keys().isdisjoint(_stack(recipe, recipes))
+                )
             }
         except BaseException:
             lane.shutdown(wait=False, cancel_futures=True)
@@ -96,6 +98,13 @@ def _ensure(
     seconds = time.monotonic() - began
     on_progress(f"image {recipe.name}: {made.bytes / 1e6:.0f} MB in {seconds:.0f} s")
     return Image(recipe, made.archive, made.bytes, seconds)
+
+
+def _stack(recipe: Recipe, recipes: Mapping[str, Recipe]) -> Iterator[str]:
+    """Names of the recipe and of everything that it stands on."""
+    yield recipe.name
+    for parent in recipe.parents:
+        yield from _stack(recipes[parent], recipes)
 
 
 def _build(recipe: Recipe, recipes: Mapping[str, Recipe], programs: Mapping[str, Path], on_progress: Progress) -> None:
