@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import urllib.error
 import urllib.request
 from collections.abc import Mapping, Sequence
@@ -62,11 +63,15 @@ def asked(triton: Kubectl) -> Load:
     return Load(ask)
 
 
-def follow(triton: Kubectl) -> None:
+def follow(triton: Kubectl, gone: str = "") -> None:
     """Wait until kube-proxy has followed the endpoints, which it does within a second or two.
 
-    It chooses a pod by chance: one of two that is gone is not missed forty times in a row.
+    It chooses a pod by chance: one of two that does not answer is not missed forty times in a row. A pod that was
+    deleted at once is gone before its process is: ``gone``, the URL of such a server, must have ended first, or its
+    last answers would be taken for those of the others.
     """
+    if gone:
+        until("its process has ended", lambda: not listens(gone))
     address = service(triton)
 
     def right() -> bool:
@@ -76,6 +81,16 @@ def follow(triton: Kubectl) -> None:
             return False
 
     until("the Service leaves it out", right)
+
+
+def listens(address: str) -> bool:
+    """Tell whether anybody accepts connections there; where a pod was, nobody may answer at all."""
+    host, _, port = address.removeprefix("http://").partition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def infer(address: str, a: list[float], b: list[float], host: str = "") -> list[float]:

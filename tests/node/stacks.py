@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +21,9 @@ from sparkrig.catalog.load import load_catalog
 RUN_S = 900.0
 """One command; on two idle cores none takes a minute, and five times as many others at work make it five."""
 REAL_CHARTS = os.environ.get("SPARKRIG_REAL_CHARTS", "")
-CHARTS = ("--chart-mirror", REAL_CHARTS) if REAL_CHARTS else ("--stand-ins", str(ROOT / "tests" / "charts"))
-"""Where charts of others come from: a person's folder of upstream's archives, or the stand-ins."""
+"""A person's folder of upstream's charts as archives ``NAME-VERSION.tgz``."""
 STAND_INS = ROOT / "tests" / "charts"
-"""For ``--stand-ins``: charts of ours in the place of upstream's, that start the real programs."""
+"""Charts of ours in the place of upstream's, that start the real programs."""
 
 
 def furnished(node: Node, images: Iterable[str]) -> None:
@@ -33,6 +33,14 @@ def furnished(node: Node, images: Iterable[str]) -> None:
     loading.load(node, names)
 
 
+@cache
+def real_charts() -> frozenset[str]:
+    """The components whose chart comes from a person's folder; none without such a folder."""
+    components = load_catalog((ROOT / "charts",)).components.values()
+    have = {file.name for file in Path(REAL_CHARTS).glob("*.tgz")} if REAL_CHARTS else set()
+    return frozenset(c.chart.name for c in components if f"{c.chart.name}-{c.chart.version}.tgz" in have)
+
+
 @dataclass(frozen=True)
 class NodeStack:
     """A stack file in a folder, and the node it is for."""
@@ -40,6 +48,22 @@ class NodeStack:
     folder: Path
     node: Node
     name: str
+
+    @property
+    def charts(self) -> tuple[str, ...]:
+        """Arguments that say where charts of others come from: the stand-ins.
+
+        What a person's folder has of the catalogue's versions comes from there instead.
+        """
+        if not REAL_CHARTS:
+            return ("--stand-ins", str(STAND_INS))
+        folder = self.folder / "stand-ins"
+        folder.mkdir(exist_ok=True)
+        for chart in sorted(STAND_INS.glob("*/Chart.yaml")):
+            link = folder / chart.parent.name
+            if link.name not in real_charts() and not link.exists():
+                link.symlink_to(chart.parent)
+        return ("--stand-ins", str(folder), "--chart-mirror", REAL_CHARTS)
 
     def write(
         self, components: Mapping[str, Mapping[str, Any]], *, secrets: Mapping[str, Mapping[str, Any]] | None = None

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.mini import ROOT
 from tests.node.browser import Browser, browser
 from tests.node.conftest import Shared
 from tests.node.kubectl import Kubectl, until
@@ -75,8 +73,6 @@ kept = Path("kept.txt")
 print(kept.read_text() if kept.exists() else "new")
 _ = kept.write_text("written before")
 """
-REAL_CHARTS = os.environ.get("SPARKRIG_REAL_CHARTS", "")
-CHARTS = ("--chart-mirror", REAL_CHARTS) if REAL_CHARTS else ("--stand-ins", str(ROOT / "tests" / "charts"))
 SUMS = [[rest, sum(n for n in range(1, 1001) if n % 3 == rest)] for rest in range(3)]
 
 
@@ -86,7 +82,7 @@ def stack(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     furnished(shared.node, IMAGES)
     made = NodeStack(tmp_path_factory.mktemp("hub"), shared.node, "notebooks")
     made.write(COMPONENTS)
-    made.up(*CHARTS)
+    made.up(*made.charts)
     yield made
     gone = made.run("down", "--yes", "--purge", "all")
     assert gone.code == 0, gone.out + gone.err
@@ -176,13 +172,13 @@ def test_an_upgrade_of_the_stack_disturbs_no_notebook(stack: NodeStack, ada: Bro
     """The hub is made anew; the user stays logged in, the kernel keeps its variables."""
     before = uids(hub, "component=hub")
     server = uids(hub, USERS)
-    stack.up("--set", "jupyterhub.hub.resources.requests.memory=257Mi", *CHARTS)
+    stack.up("--set", "jupyterhub.hub.resources.requests.memory=257Mi", *stack.charts)
     assert not uids(hub, "component=hub") & before
     assert uids(hub, USERS) == server
     ada.open("/hub/home")
     ada.see("the user's own page", "a#stop")
     assert work(ada, "again.ipynb", KEEPS) == ["written before"]
-    stack.up(*CHARTS)
+    stack.up(*stack.charts)
 
 
 def test_files_survive_the_pod(ada: Browser, hub: Kubectl) -> None:
@@ -204,7 +200,7 @@ def test_files_survive_the_pod(ada: Browser, hub: Kubectl) -> None:
 
 def test_a_second_up_restarts_nothing(stack: NodeStack, hub: Kubectl) -> None:
     before = uids(hub, "app=jupyterhub")
-    assert "nothing to do" in (done := stack.up(*CHARTS)).out + done.err
+    assert "nothing to do" in (done := stack.up(*stack.charts)).out + done.err
     assert uids(hub, "app=jupyterhub") == before
 
 
@@ -217,7 +213,7 @@ def test_missing_rights_of_the_hub_fail_a_check(stack: NodeStack, hub: Kubectl) 
         assert "get rolebinding hub" in found["hint"]
         assert failed(stack, "workloads")["message"].endswith("RoleBinding jupyterhub/hub does not exist")
     finally:
-        stack.up("--repair", *CHARTS)
+        stack.up("--repair", *stack.charts)
     assert stack.run("verify", "--deep", "--only", "jupyterhub").code == 0
 
 

@@ -29,7 +29,6 @@ IMAGES = (
 HERE = Path(__file__).parent
 EXPIRED = ROOT / "tests" / "cases" / "tls"
 CATALOG = ("--catalog", str(HERE / "components"))
-CHARTS = ("--stand-ins", str(ROOT / "tests" / "charts"))
 HOST, PATH_HOST = "echo.lab.example.org", "lab.example.org"
 ISSUER = "sparkrig"
 REDIRECT = {"to": "websecure", "scheme": "https", "permanent": "true"}
@@ -42,7 +41,7 @@ def stack(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     domain = {"global": {"domain": PATH_HOST}}
     service = {"service": {"spec": {"type": "LoadBalancer"}}}
     made.write({"cert-manager": {}, "traefik": {**service, **domain}, "echo": {"certificate": ISSUER}})
-    made.up(*CATALOG, *CHARTS)
+    made.up(*CATALOG, *made.charts)
     yield made
     gone = made.run("down", "--yes", "--purge", "all", *CATALOG)
     assert gone.code == 0, gone.out + gone.err
@@ -77,7 +76,7 @@ def verify(stack: NodeStack, *arguments: str) -> tuple[Done, dict[str, dict[str,
 
 def change(stack: NodeStack, *values: str) -> None:
     """Deploy again with these values, or as it was."""
-    stack.up(*CATALOG, *CHARTS, *(word for value in values for word in ("--set", value)))
+    stack.up(*CATALOG, *stack.charts, *(word for value in values for word in ("--set", value)))
 
 
 def test_every_check_passes(stack: NodeStack, door: Door) -> None:
@@ -95,7 +94,7 @@ def test_a_second_up_changes_nothing(stack: NodeStack, kube: Kubectl) -> None:
         return {p["metadata"]["uid"]: sum(c["restartCount"] for c in p["status"]["containerStatuses"]) for p in pods}
 
     before = lives()
-    done = stack.up(*CATALOG, *CHARTS)
+    done = stack.up(*CATALOG, *stack.charts)
     assert "nothing to do" in done.out + done.err
     assert lives() == before
 

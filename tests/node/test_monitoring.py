@@ -18,7 +18,7 @@ from tests.node.kubectl import Kubectl, until
 from tests.node.load import Load
 from tests.node.panels import PANELS, SILENT, Panel
 from tests.node.receiver import Receiver, receiving
-from tests.node.stacks import STAND_INS, NodeStack, furnished
+from tests.node.stacks import NodeStack, furnished
 from tests.node.watched import HOLDER, WORKLOADS, components
 
 from sparkrig import tools
@@ -98,7 +98,7 @@ def watched(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         kubectl("create", "namespace", there.namespace)
         there.apply(*dcgm.manifests(HOLDER), *WORKLOADS)
         try:
-            stack.up("--stand-ins", str(STAND_INS))
+            stack.up(*stack.charts)
             with asked(kubectl):
                 yield Watched(stack, kubectl, receiver)
         finally:
@@ -149,7 +149,7 @@ def test_every_enabled_target_is_up(watched: Watched) -> None:
 
 def test_a_second_up_changes_nothing(watched: Watched) -> None:
     before = pods(watched.kubectl)
-    done = watched.stack.up("--stand-ins", str(STAND_INS))
+    done = watched.stack.up(*watched.stack.charts)
     assert "nothing to do" in done.out + done.err
     assert pods(watched.kubectl) == before
 
@@ -229,7 +229,7 @@ def test_what_has_no_data_here_has_none(watched: Watched) -> None:
 def test_a_monitor_that_prometheus_does_not_select_fails_its_check(watched: Watched) -> None:
     """A Prometheus that goes by labels, as the chart has it by default, and monitors with a wrong one."""
     picky = "kube-prometheus-stack.prometheus.prometheusSpec.serviceMonitorSelectorNilUsesHelmValues=true"
-    arguments = ("--stand-ins", str(STAND_INS), "--set", picky, "--set", "monitoring.labels.release=of-somebody-else")
+    arguments = (*watched.stack.charts, "--set", picky, "--set", "monitoring.labels.release=of-somebody-else")
     watched.stack.up(*arguments)
     try:
         # The operator, the reloader and Prometheus pass it on, one after the other.
@@ -243,7 +243,7 @@ def test_a_monitor_that_prometheus_does_not_select_fails_its_check(watched: Watc
         others = watched.stack.run("verify", "--output", "json", "--only", "targets")
         assert others.json["checks"][0]["status"] == "pass"
     finally:
-        watched.stack.up("--stand-ins", str(STAND_INS))
+        watched.stack.up(*watched.stack.charts)
     until("Prometheus has taken them back", lambda: all_up(watched), HEARD_S)
     assert watched.stack.run("verify", "--only", "monitors").code == 0
 

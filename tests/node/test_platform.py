@@ -16,7 +16,7 @@ from tests.node.kubectl import Kubectl, until
 from tests.node.load import Load
 from tests.node.serving import grpc_answer, infer
 from tests.node.settings import Node
-from tests.node.stacks import CHARTS, NodeStack, furnished
+from tests.node.stacks import NodeStack, furnished
 from tests.snapshots import snapshot
 
 from sparkrig import tools
@@ -118,7 +118,7 @@ def platform(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     stack = NodeStack(tmp_path_factory.mktemp("platform"), shared.node, "platform")
     stack.write({part.component: part.values for part in PARTS})
     try:
-        stack.up(*CHARTS)
+        stack.up(*stack.charts)
         settle(stack, Kubectl(tools.find("kubectl").path, shared.node.kubeconfig, "spark-jobs"))
         yield Platform(stack, before)
     finally:
@@ -132,7 +132,7 @@ def cluster(shared: Shared) -> Kubectl:
 
 
 def test_every_pod_is_ready_and_every_check_passes(
-    platform: Platform, cluster: Kubectl, shared: Shared, record_testsuite_property: Any
+    platform: Platform, cluster: Kubectl, shared: Shared, record_property: Any
 ) -> None:
     waiting = {
         f"{pod['metadata']['namespace']}/{pod['metadata']['name']}": pod["status"]["phase"]
@@ -148,13 +148,13 @@ def test_every_pod_is_ready_and_every_check_passes(
     }
     assert set(odd) == {(part.component, name) for part in PARTS for name in part.skips}, odd
     used = memory_of(shared.node)
-    record_testsuite_property("platform-memory-mb", round(used / 1e6))
+    record_property("platform-memory-mb", round(used / 1e6))
     print(f"the node with {', '.join(p.component for p in PARTS)}: {used / 1e6:.0f} MB")
 
 
 def test_a_second_up_restarts_no_pod(platform: Platform, cluster: Kubectl) -> None:
     before = lives(cluster)
-    assert "nothing to do" in (done := platform.stack.up(*CHARTS)).out + done.err
+    assert "nothing to do" in (done := platform.stack.up(*platform.stack.charts)).out + done.err
     assert lives(cluster) == before
 
 
@@ -167,7 +167,7 @@ def test_triton_is_asked_over_grpc_through_the_ingress(platform: Platform, clust
 
 
 def test_a_wrong_image_in_one_component_brings_the_whole_stack_back(
-    platform: Platform, cluster: Kubectl, record_testsuite_property: Any
+    platform: Platform, cluster: Kubectl, record_property: Any
 ) -> None:
     """Two components change, and the image of one is not there. Who asks through the Ingress loses nothing."""
     stack, before = platform.stack, lives(cluster)
@@ -175,9 +175,9 @@ def test_a_wrong_image_in_one_component_brings_the_whole_stack_back(
     with asked(cluster) as load:
         until("requests are answered", lambda: load.answered > 20 or load.failures)
         wrong = ("--set", "triton.image.tag=26.13-py3", "--set", "spark-platform.namespaceDefaults.quota.pods=7")
-        done = stack.run("up", "--yes", *CHARTS, *wrong)
+        done = stack.run("up", "--yes", *stack.charts, *wrong)
         until("only the pods of before are left", lambda: lives(cluster) == before)
-    record_testsuite_property("load-of-wrong-image-through-ingress", str(load))
+    record_property("load-of-wrong-image-through-ingress", str(load))
     said = done.out + done.err
     assert done.code == 6, said
     assert "ErrImagePull" in said or "ImagePullBackOff" in said
@@ -187,7 +187,7 @@ def test_a_wrong_image_in_one_component_brings_the_whole_stack_back(
     assert quota_of_pods(cluster) != "7", "the component that was well is back too"
     # Prometheus goes on asking the pod that was taken back until it learns of that.
     until("every check passes", lambda: stack.run("verify", "--deep").code == 0, SETTLED_S)
-    assert "nothing to do" in (again := stack.up(*CHARTS)).out + again.err
+    assert "nothing to do" in (again := stack.up(*stack.charts)).out + again.err
 
 
 def test_down_with_purge_leaves_nothing(platform: Platform, shared: Shared) -> None:

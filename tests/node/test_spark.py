@@ -49,6 +49,23 @@ VALUES: dict[str, Any] = {
         }
     },
 }
+CONNECT = "sc://spark-platform-connect.spark-jobs:15002"
+CLIENT = """
+import sys
+from pyspark.errors import AnalysisException
+from pyspark.sql import SparkSession, functions as F
+
+spark = SparkSession.builder.remote(sys.argv[1]).getOrCreate()
+sales = spark.range(10_000).select((F.col("id") % 7).alias("shop"), (F.col("id") % 100).alias("price"))
+names = spark.createDataFrame([(n, f"shop-{n}") for n in range(5)], ["shop", "name"])
+found = sales.join(names, "shop").groupBy("name").agg(F.sum("price").alias("total")).orderBy("name")
+print(found.toPandas().values.tolist())
+try:
+    spark.table("nowhere").count()
+except AnalysisException as error:
+    print(error.getCondition())
+"""
+"""What a person's own program does who has Spark's client only."""
 PI = "local:///opt/spark/examples/src/main/python/pi.py"
 PROGRAMS = Path(__file__).parent / "jobs"
 
@@ -56,7 +73,7 @@ PROGRAMS = Path(__file__).parent / "jobs"
 @pytest.fixture(scope="module")
 def stack(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeStack]:
     """The stack as it was first deployed, for all tests of this file."""
-    furnished(shared.node, ("spark",))
+    furnished(shared.node, ("spark", "notebook"))
     made = NodeStack(tmp_path_factory.mktemp("spark"), shared.node, "spark")
     made.write({"spark-platform": VALUES})
     made.up()
@@ -110,6 +127,24 @@ def test_a_dataframe_job_is_right(jobs: Kubectl) -> None:
     expected = [f"total of shop-{s}: {sums[s]} in {sizes[s]} sales" for s in range(5)]
     expected.append(f"total of unknown: {sums[5] + sums[6]} in {sizes[5] + sizes[6]} sales")
     assert [line for line in log.splitlines() if line.startswith("total of")] == expected
+
+
+def test_a_plain_pod_computes_through_the_connect_server(jobs: Kubectl, kubectl: Kubectl) -> None:
+    """A pod of another namespace, with the client and nothing else: no rights, no Spark, no Java."""
+    container = {
+        "name": "client",
+        "image": "sparkrig.test/notebook:1",
+        "imagePullPolicy": "Never",
+        "command": ["python3", "-c", CLIENT, CONNECT],
+        "env": [{"name": "PYTHONWARNINGS", "value": "ignore"}],
+    }
+    spec = {"restartPolicy": "Never", "automountServiceAccountToken": False, "containers": [container]}
+    kubectl.apply({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "client"}, "spec": spec})
+    assert phase_at_end(kubectl, "client") == "Succeeded", kubectl("logs", "client")[-3000:]
+    totals = [[f"shop-{shop}", sum(i % 100 for i in range(shop, 10_000, 7))] for shop in range(5)]
+    assert kubectl("logs", "client").splitlines() == [str(totals), "TABLE_OR_VIEW_NOT_FOUND"]
+    # It was computed by executors, pods of the job namespace.
+    assert "Registered executor" in jobs("logs", "deployment/spark-platform-connect")
 
 
 def test_dynamic_allocation_follows_the_work(jobs: Kubectl) -> None:
@@ -221,12 +256,17 @@ def submit(
 
 def ended(jobs: Kubectl, name: str) -> str:
     """How the spark-submit of this job ended; its exit status is the job's."""
+    return phase_at_end(jobs, f"submit-{name}")
+
+
+def phase_at_end(kubectl: Kubectl, pod: str) -> str:
+    """How a pod ended that is not started again."""
 
     def phase() -> str:
-        found = str(jobs.get("pod", f"submit-{name}")["status"]["phase"])
+        found = str(kubectl.get("pod", pod)["status"]["phase"])
         return found if found in ("Succeeded", "Failed") else ""
 
-    return str(until(f"submit-{name} has ended", phase, JOB_S))
+    return str(until(f"{pod} has ended", phase, JOB_S))
 
 
 def finished(jobs: Kubectl, application: str) -> bool:

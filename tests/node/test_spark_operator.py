@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from tests.mini import ROOT, Done
+from tests.mini import Done
 from tests.node.conftest import Shared
 from tests.node.kubectl import Kubectl, until
 from tests.node.stacks import NodeStack, furnished
@@ -20,8 +20,8 @@ JOB_S = 500
 """An application: spark-submit, a driver, an executor, each a JVM; 40 s on two idle cores."""
 VERIFY_S = 700
 """The check's own time, and some."""
-STAND_INS = ("--stand-ins", str(ROOT / "tests" / "charts"))
 PI = "local:///opt/spark/examples/src/main/python/pi.py"
+CONTROLLER = "app.kubernetes.io/component=controller"
 SMALL = {"spark.kubernetes.driver.request.cores": "200m", "spark.kubernetes.executor.request.cores": "200m"}
 VALUES: dict[str, Mapping[str, Any]] = {
     "spark-platform": {"sparkDefaults": {"extra": SMALL}},
@@ -39,10 +39,10 @@ VALUES: dict[str, Mapping[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def stack(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeStack]:
-    furnished(shared.node, ("spark", "spark-operator"))
+    furnished(shared.node, ("spark", "spark-operator", "spark-without-python"))
     made = NodeStack(tmp_path_factory.mktemp("applications"), shared.node, "applications")
     made.write(VALUES)
-    made.up(*STAND_INS)
+    made.up(*made.charts)
     yield made
     gone = made.run("down", "--yes", "--purge", "all")
     assert gone.code == 0, gone.out + gone.err
@@ -96,10 +96,9 @@ def test_every_check_passes(stack: NodeStack) -> None:
 
 def test_a_changed_example_runs_again(stack: NodeStack, jobs: Kubectl) -> None:
     before = jobs.get("sparkapplication", "example-pi")["status"]["submissionID"]
-    stack.up(*STAND_INS, "--set", "spark-examples.pi.slices=6")
+    stack.up(*stack.charts, "--set", "spark-examples.pi.slices=6")
     until("it is another submission", lambda: status_of(jobs, "example-pi").get("submissionID") != before, JOB_S)
     assert ended(jobs, "example-pi")["applicationState"]["state"] == "COMPLETED"
-    stack.up(*STAND_INS)
 
 
 def test_a_failed_application_is_tried_again_and_given_up(jobs: Kubectl) -> None:
@@ -124,7 +123,7 @@ def test_an_operator_that_dies_meanwhile_loses_nothing(jobs: Kubectl, operator: 
     """And its driver goes with the application."""
     jobs.apply(application("long", PI, arguments=["150"]))
     until("it runs", lambda: state_of(jobs, "long") == "RUNNING", JOB_S)
-    operator("delete", "pods", "-l", "app.kubernetes.io/component=controller", "--grace-period=0", "--force")
+    operator("delete", "pods", "-l", CONTROLLER, "--grace-period=0", "--force")
     status = ended(jobs, "long")
     assert status["applicationState"]["state"] == "COMPLETED"
     assert (status["submissionAttempts"], status["executionAttempts"]) == (1, 1)
@@ -146,6 +145,28 @@ def test_a_driver_without_rights_fails_the_check(stack: NodeStack, jobs: Kubectl
     assert re.match(r"it failed: status\.applicationState\.state is FAIL(ED|ING): ", failed["message"])
     assert "forbidden" in failed["message"].lower()
     assert "kubectl -n spark-jobs get events" in failed["hint"]
+
+
+def test_an_image_without_python_fails_the_check(stack: NodeStack, jobs: Kubectl) -> None:
+    """A class of Spark's own does not miss it: the other example completes on the same image."""
+    stack.up(*stack.charts, "--set", "spark-examples.image.tag=4.0.4-scala")
+    assert ended(jobs, "example-pi", "4.0.4-scala")["applicationState"]["state"] == "COMPLETED"
+    assert ended(jobs, "example-python", "4.0.4-scala")["applicationState"]["state"] == "FAILED"
+    failed = failing(verify(stack, "--only", "spark-examples"), "python")
+    assert 'Cannot run program "python3"' in failed["message"]
+    assert failed["hint"].startswith("an image without Python (tags like 4.0.4-scala) runs no Python job")
+
+
+def test_an_absent_operator_fails_the_check(stack: NodeStack, operator: Kubectl) -> None:
+    """An application is taken by the API server, and nobody looks at it."""
+    operator("delete", "deployment", "spark-operator-controller")
+    try:
+        until("its pod is gone", lambda: not operator.get("pods", "-l", CONTROLLER)["items"])
+        failed = failing(verify(stack, "--deep", "--only", "spark-operator/application"), "application")
+    finally:
+        stack.up(*stack.charts, "--repair")
+    assert failed["message"].startswith("nobody took it up within 120 s: its status is empty")
+    assert "logs deployment/spark-operator-controller" in failed["hint"]
 
 
 def verify(stack: NodeStack, *arguments: str) -> Done:
@@ -185,14 +206,21 @@ def state_of(jobs: Kubectl, name: str) -> str:
     return str((status_of(jobs, name).get("applicationState") or {}).get("state", ""))
 
 
-def ended(jobs: Kubectl, name: str) -> dict[str, Any]:
-    """Its status once it has come to an end."""
+def ended(jobs: Kubectl, name: str, tag: str = "") -> dict[str, Any]:
+    """Its status once it has come to an end; with ``tag``, once a driver of this image has."""
 
     def found() -> dict[str, Any] | None:
         status = status_of(jobs, name)
-        return status if (status.get("applicationState") or {}).get("state") in ("COMPLETED", "FAILED") else None
+        over = (status.get("applicationState") or {}).get("state") in ("COMPLETED", "FAILED")
+        return status if over and image_of(jobs, status).endswith(tag) else None
 
     return dict(until(f"{name} has ended: {json.dumps(status_of(jobs, name))}", found, JOB_S))
+
+
+def image_of(jobs: Kubectl, status: Mapping[str, Any]) -> str:
+    """The image of the last submission's driver; empty where it made none."""
+    label = f"spark-role=driver,sparkoperator.k8s.io/submission-id={status.get('submissionID', '')}"
+    return next((pod["spec"]["containers"][0]["image"] for pod in jobs.get("pods", "-l", label)["items"]), "")
 
 
 def driver_log(jobs: Kubectl, name: str) -> str:

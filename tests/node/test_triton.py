@@ -77,9 +77,7 @@ def test_a_second_up_restarts_no_pod(stack: NodeStack, triton: Kubectl) -> None:
     assert lives(triton) == before
 
 
-def test_a_rolling_upgrade_under_load_loses_no_request(
-    stack: NodeStack, triton: Kubectl, record_testsuite_property: Any
-) -> None:
+def test_a_rolling_upgrade_under_load_loses_no_request(stack: NodeStack, triton: Kubectl, record_property: Any) -> None:
     before = lives(triton, SERVERS)
     with asked(triton) as load:
         until("requests are answered", lambda: load.answered > 20)
@@ -87,7 +85,7 @@ def test_a_rolling_upgrade_under_load_loses_no_request(
         replaced = lives(triton, SERVERS)
         # What `up` leaves behind it still drains; the last pod of before is the one that could lose something.
         until("the pods of before are gone", lambda: not set(lives(triton, SERVERS, ending=True)) & set(before))
-    record_testsuite_property("load-of-rolling-upgrade", str(load))
+    record_property("load-of-rolling-upgrade", str(load))
     assert len(replaced) == 2
     assert not set(replaced) & set(before)
     assert load.failures == []
@@ -96,13 +94,13 @@ def test_a_rolling_upgrade_under_load_loses_no_request(
 
 
 def test_a_wrong_image_is_noticed_and_taken_back_under_load(
-    stack: NodeStack, triton: Kubectl, record_testsuite_property: Any
+    stack: NodeStack, triton: Kubectl, record_property: Any
 ) -> None:
     before = lives(triton)
     with asked(triton) as load:
         done = stack.run("up", "--yes", "--set", "triton.image.tag=26.13-py3")
         until("only the pods of before are left", lambda: lives(triton, ending=True) == before)
-    record_testsuite_property("load-of-wrong-image", str(load))
+    record_property("load-of-wrong-image", str(load))
     said = done.out + done.err
     assert done.code == 6, said
     assert "ErrImagePull" in said or "ImagePullBackOff" in said
@@ -155,7 +153,7 @@ def test_a_killed_pod_loses_nothing_once_readiness_has_noticed(stack: NodeStack,
     triton("delete", "pod", victim["metadata"]["name"], "--grace-period=0", "--force")
     other = {url(p) for p in pods(triton, SERVERS)} & set(addresses(triton)) - {url(victim)}
     until("it is no endpoint", lambda: url(victim) not in ready(triton))
-    follow(triton)
+    follow(triton, gone=url(victim))
     with asked(triton) as load:
         until("another has taken its place", lambda: len(ready(triton)) == 2 or load.failures)
         until("requests are answered", lambda: load.answered > 200 or load.failures)

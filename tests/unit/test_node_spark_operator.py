@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from itertools import pairwise
 from pathlib import Path
@@ -14,7 +15,7 @@ from tests.mini import ROOT
 
 HOME = ROOT / "tests" / "node" / "images" / "spark-operator"
 sys.path.append(str(HOME))
-from sparkoperator import cluster, states, submission  # noqa: E402
+from sparkoperator import cluster, metrics, states, submission  # noqa: E402
 from sparkoperator.states import Report, Submit  # noqa: E402
 
 TEMPLATES = {"driver": "/t/driver.yaml", "executor": "/t/executor.yaml"}
@@ -29,7 +30,7 @@ def application(spec: Mapping[str, Any] | None = None, status: Mapping[str, Any]
 
 def in_state(state: str, policy: Mapping[str, Any] | None = None, **status: Any) -> dict[str, Any]:
     spec = {"restartPolicy": policy} if policy else {}
-    return application(spec, {"applicationState": {"state": state}, "observedGeneration": 3, **status})
+    return application(spec, {"applicationState": {"state": state}, "submissionID": "s1.3", **status})
 
 
 def driver(phase: str, **ended: Any) -> dict[str, Any]:
@@ -43,8 +44,8 @@ def driver(phase: str, **ended: Any) -> dict[str, Any]:
 def test_a_new_application_and_a_changed_one_are_submitted() -> None:
     fresh = Submit(0, {"submissionAttempts": 1, "executionAttempts": 0})
     assert states.next_step(application(), None) == fresh
-    assert states.next_step(in_state("COMPLETED", observedGeneration=2), driver("Succeeded")) == fresh
-    assert states.next_step(in_state("FAILED", observedGeneration=2, executionAttempts=4), None) == fresh
+    assert states.next_step(in_state("COMPLETED", submissionID="s1.2"), driver("Succeeded")) == fresh
+    assert states.next_step(in_state("FAILED", submissionID="s1.2", executionAttempts=4), None) == fresh
 
 
 @pytest.mark.parametrize(
@@ -81,6 +82,46 @@ def test_the_drivers_phase_is_the_applications(state: str, pod: Any, expected: A
     assert isinstance(got, Report)
     found = got.status["applicationState"]
     assert (found["state"], found.get("errorMessage"), got.status.get("executionAttempts")) == expected
+
+
+def test_a_submission_says_which_description_it_is_of() -> None:
+    assert states.submission_id(application(), "s1") == "s1.3"
+    made = application(
+        status={"applicationState": {"state": "FAILED"}, "submissionID": states.submission_id(application(), "x")}
+    )
+    assert states.next_step(made, None) is None
+
+
+def test_a_status_is_merged() -> None:
+    """As the API server would merge a patch; the CRD wants to hear of a driver in any case."""
+    old = {
+        "applicationState": {"state": "FAILING", "errorMessage": "no"},
+        "executorState": {"e1": "RUNNING"},
+        "submissionAttempts": 2,
+    }
+    change = {
+        "applicationState": {"state": "SUBMITTED", "errorMessage": None},
+        "executorState": None,
+        "terminationTime": None,
+    }
+    assert states.merged(old, change) == {
+        "driverInfo": {},
+        "applicationState": {"state": "SUBMITTED"},
+        "submissionAttempts": 2,
+    }
+    assert states.merged({"driverInfo": {"podName": "a"}}, {"executorState": {"e1": "X"}}) == {
+        "driverInfo": {"podName": "a"},
+        "executorState": {"e1": "X"},
+    }
+    assert old["applicationState"]["errorMessage"] == "no"
+
+
+def test_what_it_has_done_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "counted", Counter({"SUBMITTED": 3, "FAILED": 1, "RUNNING": 2}))
+    lines = metrics.page().splitlines()
+    assert lines[:2] == ["# TYPE spark_application_submit_count counter", "spark_application_submit_count 3"]
+    assert "spark_application_failure_count 1" in lines
+    assert "spark_application_success_count 0" in lines
 
 
 RETRIED = {

@@ -7,6 +7,7 @@ import asyncio
 import contextlib
 import datetime
 import logging
+import uuid
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -14,12 +15,13 @@ from typing import Any
 import kopf
 from kubernetes import client, config
 
-from sparkoperator import cluster, states
+from sparkoperator import cluster, metrics, states
 from sparkoperator.submission import Refused
 
 POLL_S = 0.5
 RETRY_S = 5
-READY = "http://0.0.0.0:8081/readyz"
+READY = "http://0.0.0.0:8081/{probe}"
+"""Whatever the probe is called: upstream's chart asks /healthz and /readyz."""
 # One thing at a time for an application: its own changes and those of its pods come side by side.
 locks: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
 logger = logging.getLogger("sparkoperator")
@@ -93,10 +95,10 @@ async def submit(application: states.Object, wanted: states.Submit, submitting: 
     current = await call(cluster.read, metadata["namespace"], metadata["name"])
     if current is None or current["metadata"]["uid"] != metadata["uid"]:
         return
-    generation = current["metadata"]["generation"]
+    number = states.submission_id(current, str(uuid.uuid4()))
     made = {
         "lastSubmissionAttemptTime": now(),
-        "observedGeneration": generation,
+        "submissionID": number,
         "executorState": None,
         **wanted.attempts,
     }
@@ -105,7 +107,7 @@ async def submit(application: states.Object, wanted: states.Submit, submitting: 
         while not await call(cluster.remove_driver, current):
             await asyncio.sleep(POLL_S)
         async with submitting:
-            made |= await call(cluster.submit, current)
+            made |= await call(cluster.submit, current, number)
     except (Refused, cluster.SubmissionFailed) as error:
         state = {"state": "SUBMISSION_FAILED", "errorMessage": str(error)}
     told(application, state)
@@ -113,6 +115,7 @@ async def submit(application: states.Object, wanted: states.Submit, submitting: 
 
 
 def told(application: states.Object, state: states.Object) -> None:
+    metrics.counted[state["state"]] += 1
     metadata = application["metadata"]
     why = f": {state['errorMessage']}" if state.get("errorMessage") else ""
     logger.info("%s/%s: %s%s", metadata["namespace"], metadata["name"], state["state"], why)
@@ -133,8 +136,10 @@ def main() -> None:
     parser.add_argument("verb", choices=["start"])
     parser.add_argument("--namespaces", required=True)
     parser.add_argument("--controller-threads", type=int, default=10)
+    parser.add_argument("--metrics-bind-address", default="")
     asked, _ = parser.parse_known_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    metrics.serve(asked.metrics_bind_address)
     # Each submission at the same time is a JVM.
     memo = kopf.Memo(submitting=asyncio.Semaphore(asked.controller_threads))
     with contextlib.suppress(KeyboardInterrupt):

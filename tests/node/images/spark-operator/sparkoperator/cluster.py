@@ -7,8 +7,8 @@ import os
 import re
 import subprocess
 import tempfile
-import uuid
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import yaml
 from kubernetes import client
 
 from sparkoperator import submission
-from sparkoperator.states import APP_LABEL, ID_LABEL, Object
+from sparkoperator.states import APP_LABEL, ID_LABEL, Object, merged
 
 GROUP, VERSION, PLURAL = "sparkoperator.k8s.io", "v1beta2", "sparkapplications"
 SUBMIT_S = 300
@@ -24,6 +24,7 @@ SUBMIT_S = 300
 SPARK_HOME = os.environ.get("SPARK_HOME", "/opt/spark")
 CONF = Path(os.environ.get("SPARK_CONF_DIR", f"{SPARK_HOME}/conf"))
 GONE = 404
+CONFLICT = 409
 logger = logging.getLogger("sparkoperator")
 
 
@@ -39,11 +40,21 @@ def read(namespace: str, name: str) -> dict[str, Any] | None:
 
 
 def write(application: Object, status: Mapping[str, Any]) -> None:
-    """Merge into the status; an application that is gone is no error."""
+    """Merge into the status; an application that is gone is no error.
+
+    Upstream's chart allows to replace it only, not to patch it: where somebody was faster it is read again.
+    """
     metadata = application["metadata"]
     place = (GROUP, VERSION, metadata["namespace"], PLURAL, metadata["name"])
     api = client.CustomObjectsApi()
-    _or_none(lambda: api.patch_namespaced_custom_object_status(*place, {"status": dict(status)}))
+    while (found := read(metadata["namespace"], metadata["name"])) is not None:
+        whole = {**found, "status": merged(found.get("status") or {}, status)}
+        try:
+            _or_none(partial(api.replace_namespaced_custom_object_status, *place, whole))
+            return
+        except client.ApiException as error:
+            if error.status != CONFLICT:
+                raise
 
 
 def pods(application: Object, role: str) -> list[dict[str, Any]]:
@@ -71,15 +82,14 @@ def remove_driver(application: Object) -> bool:
     return False
 
 
-def submit(application: Object) -> dict[str, Any]:
-    """Run spark-submit; return what the status then says of the submission.
+def submit(application: Object, number: str) -> dict[str, Any]:
+    """Run spark-submit; return what the status then says of the driver.
 
     Raises:
         Refused: see ``submission.check``.
         SubmissionFailed: spark-submit failed.
     """
     submission.check(application["spec"])
-    number = str(uuid.uuid4())
     server = f"https://{os.environ['KUBERNETES_SERVICE_HOST']}:{os.environ['KUBERNETES_SERVICE_PORT']}"
     with tempfile.TemporaryDirectory(prefix="submission-") as folder:
         templates = {role: _template(application, role, folder) for role in ("driver", "executor")}
@@ -92,7 +102,7 @@ def submit(application: Object) -> dict[str, Any]:
     logger.info("spark-submit: %s", done.stdout + done.stderr)
     if done.returncode:
         raise SubmissionFailed(reason(done.stdout + done.stderr, done.returncode))
-    return {"submissionID": number, "driverInfo": {"podName": submission.driver_name(application)}}
+    return {"driverInfo": {"podName": submission.driver_name(application)}}
 
 
 def reason(log: str, code: int) -> str:

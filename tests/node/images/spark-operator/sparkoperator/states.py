@@ -1,8 +1,8 @@
 """What is to be done next for an application, from what it and its driver's pod say. Pure.
 
 ``status`` is that of v1beta2: ``applicationState {state, errorMessage}``, ``submissionID``, ``submissionAttempts``,
-``executionAttempts``, ``driverInfo.podName``, ``executorState``; and ``observedGeneration``, the description that was
-submitted last.
+``executionAttempts``, ``driverInfo.podName``, ``executorState``. Upstream's CRD keeps nothing else, so that which
+description was submitted last is said by the end of ``submissionID``.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def next_step(application: Object, driver: Object | None) -> Submit | Report | N
     """What to do now; None is nothing. ``driver`` is the pod of the last submission, if there is one."""
     status = application.get("status") or {}
     state = (status.get("applicationState") or {}).get("state", "")
-    if not state or status.get("observedGeneration") != application["metadata"]["generation"]:
+    if not state or not _submitted(application, status):
         return Submit(0, {"submissionAttempts": 1, "executionAttempts": 0})
     if state in ("SUBMITTED", "RUNNING"):
         return _followed(state, status, driver)
@@ -45,6 +45,31 @@ def next_step(application: Object, driver: Object | None) -> Submit | Report | N
     if state == "COMPLETED":
         return _again(application, state)
     return None
+
+
+def submission_id(application: Object, unique: str) -> str:
+    """The number of a submission of the application as it is now described."""
+    return f"{unique}.{application['metadata']['generation']}"
+
+
+def _submitted(application: Object, status: Object) -> bool:
+    _, _, generation = status.get("submissionID", "").rpartition(".")
+    return generation == str(application["metadata"]["generation"])
+
+
+def merged(old: Object, change: Object) -> dict[str, Any]:
+    """A status with a change laid over it: maps are merged, None takes a field away. The CRD wants ``driverInfo``."""
+    return {"driverInfo": {}, **_laid_over(old, change)}
+
+
+def _laid_over(old: Object, change: Object) -> dict[str, Any]:
+    made = dict(old)
+    for key, value in change.items():
+        if value is None:
+            made.pop(key, None)
+        else:
+            made[key] = _laid_over(made.get(key) or {}, value) if isinstance(value, Mapping) else value
+    return made
 
 
 def _followed(state: str, status: Object, driver: Object | None) -> Report | None:
