@@ -18,6 +18,7 @@ from sparkrig.helm.client import HelmClient, objects, validates_fields
 from sparkrig.helm.errors import HelmError
 from sparkrig.helm.recovery import newest_revision
 from sparkrig.model import Chart, ChartOrigin, ClusterHandle, CrdOwner, DesiredRelease
+from sparkrig.session import Request, Session
 
 pytestmark = pytest.mark.cluster
 
@@ -203,6 +204,19 @@ def test_rendering_needs_no_cluster(helm: Path, monkeypatch: pytest.MonkeyPatch,
         "    can't evaluate field events in type interface {}",
     ]
     client.close()
+
+
+def test_a_helm_that_is_set_is_asked_for_its_version_once(
+    sim: ClusterHandle, helm: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shim, starts = tmp_path / "helm", tmp_path / "starts"
+    shim.write_text(f'#!/bin/sh\necho "$1" >> {starts}\nexec {helm} "$@"\n')
+    shim.chmod(0o755)
+    monkeypatch.setenv("SPARKRIG_HELM", str(shim))
+    with Session(Request(target=f"sim:{sim.name}")) as session:
+        for client in (session.offline_helm, session.helm):
+            run(client.template(wanted("x", {"text": "one"})))
+    assert starts.read_text().split() == ["version", "template", "template"]
 
 
 def test_helm_that_cannot_be_started(tmp_path: Path) -> None:
