@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from tests.node import diagnosis, lifecycle
 from tests.node.e2e import ARTEFACTS_VARIABLE, NODE_VARIABLE
 from tests.node.kubectl import Kubectl
@@ -70,23 +71,39 @@ class Shared:
 
 
 @pytest.fixture(scope="session")
-def shared(able: None, artefacts: Path, request: pytest.FixtureRequest) -> Iterator[Shared]:
+def shared(
+    able: None, artefacts: Path, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shared]:
     given = os.environ.get(NODE_VARIABLE)
     name = given or f"t{uuid.uuid4().hex[:6]}"
-    began, load = time.monotonic(), os.getloadavg()[0]
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    base = tmp_path_factory.getbasetemp()
     with pytest.MonkeyPatch.context() as patch:
         if given:
             patch.delenv("SPARKRIG_STATE_DIR") if STATE is None else patch.setenv("SPARKRIG_STATE_DIR", STATE)
         try:
-            node = lifecycle.up(name, print)
-            seconds = None if given else time.monotonic() - began
+            node, seconds, busy = started(name, base.parent if worker else base)
             request.session.stash[OURS] = node
-            yield Shared(node, seconds, load > (os.cpu_count() or 1))
+            yield Shared(node, None if given else seconds, busy)
             for folder, logs in (("node", node.logs), ("control-plane", node.kwok / "logs")):
-                shutil.copytree(logs, artefacts / "logs" / folder, dirs_exist_ok=True)
+                shutil.copytree(logs, artefacts / "logs" / worker / folder, dirs_exist_ok=True)
         finally:
             if not given:
                 lifecycle.down(name, print)
+
+
+def started(name: str, folder: Path) -> tuple[Node, float, bool]:
+    """The node, ready; the seconds that took; whether others kept the machine's CPUs busy meanwhile.
+
+    The nodes of a run, which has that folder for all its workers, start one after the other; beside each but the first
+    there are tests of another worker.
+    """
+    with FileLock(folder / "nodes.lock"):
+        first = not (mark := folder / "a-node-was-started").exists()
+        mark.touch()
+        began, load = time.monotonic(), os.getloadavg()[0]
+        node = lifecycle.up(name, print)
+        return node, time.monotonic() - began, not first or load > (os.cpu_count() or 1)
 
 
 @pytest.fixture
@@ -103,15 +120,31 @@ def kubectl(node: Node) -> Iterator[Kubectl]:
     made("delete", "namespace", made.namespace, "--wait=false")
 
 
+LONGEST_FIRST = (
+    "test_platform",
+    "test_spark_operator",
+    "test_spark",
+    "test_monitoring",
+    "test_hub",
+    "test_triton",
+    "test_leaves_nothing",
+    "test_ingress",
+)
+"""Files in the order in which workers take them, so that none waits at the end for one that began late."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = str(Path(__file__).parent)
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        places = {name: place for place, name in enumerate(LONGEST_FIRST)}
+        items.sort(key=lambda item: places.get(item.path.stem, len(places)))
     for item in items:
         if str(item.path).startswith(here):
             item.add_marker(pytest.mark.node)
             # Stacks of whole programs: each wait has a deadline of its own, which says more than this one.
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(pytest.mark.timeout(TEST_S))
-            # One node at a time: several on two cores would measure each other.
+            # Beside other tests: one node at a time. ``make e2e`` has several, and hands out whole files to them.
             item.add_marker(pytest.mark.xdist_group("node"))
 
 

@@ -28,9 +28,11 @@ ARTEFACTS_VARIABLE = "SPARKRIG_ARTEFACTS"
 
 CPUS = 2
 MEMORY_GB = 8
-"""Free: the whole stack at once with what tests put beside it (docs/node.md)."""
-DISK_GB = 20
-"""Archives of images, the builder's layers, their copies in a node; without caches."""
+"""Free, for each node: the whole stack at once with what tests put beside it (docs/node.md)."""
+DISK_GB = 30
+"""Archives of images, the builder's layers, their copies in two nodes; without caches."""
+NODES = 2
+"""Tests wait for pods most of the time: files of them run side by side, each on a node of its worker's own."""
 MINUTES = "10 to 25 minutes with caches on two cores; the first time half an hour more, for the images' Go programs"
 
 
@@ -62,6 +64,8 @@ def main() -> int:
             return 1
         if lifecycle.status(asked.name):
             environment[NODE_VARIABLE] = asked.name
+        elif free_gb() > NODES * MEMORY_GB:
+            rest = ["--numprocesses", str(NODES), "--dist", "loadfile", "--no-loadscope-reorder", *rest]
     if asked.build_only:
         return 0
     _say(f"=== tests, after {time.monotonic() - began:.0f} s")
@@ -77,16 +81,19 @@ def _become_pytest(rest: list[str], report: Path, environment: dict[str, str]) -
     return 1
 
 
+def free_gb() -> float:
+    """Memory that programs could have now, in GB."""
+    with Path("/proc/meminfo").open(encoding="ascii") as lines:
+        return next((int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), 0) * 1024 / 1e9
+
+
 def has() -> str:
     """What this machine has of it now."""
-    with Path("/proc/meminfo").open(encoding="ascii") as lines:
-        free = next((int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), 0)
     folder = next(f for f in (home(), *home().parents) if f.exists())
     disk = shutil.disk_usage(folder).free
     load = os.getloadavg()[0]
     return (
-        f"{os.cpu_count()} cores (load {load:.1f}), {free * 1024 / 1e9:.0f} GB of memory free, "
-        f"{disk / 1e9:.0f} GB of disk free"
+        f"{os.cpu_count()} cores (load {load:.1f}), {free_gb():.0f} GB of memory free, {disk / 1e9:.0f} GB of disk free"
     )
 
 

@@ -44,11 +44,11 @@ def service(kubectl: Kubectl) -> str:
     return "web"
 
 
-def test_a_node_is_ready_in_time(shared: Shared, record_testsuite_property: Any) -> None:
+def test_a_node_is_ready_in_time(shared: Shared, record_property: Any) -> None:
     assert lifecycle.status(shared.node.name).ok
     if shared.seconds is None:  # `make node-up` was before the tests, and said its time
         return
-    record_testsuite_property("node-up-seconds", round(shared.seconds, 1))
+    record_property("node-up-seconds", round(shared.seconds, 1))
     print(f"node up in {shared.seconds:.1f} s (load {os.getloadavg()[0]:.1f})")
     # Where others keep the CPUs busy the seconds say nothing about the node.
     if not shared.busy:
