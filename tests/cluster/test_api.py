@@ -6,9 +6,11 @@ import base64
 import json
 import logging
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +268,32 @@ def test_an_exec_plugin_that_fails_says_why(
     with pytest.raises(OperationError, match=r"plugin .* failed: exec: process returned 3\. the session has"):
         KubeApi(edited(by_plugin)).version()
     assert capfd.readouterr().err == ""
+
+
+def test_connections_at_once_change_nothing_of_their_tls_context(
+    sim: ClusterHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python lets other threads run while OpenSSL copies the protocols: to set them again then is a use after free."""
+    api = KubeApi(sim)
+    endpoint = api.transport().endpoint
+    touched: list[object] = []
+    real = ssl.SSLContext.set_alpn_protocols
+    monkeypatch.setattr(
+        ssl.SSLContext, "set_alpn_protocols", lambda self, names: (touched.append(names), real(self, names))
+    )
+
+    def ask(_number: int) -> str | None:
+        connection: Any = endpoint.pool.connection_from_url(endpoint.server)._new_conn()
+        try:
+            connection.connect()
+            return connection.sock.selected_alpn_protocol()  # type: ignore[no-any-return]
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        assert set(pool.map(ask, range(40))) == {"http/1.1"}
+    assert touched == []
+    api.close()
 
 
 def test_a_server_of_another_ca_is_not_trusted(edited: Callable[[Edit], ClusterHandle], tmp_path: Path) -> None:

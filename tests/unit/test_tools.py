@@ -279,12 +279,16 @@ def test_every_tool_we_pin() -> None:
     assert set(specs) >= {"helm", "kwok", "kwokctl", "etcd", "kube-apiserver", "kube-scheduler", "kubectl", "kind"}
     for spec in specs.values():
         module = (spec.folder / "go.mod").read_text()
-        # A line of its own, or one in a block.
-        assert re.search(rf"^(?:tool |\t){re.escape(spec.package)}$", module, re.MULTILINE), f"{spec.name}: pinned"
         required = dict(re.findall(r"^\s*(?:require )?(\S+) v(\S+)", module, re.MULTILINE))
-        owner = max((path for path in required if f"{spec.package}/".startswith(f"{path}/")), key=len)
-        assert required[owner] == spec.version, f"{spec.name}: tool.yaml and go.mod agree"
         assert (spec.folder / "go.sum").is_file()
+        if spec.package == ".":  # a few lines of ours start what the one direct requirement brings
+            (owner,) = re.findall(r"^require (\S+) v\S+$", module, re.MULTILINE)
+            assert f'"{owner}/' in (spec.folder / "main.go").read_text()
+        else:
+            # A line of its own, or one in a block.
+            assert re.search(rf"^(?:tool |\t){re.escape(spec.package)}$", module, re.MULTILINE), f"{spec.name}: pinned"
+            owner = max((path for path in required if f"{spec.package}/".startswith(f"{path}/")), key=len)
+        assert required[owner] == spec.version, f"{spec.name}: tool.yaml and go.mod agree"
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import ssl
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -42,6 +42,28 @@ class Endpoint:
     authorization: Callable[[], str | None] = field(repr=False)
     """The Authorization header as of now; may read a file or run a plugin. Thread-safe."""
     headers: tuple[tuple[str, str], ...] = ()
+
+
+class SharedContext(ssl.SSLContext):
+    """A TLS context that many threads make connections with at once: its protocols are set before it is shared.
+
+    urllib3 sets them again for each connection, while OpenSSL copies them for another one without Python's lock: a use
+    after free (https://github.com/python/cpython/issues/141012). Seen here as a server's "decode error".
+    """
+
+    PROTOCOLS = ("http/1.1",)
+
+    def __init__(self, _protocol: int | None = None) -> None:
+        super().set_alpn_protocols(self.PROTOCOLS)
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Nothing, where they are the ones that are set.
+
+        Raises:
+            ValueError: they are others.
+        """
+        if tuple(alpn_protocols) != self.PROTOCOLS:
+            raise ValueError(f"a shared TLS context speaks {', '.join(self.PROTOCOLS)} only")
 
 
 def plain_endpoint(credentials: Credentials) -> Endpoint:
@@ -82,12 +104,15 @@ def keepalive_options() -> list[tuple[int, int, int]]:
 def _tls(credentials: Credentials) -> ssl.SSLContext:
     cluster, user = credentials.cluster, credentials.user
     try:
-        context = ssl.create_default_context(
-            cafile=None if cluster.get("certificate-authority-data") else cluster.get("certificate-authority"),
-            cadata=_decoded(cluster.get("certificate-authority-data")),
-        )
-        # Python 3.13 turns this on; CAs made by kubeadm, k3s and kwok lack the extensions it asks for.
-        context.verify_flags &= ~getattr(ssl, "VERIFY_X509_STRICT", 0)
+        context = SharedContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
+        file, data = cluster.get("certificate-authority"), _decoded(cluster.get("certificate-authority-data"))
+        if file or data:
+            context.load_verify_locations(cafile=None if data else file, cadata=data)
+        else:
+            context.load_default_certs()
+        # As for kubectl, an intermediate authority in the kubeconfig is enough. Not VERIFY_X509_STRICT, which Python
+        # has by default since 3.13: CAs made by kubeadm, k3s and kwok lack the extensions it asks for.
+        context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
         if cluster.get("insecure-skip-tls-verify"):
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE

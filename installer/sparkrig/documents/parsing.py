@@ -191,6 +191,8 @@ def _failure(error: yaml.MarkedYAMLError, chunk: Chunk, last: int) -> SyntaxFail
         opened = f" (opened in line {chunk.line + start.line + 1})" if start is not None else ""
         bracket = "]" if "']'" in reason else "}"
         return SyntaxFailure(f"expected ',' or '{bracket}'{opened}", chunk.index + index)
+    if "maximum nesting depth" in reason:  # PyYAML has a limit of its own since 6.0.4, and looks ahead of its events
+        return SyntaxFailure("nested too deep", chunk.index + index, code="too-deep")
     for theirs, ours, hint in _SAID_BETTER:
         if theirs in reason:
             return SyntaxFailure(ours, chunk.index + index, hint)
