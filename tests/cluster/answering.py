@@ -94,7 +94,9 @@ def answering(folder: Path, log: str) -> Iterator[Site]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
     context.sni_callback = lambda sock, server_name, _context: names.__setitem__(id(sock), server_name)
-    secure.socket = context.wrap_socket(secure.socket, server_side=True)
+    # The handshake is its handler's, in a thread of its own: a client that hangs up before it (one that does not like
+    # our certificate; KWOK keeps that connection open) would hold up every other one where they are accepted.
+    secure.socket = context.wrap_socket(secure.socket, server_side=True, do_handshake_on_connect=False)
     for server in (plain, secure):
         server.RequestHandlerClass = _handler(site, names)
         threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()

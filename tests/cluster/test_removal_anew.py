@@ -12,8 +12,7 @@ from tests.mini import CONFIGMAP, World
 
 from sparkrig.apply.removal import delete_all
 from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.apierrors import ApiError
-from sparkrig.errors import OperationError
+from sparkrig.errors import OperationError, SparkrigError
 from sparkrig.model import ObjectRef
 
 MAKER = "made-elsewhere"
@@ -37,7 +36,7 @@ def made_anew(api: KubeApi, collection: str, body: dict[str, object]) -> Iterato
         while not end.wait(0.05):
             try:
                 uids.append(api.create(collection, body)["metadata"]["uid"])
-            except (ApiError, OperationError):  # there already, or its kind or namespace is on its way out
+            except SparkrigError:  # there already, or its kind or namespace is on its way out
                 continue
 
     thread = threading.Thread(target=run, daemon=True)

@@ -45,11 +45,16 @@ def encode(revision: Revision) -> bytes:
     return gzip.compress(text.encode(), mtime=0)
 
 
+class DamagedRecord(Exception):
+    """Bytes that are no revision, and why."""
+
+
 def decode(data: bytes) -> Revision:
     """The revision in the given bytes.
 
     Raises:
-        OperationError: the bytes are damaged, or a newer sparkrig wrote them.
+        DamagedRecord: these are no revision.
+        OperationError: a newer sparkrig wrote them.
     """
     try:
         document = json.loads(gzip.decompress(data))
@@ -61,7 +66,7 @@ def decode(data: bytes) -> Revision:
             )
         return _decode(document)
     except (ValueError, KeyError, TypeError, EOFError, OSError) as error:
-        raise OperationError(f"a revision record is damaged: {type(error).__name__}: {error}") from error
+        raise DamagedRecord(f"{type(error).__name__}: {error}") from error
 
 
 def _decode(document: Mapping[str, Any]) -> Revision:

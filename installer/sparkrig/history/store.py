@@ -16,7 +16,7 @@ from typing import Any, Final
 from sparkrig.cluster.api import Conflict, KubeApi
 from sparkrig.defaults import LABEL_REVISION, LABEL_STACK, LABEL_STATUS, SECRET_PART_BYTES, SYSTEM_NAMESPACE
 from sparkrig.errors import Locked, OperationError
-from sparkrig.history.codec import decode, encode
+from sparkrig.history.codec import DamagedRecord, decode, encode
 from sparkrig.model import Revision, RevisionStatus
 
 TYPE: Final = "sparkrig.dev/revision"
@@ -58,10 +58,22 @@ class History:
         return any(info.number == number and info.status is RevisionStatus.PENDING for info in self._stored())
 
     def read(self, info: RevisionInfo) -> Revision:
-        """One revision, whole; its status is that of ``info``."""
+        """One revision, whole; its status is that of ``info``.
+
+        Raises:
+            OperationError: its record is damaged (which one is said), or a newer sparkrig wrote it.
+        """
         names = [_name(self._stack, info.number, part) for part in range(1, info.parts + 1)]
         data = b"".join(_payload(self._api.get(f"{SECRETS}/{name}", missing_ok=True), name) for name in names)
-        return replace(decode(data), status=info.status)
+        try:
+            return replace(decode(data), status=info.status)
+        except DamagedRecord as error:
+            first = f"{SYSTEM_NAMESPACE}/{names[0]}"
+            raise OperationError(
+                f"the record of revision {info.number} of stack {self._stack} is damaged (Secret {first}): {error}",
+                hint=f"restore it from a backup; or, to lose this revision of the history and nothing else: "
+                f"kubectl delete secret -n {SYSTEM_NAMESPACE} {' '.join(names)}",
+            ) from error
 
     def newest(self, infos: Sequence[RevisionInfo] | None = None) -> tuple[Revision | None, Revision | None, int]:
         """(the newest finished revision, a newer one that was never finished, the newest number).
