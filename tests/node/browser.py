@@ -95,10 +95,14 @@ class Browser:
         assert 200 <= status < 300, f"{method} {path}: {status} {text[:2000]}"
         return json.loads(text) if text else None
 
-    def run_cells(self) -> list[str]:
-        """Run the cells of the notebook that is open, one after the other; what each has printed."""
+    def run_cells(self, count: int) -> list[str]:
+        """Run the cells of the notebook that is open, one after the other; what each has printed.
+
+        JupyterLab draws cells one by one: how many there are is the caller's knowledge.
+        """
         self.see("a kernel that waits", '.jp-NotebookPanel-toolbar [data-status="idle"]')
-        for number in range(len(self.cells())):
+        until(f"{count} cells are drawn", lambda: len(self.cells()) == count, PAGE_S)
+        for number in range(count):
             try:
                 until(f"cell {number + 1} has run", lambda at=number: self._ran(at), PAGE_S)
             except AssertionError:

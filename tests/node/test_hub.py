@@ -297,7 +297,7 @@ def work(window: Browser, name: str, *cells: str) -> list[str]:
     content = {"cells": code, "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
     window.call("PUT", f"/user/ada/api/contents/{name}", {"type": "notebook", "format": "json", "content": content})
     window.open(f"/user/ada/lab/tree/{name}?reset")
-    printed = window.run_cells()
+    printed = window.run_cells(len(cells))
     window.save()
     return printed
 
