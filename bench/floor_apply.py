@@ -43,7 +43,9 @@ class Server:
         headers = {"Content-Type": "application/apply-patch+yaml"} if body is not None else {}
         LOCAL.connection.request(method, path, None if body is None else json.dumps(body), headers)
         answer = LOCAL.connection.getresponse()
-        return answer.status, json.loads(answer.read())
+        said = answer.read()
+        # A group that is not served yet is answered in plain text.
+        return answer.status, json.loads(said) if said.startswith(b"{") else {"message": said.decode()}
 
 
 def apply_all(server: Server, entries: list[dict[str, Any]]) -> None:

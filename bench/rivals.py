@@ -7,7 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -191,22 +191,44 @@ def _waves(stack: Stack, bench: Bench) -> list[list[dict[str, Any]]]:
     from sparkrig.documents.plain import load_plain_all
 
     crds: dict[str, dict[str, Any]] = {}
+    for release in stack.releases:
+        shown = _said([str(bench.helm), "show", "crds", str(release.chart)])
+        crds |= {c["metadata"]["name"]: c for c in load_plain_all(shown, release.name) if isinstance(c, dict)}
+    names = {release.namespace for release in stack.releases}
     rest: list[dict[str, Any]] = []
     for release in stack.releases:
         values = _values_file(bench.folder, release.name, release.values)
         argv = [str(bench.helm), "template", release.name, str(release.chart), "--namespace", release.namespace]
-        more = ["--values", str(values), "--include-crds", "--no-hooks"]
-        text = subprocess.run([*argv, *more], check=True, capture_output=True, text=True).stdout
-        for item in load_plain_all(text, release.name):
+        more = ["--values", str(values), "--no-hooks", *_served(crds.values())]
+        for item in load_plain_all(_said([*argv, *more]), release.name):
             if not isinstance(item, dict):
                 continue
             if item.get("kind") == "CustomResourceDefinition":
                 crds[item["metadata"]["name"]] = item
-            elif item.get("kind") != "Namespace":
+            elif item.get("kind") == "Namespace":
+                names.add(item["metadata"]["name"])
+            else:
                 rest.append(_placed(item, release.namespace, crds))
-    names = sorted({release.namespace for release in stack.releases})
-    namespaces = [_placed({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n}}, "", crds) for n in names]
+    namespaces = [
+        _placed({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}, "", crds)
+        for name in sorted(names)
+    ]
     return [namespaces, [_placed(crd, "", crds) for crd in crds.values()], rest]
+
+
+def _said(argv: Sequence[str]) -> str:
+    done = subprocess.run(argv, check=False, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(argv)} ended with {done.returncode}: {done.stderr}")
+    return done.stdout
+
+
+def _served(crds: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Options that tell helm what the cluster will serve: real charts do not render without (traefik's monitors)."""
+    specs = [crd["spec"] for crd in crds]
+    kinds = {(f"{s['group']}/{v['name']}", s["names"]["kind"]) for s in specs for v in s["versions"] if v["served"]}
+    said = {version for version, _ in kinds} | {f"{version}/{kind}" for version, kind in kinds}
+    return [f"--api-versions={each}" for each in sorted(said)]
 
 
 CLUSTERED = (
