@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 import yaml
 
+from bench.process import CommandFailed
 from bench.workload import Stack, State, Workload
 
 CASES: Mapping[str, str] = {
@@ -219,7 +220,7 @@ def _waves(stack: Stack, bench: Bench) -> list[list[dict[str, Any]]]:
 def _said(argv: Sequence[str]) -> str:
     done = subprocess.run(argv, check=False, capture_output=True, text=True)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(argv)} ended with {done.returncode}: {done.stderr}")
+        raise CommandFailed(f"{' '.join(argv)} ended with {done.returncode}: {done.stderr}")
     return done.stdout
 
 

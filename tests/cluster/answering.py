@@ -94,8 +94,8 @@ def answering(folder: Path, log: str) -> Iterator[Site]:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pki / "admin.crt", pki / "admin.key")
     context.sni_callback = lambda sock, server_name, _context: names.__setitem__(id(sock), server_name)
-    # The handshake is its handler's, in a thread of its own: a client that hangs up before it (one that does not like
-    # our certificate; KWOK keeps that connection open) would hold up every other one where they are accepted.
+    # The handshake is its handler's, in a thread of its own: where connections are accepted, one whose handshake does
+    # not end holds up every other one (seen: one that KWOK had forwarded and kept open, while later ones waited).
     secure.socket = context.wrap_socket(secure.socket, server_side=True, do_handshake_on_connect=False)
     for server in (plain, secure):
         server.RequestHandlerClass = _handler(site, names)

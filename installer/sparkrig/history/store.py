@@ -64,15 +64,15 @@ class History:
             OperationError: its record is damaged (which one is said), or a newer sparkrig wrote it.
         """
         names = [_name(self._stack, info.number, part) for part in range(1, info.parts + 1)]
-        data = b"".join(_payload(self._api.get(f"{SECRETS}/{name}", missing_ok=True), name) for name in names)
         try:
+            data = b"".join(_payload(self._api.get(f"{SECRETS}/{name}", missing_ok=True), name) for name in names)
             return replace(decode(data), status=info.status)
         except DamagedRecord as error:
             first = f"{SYSTEM_NAMESPACE}/{names[0]}"
             raise OperationError(
                 f"the record of revision {info.number} of stack {self._stack} is damaged (Secret {first}): {error}",
-                hint=f"restore it from a backup; or, to lose this revision of the history and nothing else: "
-                f"kubectl delete secret -n {SYSTEM_NAMESPACE} {' '.join(names)}",
+                hint=f"restore it from a backup. Without it this revision is lost and, where it is the newest, the one "
+                f"before counts as what is deployed: kubectl delete secret -n {SYSTEM_NAMESPACE} {' '.join(names)}",
             ) from error
 
     def newest(self, infos: Sequence[RevisionInfo] | None = None) -> tuple[Revision | None, Revision | None, int]:
@@ -200,4 +200,4 @@ def _payload(secret: Mapping[str, Any] | None, name: str) -> bytes:
     try:
         return base64.b64decode(secret["data"]["revision"], validate=True)
     except (KeyError, binascii.Error) as error:
-        raise OperationError(f"Secret {SYSTEM_NAMESPACE}/{name} is damaged: {error}") from error
+        raise DamagedRecord(f"{name}: {type(error).__name__}: {error}") from error
