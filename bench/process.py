@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import os
+import json
 import subprocess
-import time
+import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,17 +33,24 @@ def measure(
     Raises:
         CommandFailed: it ended with another status than an expected one.
     """
-    with log.open("ab") as output:
+    with log.open("ab") as output, tempfile.TemporaryDirectory(prefix="bench-") as place:
         output.write(f"\n$ {' '.join(argv)}\n".encode())
         output.flush()
-        started = time.monotonic()
-        process = subprocess.Popen(
-            argv, env=dict(environment), cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT
+        report = Path(place) / "account.json"
+        taker = [sys.executable, "-I", "-S", str(Path(__file__).with_name("account.py")), str(report)]
+        ended = subprocess.run(
+            [*taker, *argv],
+            env=dict(environment),
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            check=False,
         )
-        _, status, usage = os.wait4(process.pid, 0)
-        wall_s = time.monotonic() - started
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode not in expected:
+        if ended.returncode:
+            raise CommandFailed(f"{argv[0]} could not be run; see {log}")
+        status, wall_s, cpu_s, peak_kib = json.loads(report.read_text())
+    if status not in expected:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-25:])
-        raise CommandFailed(f"{argv[0]} ended with {process.returncode}; the end of {log}:\n{tail}")
-    return Measured(wall_s, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+        raise CommandFailed(f"{argv[0]} ended with {status}; the end of {log}:\n{tail}")
+    return Measured(wall_s, cpu_s, peak_kib / 1024)

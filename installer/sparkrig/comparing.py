@@ -15,8 +15,8 @@ from typing import Any
 from sparkrig.cluster.api import KindNotServed, KubeApi, NotFoundApi
 from sparkrig.cluster.releases import list_releases, read_release
 from sparkrig.defaults import API_CONNECTIONS
+from sparkrig.documents.plain import objects
 from sparkrig.errors import AccessDenied, NotFound, SparkrigError
-from sparkrig.helm.client import objects
 from sparkrig.model import (
     Chart,
     CrdOwner,

@@ -13,10 +13,10 @@ from typing import Any
 
 from sparkrig.cluster.releases import list_releases
 from sparkrig.defaults import PROBE_TIMEOUT_S
+from sparkrig.documents.plain import objects
 from sparkrig.errors import Refused, SparkrigError
 from sparkrig.helm.archive import crds as chart_crds
 from sparkrig.helm.archive import read_chart
-from sparkrig.helm.client import objects
 from sparkrig.helm.errors import HelmError
 from sparkrig.helm.probe import unreachable
 from sparkrig.helm.size import estimate, mib

@@ -13,9 +13,10 @@ from typing import Any
 
 from sparkrig.apply.crds import labelled
 from sparkrig.documents.nodes import Step, show_path
+from sparkrig.documents.plain import objects
 from sparkrig.errors import NotFound
 from sparkrig.helm.archive import crds as chart_crds
-from sparkrig.helm.client import HelmClient, objects
+from sparkrig.helm.client import HelmClient
 from sparkrig.model import ClusterFacts, CrdOwner, DesiredRelease, DesiredSecret, ObservedState
 from sparkrig.session import Session
 

@@ -346,7 +346,7 @@ class Session:
     def _with_live(self, observed: ObservedState) -> ObservedState:
         """Adds what is missing and what is not ready among the recorded releases' objects."""
         states = observed.last.after if observed.last else ()
-        self.watch.ensure([ref for state in states for ref in state.inventory])
+        self.watch.look([ref for state in states for ref in state.inventory])
         live, missing = {}, {}
         for state in states:
             verdicts = self.judge(state)

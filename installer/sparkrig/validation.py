@@ -18,8 +18,8 @@ from typing import Any, Final
 
 import sparkrig
 from sparkrig.defaults import WORKERS
+from sparkrig.documents.plain import objects
 from sparkrig.errors import InvalidInput, SparkrigError
-from sparkrig.helm.client import objects
 from sparkrig.helm.errors import HelmError
 from sparkrig.model import Chart, ChartOrigin, ClusterFacts, Component, DesiredRelease, Problem, ResolvedStack, Severity
 from sparkrig.secrets.cluster import lacking

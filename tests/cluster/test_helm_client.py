@@ -12,9 +12,9 @@ from typing import Any, TypeVar
 import pytest
 
 from sparkrig.cluster.api import KubeApi
-from sparkrig.documents.plain import load_plain
+from sparkrig.documents.plain import load_plain, objects
 from sparkrig.errors import OperationError, ToolError
-from sparkrig.helm.client import HelmClient, objects, validates_fields
+from sparkrig.helm.client import HelmClient, validates_fields
 from sparkrig.helm.errors import HelmError
 from sparkrig.helm.recovery import newest_revision
 from sparkrig.model import Chart, ChartOrigin, ClusterHandle, CrdOwner, DesiredRelease

@@ -10,7 +10,7 @@ import yaml
 from tests.mini import CONFIGMAP, World
 
 from sparkrig.cluster.api import KubeApi
-from sparkrig.helm.client import objects
+from sparkrig.documents.plain import objects
 from sparkrig.helm.recovery import stored_manifest
 from sparkrig.rendering import differences
 

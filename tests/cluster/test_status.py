@@ -63,6 +63,27 @@ def test_drift_is_counted_field_by_field(up: World, api: KubeApi) -> None:
     assert "another" not in told
 
 
+def test_drift_of_many_config_maps_in_one_namespace(world: World, api: KubeApi) -> None:
+    """They are read by one LIST, unless others have more there."""
+    text = "".join(
+        f"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m{n}}}\ndata: {{first: x, second: z}}\n" for n in range(6)
+    )
+    world.component("web", templates={"many.yaml": text})
+    world.write_stack()
+    assert world.up().code == 0
+    place = f"/api/v1/namespaces/{world.stack}-web/configmaps"
+    assert drift(world) == {"web": 0}
+    api.patch(f"{place}/m3", {"data": {"first": "other", "second": None, "third": "nobody asked for it"}})
+    assert drift(world) == {"web": 2}
+    for n in range(20):
+        api.create(place, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"of-others-{n}"}})
+    assert drift(world) == {"web": 2}
+    api.delete(f"{place}/m3")
+    done = world.run("status", "--output", "json")
+    assert done.code == 1
+    assert [len(each["missing"]) for each in done.json["components"]] == [1]
+
+
 @pytest.mark.parametrize("arguments", [("--no-drift", "-o", "json"), ()])
 def test_a_whole_status_imports_nothing_that_changes_a_cluster(up: World, arguments: tuple[str, ...]) -> None:
     """What its half second is made of; tests/unit/test_startup.py says the same of what comes before a request."""
@@ -77,7 +98,7 @@ def test_a_whole_status_imports_nothing_that_changes_a_cluster(up: World, argume
     ended, modules = json.loads(done.stderr)
     assert ended == 0
     heavy = {"asyncio", "httpx", "jsonschema", "kubernetes", "pydantic", "pyhelm3", "referencing", "rich"}
-    ours = ["apply.executor", "apply.operator", "change", "doctor", "helm.command", "plan.build", "verify"]
+    ours = ["apply.executor", "apply.operator", "change", "doctor", "helm.client", "plan.build", "verify"]
     ours += ["comparing", "helm", "plan"] if "--no-drift" in arguments else []
     loaded = set(modules) & (heavy | {f"sparkrig.{name}" for name in (*ours, "workflows")})
     assert not loaded

@@ -18,7 +18,7 @@ from sparkrig.cluster.api import KubeApi
 from sparkrig.cluster.providers import sim as provider
 from sparkrig.cluster.providers.sim import processes, state
 from sparkrig.cluster.watch import ObjectWatch
-from sparkrig.errors import AccessDenied
+from sparkrig.errors import AccessDenied, SparkrigError
 from sparkrig.model import ClusterHandle, ObjectRef
 
 pytestmark = pytest.mark.cluster
@@ -73,6 +73,82 @@ def test_objects_come_change_and_go(api: KubeApi, watch: ObjectWatch, namespace:
     assert watch.since(there) is None
 
 
+def define_gadgets(api: KubeApi, group: str) -> ObjectRef:
+    definition = ObjectRef("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "", f"gadgets.{group}")
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    version = {"name": "v1", "served": True, "storage": True, "schema": schema}
+    names = {"plural": "gadgets", "kind": "Gadget"}
+    api.apply(
+        {
+            "apiVersion": definition.api_version,
+            "kind": definition.kind,
+            "metadata": {"name": definition.name},
+            "spec": {"group": group, "scope": "Namespaced", "names": names, "versions": [version]},
+        }
+    )
+    return definition
+
+
+def labelled(watch: ObjectWatch, ref: ObjectRef) -> Any:
+    return ((watch.get(ref) or {}).get("metadata") or {}).get("labels")
+
+
+def test_a_look_opens_no_watch_and_what_comes_after_it_is_not_lost(
+    api: KubeApi, watch: ObjectWatch, namespace: str
+) -> None:
+    changed, gone, late = (service(namespace, name) for name in ("changed", "gone", "late"))
+    make(api, changed)
+    make(api, gone)
+    watch.look([changed, gone, late])
+    assert watch.connections == 0
+    listed = watch.since(changed)
+    assert watch.get(gone)
+    make(api, changed, metadata={"name": "changed", "namespace": namespace, "labels": {"a": "b"}})
+    api.delete(api.path_of(gone))
+    make(api, late)
+    time.sleep(0.2)
+    assert labelled(watch, changed) is None  # nobody was asked to follow it
+    watch.ensure([changed])
+    assert watch.connections == 1
+    assert labelled(watch, changed) == {"a": "b"}
+    assert watch.get(late)
+    assert watch.get(gone) is None
+    seen = watch.since(changed)
+    assert listed is not None
+    assert seen is not None
+    assert seen > listed
+
+
+def test_a_second_look_is_not_older_than_itself(api: KubeApi, watch: ObjectWatch, namespace: str) -> None:
+    ref = service(namespace, "again")
+    watch.look([ref])
+    make(api, ref)
+    watch.look([ref])
+    assert watch.get(ref)
+
+
+def test_a_kind_that_was_not_served_at_a_look_is_there_for_who_waits(
+    api: KubeApi, watch: ObjectWatch, namespace: str
+) -> None:
+    group = f"l{time.monotonic_ns()}.example.org"
+    gadget = ObjectRef(group, "v1", "Gadget", namespace, "g")
+    watch.look([gadget])
+    assert watch.synced(gadget)
+    definition = define_gadgets(api, group)
+    assert until(lambda: made(api, gadget))
+    watch.ensure([gadget])
+    assert watch.get(gadget)
+    api.delete(api.path_of(definition))
+
+
+def made(api: KubeApi, ref: ObjectRef) -> bool:
+    try:
+        make(api, ref)
+    except SparkrigError:  # its kind is not served yet
+        return False
+    return True
+
+
 def test_a_thousand_objects_cost_as_many_watches_as_kinds(api: KubeApi, watch: ObjectWatch, namespace: str) -> None:
     kinds = (("", "v1", "Service"), ("apps", "v1", "Deployment"), ("", "v1", "ConfigMap"))
     refs = [ObjectRef(*kind, f"{namespace}-{n % 10}", f"o{n}") for kind in kinds for n in range(350)]
@@ -106,18 +182,7 @@ def test_a_kind_is_found_when_its_crd_comes(api: KubeApi, watch: ObjectWatch, na
     watch.ensure([gadget])
     assert watch.synced(gadget)
     assert watch.get(gadget) is None
-    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
-    version = {"name": "v1", "served": True, "storage": True, "schema": schema}
-    names = {"plural": "gadgets", "kind": "Gadget"}
-    definition = ObjectRef("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "", f"gadgets.{group}")
-    api.apply(
-        {
-            "apiVersion": definition.api_version,
-            "kind": definition.kind,
-            "metadata": {"name": definition.name},
-            "spec": {"group": group, "scope": "Namespaced", "names": names, "versions": [version]},
-        }
-    )
+    definition = define_gadgets(api, group)
     watch.ensure([definition])
 
     def established() -> bool:

@@ -144,6 +144,7 @@ def test_generated_stacks_have_their_depth_and_an_order_that_works(count: int, t
 def test_a_command_that_fails_makes_no_figure(tmp_path: Path) -> None:
     done = measure(["sh", "-c", "exit 0"], {}, tmp_path, tmp_path / "log")
     assert done.wall_s > 0
+    assert 0 < done.peak_mb < 40  # its own, not what this process has in memory
     with pytest.raises(CommandFailed, match="ended with 3"):
         measure(["sh", "-c", "echo why; exit 3"], {}, tmp_path, tmp_path / "log")
     assert Helm().does_not

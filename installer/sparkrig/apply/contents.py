@@ -191,7 +191,7 @@ def refuse_exposed(api: KubeApi, stored: Stored) -> None:
 
 
 def _exposed(manifest: str) -> list[str]:
-    from sparkrig.helm.client import objects
+    from sparkrig.documents.plain import objects
 
     if f"kind: {CRD[2]}" not in manifest:
         return []

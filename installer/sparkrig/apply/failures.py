@@ -15,8 +15,8 @@ from sparkrig.cluster.api import KubeApi
 from sparkrig.cluster.releases import read_release
 from sparkrig.cluster.transport import Request as HttpRequest
 from sparkrig.cluster.webhooks import read_admission
+from sparkrig.documents.plain import objects
 from sparkrig.errors import SparkrigError
-from sparkrig.helm.client import objects
 from sparkrig.helm.errors import HelmError
 from sparkrig.model import ObjectRef, refs_of
 from sparkrig.plan.server_webhooks import Admission, Answers, Request, Silent, silent_webhooks, webhook_named

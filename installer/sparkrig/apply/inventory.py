@@ -8,8 +8,8 @@ from typing import Any
 
 from sparkrig.apply.crd_owners import CRD_KIND
 from sparkrig.cluster.api import KubeApi
+from sparkrig.documents.plain import objects
 from sparkrig.errors import OperationError
-from sparkrig.helm.client import objects
 from sparkrig.helm.recovery import stored_manifest
 from sparkrig.model import ObjectRef, Operation, refs_of
 

@@ -19,9 +19,10 @@ from sparkrig.apply.removal import delete_all, is_custom, make_namespace, vacate
 from sparkrig.apply.waiting import Waiter
 from sparkrig.cluster.api import KubeApi
 from sparkrig.defaults import FIELD_MANAGER, LABEL_STACK
+from sparkrig.documents.plain import objects
 from sparkrig.errors import OperationError
 from sparkrig.helm.archive import crds as chart_crds
-from sparkrig.helm.client import HelmClient, objects, validates_fields
+from sparkrig.helm.client import HelmClient, validates_fields
 from sparkrig.helm.errors import HelmError
 from sparkrig.helm.recovery import newest_revision, recover
 from sparkrig.model import Action, DesiredRelease, ObjectRef, Operation, ReadinessRule, ReleaseState

@@ -34,11 +34,17 @@ class _Check:
     def valid(self, node: Node, schema: Any) -> Answer:
         if not isinstance(schema, Mapping):
             return schema if isinstance(schema, bool) else None
-        answer = _all(
-            _TESTS[keyword](self, node, argument, schema) if keyword in _TESTS else None
-            for keyword, argument in schema.items()
-            if keyword not in _IGNORED and not keyword.startswith("x-")
-        )
+        answer: Answer = True
+        for keyword, argument in schema.items():
+            if keyword in _IGNORED or keyword.startswith("x-"):
+                continue
+            test = _TESTS.get(keyword)
+            found = test(self, node, argument, schema) if test is not None else None
+            if found is False:
+                answer = False
+                break
+            if found is None:
+                answer = None
         if "$ref" not in schema:
             return answer
         # Draft 7 ignores what stands beside a $ref, later drafts do not: only a yes of both is certain.
@@ -115,8 +121,7 @@ def _items(node: Node) -> tuple[Node, ...]:
 
 
 def _properties(check: _Check, node: Node, argument: Any, _schema: Schema) -> Answer:
-    entries = _entries(node)
-    return _all(check.valid(entries[name].node, schema) for name, schema in argument.items() if name in entries)
+    return _all(check.valid(entry.node, argument[name]) for name, entry in _entries(node).items() if name in argument)
 
 
 def _additional(check: _Check, node: Node, argument: Any, schema: Schema) -> Answer:

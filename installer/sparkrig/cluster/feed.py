@@ -1,4 +1,4 @@
-"""One kind's LIST and WATCH, in a thread of its own."""
+"""One kind's LIST, and its WATCH in a thread of its own."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ UNSERVED_S = 1.0
 class Feed(threading.Thread):
     """Lists a kind, watches it, and begins again where the connection, the version or the server is lost.
 
-    A kind that is forbidden stays so: the thread ends.
+    A kind that is forbidden stays so: the thread ends. Before it is started, ``look`` lists once.
 
     ``objects`` maps (namespace, name) to the object; read it, and every other field, under the lock given.
     """
@@ -45,6 +45,8 @@ class Feed(threading.Thread):
         self.since: dict[tuple[str, str], float] = {}
         """When each object was first seen as it is now, by ``time.monotonic``."""
         self.synced = False
+        self.behind = False
+        """What it has was listed before it was started, and is old until it is listed again."""
         self.forbidden = False
         self.namespaced = True
         self.error: SparkrigError | None = None
@@ -61,6 +63,29 @@ class Feed(threading.Thread):
     def ended(self) -> bool:
         """True when the thread was started and is no more."""
         return self.ident is not None and not self.is_alive()
+
+    @property
+    def started(self) -> bool:
+        """True once it follows, also when that has ended."""
+        return self.ident is not None
+
+    def start(self) -> None:
+        """Follow from now on; what a look has listed counts as old until it was listed again."""
+        self.behind = self.synced
+        super().start()
+
+    def look(self) -> None:
+        """List once, in the calling thread. A kind that is not served is empty; ``forbidden`` where it may not be.
+
+        Raises:
+            SparkrigError: any other reason why there is no list.
+        """
+        try:
+            self._list()
+        except AccessDenied as error:
+            self._end_forbidden(error)
+        except NotFoundApi as error:
+            self._empty(error)
 
     def stop(self) -> None:
         """End the thread soon, also while it waits for the server."""
@@ -114,7 +139,7 @@ class Feed(threading.Thread):
             known = {name: _version(item) for name, item in self.objects.items()}
             same = {name for name, item in objects.items() if known.get(name) == _version(item)}
             self.since = {name: self.since[name] if name in same else now for name in objects}
-            self.objects, self.synced, self.error = objects, True, None
+            self.objects, self.synced, self.behind, self.error = objects, True, False, None
         self._notify()
         return version
 
@@ -161,8 +186,8 @@ class Feed(threading.Thread):
 
     def _empty(self, error: NotFoundApi) -> None:
         with self._lock:
-            changed = bool(self.objects) or not self.synced
-            self.objects, self.since, self.synced, self.error = {}, {}, True, error
+            changed = bool(self.objects) or not self.synced or self.behind
+            self.objects, self.since, self.synced, self.behind, self.error = {}, {}, True, False, error
         if changed:
             self._notify()
 

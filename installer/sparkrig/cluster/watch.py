@@ -9,12 +9,13 @@ import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from sparkrig.cluster.api import KindNotServed, KubeApi
 from sparkrig.cluster.feed import BY_NAMESPACE, METADATA_ONLY, Feed, FeedKey
-from sparkrig.defaults import API_READ_TIMEOUT_S
+from sparkrig.defaults import API_CONNECTIONS, API_READ_TIMEOUT_S
 from sparkrig.errors import OperationError, SparkrigError
 from sparkrig.model import ObjectRef
 
@@ -45,7 +46,7 @@ class ObjectWatch:
         self._seen: WeakKeyDictionary[asyncio.Task[Any], int] = WeakKeyDictionary()
 
     def ensure(self, refs: Iterable[ObjectRef], wait_s: float = API_READ_TIMEOUT_S) -> None:
-        """Watch the kinds of these objects, and return once each has been listed.
+        """Watch the kinds of these objects, and return once each has been listed; anew where a ``look`` has done so.
 
         Raises:
             SparkrigError: what kept a kind from being listed within ``wait_s`` seconds.
@@ -53,21 +54,43 @@ class ObjectWatch:
         wanted = list(refs)
         deadline = time.monotonic() + wait_s
         while True:
-            feeds = {feed.key: feed for ref in wanted for feed in [self._feed_for(ref)]}
+            feeds = self._feeds_for(wanted, follow=True)
             with self._changed:
                 # A kind that turned out to be forbidden cluster-wide gets its feeds by namespace in the next round.
                 if self._closed:
                     raise OperationError("the watch is closed")
-                pending = [f for f in feeds.values() if not f.synced or f.forbidden]
+                pending = [f for f in feeds if not f.synced or f.behind or f.forbidden]
                 if not pending:
                     return
-                if all(f.synced for f in pending):
+                if all(f.forbidden for f in pending):
                     self._narrow_or_raise(pending)
                     continue
                 left = deadline - time.monotonic()
                 if left <= 0:
                     raise _not_synced(pending, wait_s)
                 self._changed.wait(left)
+
+    def look(self, refs: Iterable[ObjectRef]) -> None:
+        """List the kinds of these objects now, and watch none of them: most commands look once and change nothing.
+
+        Kinds that are watched already are not listed again.
+
+        Raises:
+            SparkrigError: what kept a kind from being listed.
+        """
+        wanted, listed = list(refs), set[FeedKey]()
+        with ThreadPoolExecutor(API_CONNECTIONS, "look") as pool:
+            while True:
+                feeds = self._feeds_for(wanted, follow=False)
+                new = [feed for feed in feeds if not feed.started and feed.key not in listed]
+                if not new:
+                    break
+                list(pool.map(Feed.look, new))
+                listed.update(feed.key for feed in new)
+                with self._lock:
+                    self._narrow_or_raise([feed for feed in new if feed.forbidden])
+        followed = {feed.key for feed in feeds if feed.started}
+        self.ensure([ref for ref in wanted if self._key(ref) in followed])
 
     def get(self, ref: ObjectRef) -> dict[str, Any] | None:
         """Return the object as last seen, None when it does not exist or its kind is not watched."""
@@ -154,7 +177,7 @@ class ObjectWatch:
         """End every watch, also those that wait for the server; returns when their threads have ended."""
         with self._changed:
             self._closed = True
-            feeds = list(self._feeds.values())
+            feeds = [feed for feed in self._feeds.values() if feed.started]
             self._changed.notify_all()
         for feed in feeds:
             feed.stop()
@@ -167,16 +190,17 @@ class ObjectWatch:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _feed_for(self, ref: ObjectRef) -> Feed:
+    def _feeds_for(self, refs: Iterable[ObjectRef], *, follow: bool) -> list[Feed]:
         with self._lock:
-            kind = (ref.group, ref.version, ref.kind)
-            key = (*kind, self._scope(ref))
-            feed = self._feeds.get(key)
-            if feed is None or (feed.ended and not feed.forbidden and not self._closed):
-                feed = self._feeds[key] = Feed(self._api, key, self._lock, self._notify)
-                if not self._closed:
-                    feed.start()
-            return feed
+            return [self._feed_for(key, follow=follow) for key in dict.fromkeys(map(self._key, refs))]
+
+    def _feed_for(self, key: FeedKey, *, follow: bool) -> Feed:
+        feed = self._feeds.get(key)
+        if feed is None or (feed.ended and not feed.forbidden and not self._closed):
+            feed = self._feeds[key] = Feed(self._api, key, self._lock, self._notify)
+        if follow and not feed.started and not self._closed:
+            feed.start()
+        return feed
 
     def _narrow_or_raise(self, forbidden: Iterable[Feed]) -> None:
         for feed in forbidden:
@@ -186,8 +210,10 @@ class ObjectWatch:
             self._narrow.add(kind)
 
     def _find(self, ref: ObjectRef) -> Feed | None:
-        kind = (ref.group, ref.version, ref.kind)
-        return self._feeds.get((*kind, self._scope(ref)))
+        return self._feeds.get(self._key(ref))
+
+    def _key(self, ref: ObjectRef) -> FeedKey:
+        return ref.group, ref.version, ref.kind, self._scope(ref)
 
     def _scope(self, ref: ObjectRef) -> str:
         narrow = (ref.group, ref.kind) in BY_NAMESPACE or (ref.group, ref.version, ref.kind) in self._narrow

@@ -135,8 +135,7 @@ def events(chunk: Chunk) -> Iterator[Any]:
     last = 0
     try:
         loader = (yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)(chunk.text)
-        while loader.check_event():
-            event = loader.get_event()
+        while (event := loader.get_event()) is not None:
             last = event.end_mark.index
             yield event
     except yaml.MarkedYAMLError as error:

@@ -50,6 +50,11 @@ def load_plain_all(text: str | bytes, file: str = "<text>") -> list[Any]:
         raise InvalidInput([problem], f"{position}: {failure.message}") from None
 
 
+def objects(manifest: str) -> list[dict[str, Any]]:
+    """The objects of a manifest text; documents that are no maps are left out. Raises InvalidInput as above."""
+    return [item for item in load_plain_all(manifest) if isinstance(item, dict)]
+
+
 def dump(obj: Any, *, sort_keys: bool = False) -> str:
     """YAML that Helm, Kubernetes and YAML 1.2 readers all read back as ``obj``.
 
@@ -134,6 +139,34 @@ class _Builder:
         self.add(value, key, size, height, event)
 
     def scalar(self, event: Any) -> None:
+        """The common scalar in one go, for a manifest has tens of thousands; every other by its own rules."""
+        level = self.levels[-1] if self.levels else None
+        if level is None or level.merge or event.anchor is not None or event.tag is not None:
+            return self.odd_scalar(event)
+        value = event.value
+        if event.implicit[0]:
+            _, value = _resolve(value)
+            if value == "<<":
+                return self.odd_scalar(event)
+        target = level.target
+        if isinstance(target, list):
+            target.append(value)
+        elif level.has_key:
+            target[level.key] = value  # type: ignore[index]  # has_key says that key is set
+            level.has_key = False
+        elif type(value) is str:
+            level.key, level.has_key = value, True
+        else:
+            return self.odd_scalar(event)
+        level.size += 1
+        if level.height == 1:
+            level.height = 2
+        self.count += 1
+        if self.count > MAX_PLAIN_NODES:
+            self.spend(0, event)
+        return None
+
+    def odd_scalar(self, event: Any) -> None:
         self.spend(1, event)
         kind: ScalarKind = "str"
         value: Value = event.value

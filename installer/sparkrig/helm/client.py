@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sparkrig import defaults
+from sparkrig.documents.plain import objects
 from sparkrig.errors import OperationError
 from sparkrig.helm.access import Access, helm_flags, registry_config
 from sparkrig.helm.errors import HelmError, killed, translate
@@ -57,13 +58,6 @@ class HelmRevision:
     app_version: str
     updated: str
     description: str
-
-
-def objects(manifest: str) -> list[dict[str, Any]]:
-    """Parses a manifest text; empty documents are left out."""
-    from sparkrig.documents.plain import load_plain_all
-
-    return [item for item in load_plain_all(manifest) if isinstance(item, dict)]
 
 
 def validates_fields(kubernetes: str) -> bool:

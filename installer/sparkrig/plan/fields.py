@@ -87,7 +87,10 @@ def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple
 
 def drifted_fields(manifest: Mapping[str, Any], live: Mapping[str, Any]) -> tuple[Difference, ...]:
     """What the manifest sets and the live object has differently: ``before`` is the manifest's."""
-    return tuple(_Comparison(manifest, live=True).maps(_desired(manifest), comparable(live), ()))
+    wanted, there = _desired(manifest), comparable(live)
+    if _holds(wanted, there):  # so it is for nearly every object
+        return ()
+    return tuple(_Comparison(manifest, live=True).maps(wanted, there, ()))
 
 
 def changed_values(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Difference, ...]:
@@ -195,8 +198,9 @@ class _Comparison:
         """A zero value that the server leaves out, or fills in itself."""
         if after is ABSENT:
             return _is_zero(before)
-        blank = _is_zero(before) or (isinstance(before, str) and _decoded(before).strip() == b"")
-        return path[-1] in _ASSIGNED and blank
+        if path[-1] not in _ASSIGNED:
+            return False
+        return _is_zero(before) or (isinstance(before, str) and _decoded(before).strip() == b"")
 
     def _lists(self, before: list[Any], after: list[Any], path: Path) -> Iterator[Difference]:
         keyed = self._keyed(before, after, path)
@@ -257,6 +261,20 @@ def _desired(manifest: Mapping[str, Any]) -> dict[str, Any]:
     if manifest.get("kind") == "ClusterRole" and manifest.get("aggregationRule"):
         found.pop("rules", None)
     return found
+
+
+def _holds(wanted: Any, there: Any) -> bool:
+    """Whether ``there`` says all of ``wanted`` in the same words. False proves nothing: there are others."""
+    if isinstance(wanted, dict):
+        if not isinstance(there, dict):
+            return False
+        for key, value in wanted.items():  # a loop: this runs for each field of a stack
+            if value is not None and not _holds(value, there.get(key, ABSENT)):
+                return False
+        return True
+    if isinstance(wanted, list):
+        return isinstance(there, list) and len(wanted) == len(there) and all(map(_holds, wanted, there))
+    return type(wanted) is type(there) and bool(wanted == there)
 
 
 def _identical(before: Any, after: Any) -> bool:

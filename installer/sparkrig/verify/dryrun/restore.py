@@ -9,7 +9,7 @@ from collections.abc import Collection
 from dataclasses import replace
 
 from sparkrig.cluster.api import KubeApi
-from sparkrig.helm.client import objects
+from sparkrig.documents.plain import objects
 from sparkrig.helm.recovery import stored_manifest
 from sparkrig.model import Action, Operation, Plan
 from sparkrig.plan.server_changes import Rehearsal, advice, refused_text, with_rehearsals
