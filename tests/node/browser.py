@@ -21,6 +21,7 @@ from tests.node.kubectl import until
 
 PAGE_S = 240
 """A page of JupyterLab with everything on it: 5 s on two idle cores."""
+SELECT_KERNEL = ".jp-Dialog:has(select) .jp-mod-accept"
 PACKAGES = {"chromium": "chromium", "chromedriver": "chromium-driver"}
 """Program -> the Debian package that it comes in."""
 
@@ -114,9 +115,13 @@ class Browser:
         """Tell whether a cell has run; start it where it does not run.
 
         A notebook that has just been opened may call its kernel idle and drop what it is told to run: the prompt
-        stays empty. It has a star while the cell waits or runs, and a number behind that.
+        stays empty. It has a star while the cell waits or runs, and a number behind that. One that has no kernel yet
+        when it is told to run asks which one, and proposes the one that the notebook names.
         """
         try:
+            if self.there(SELECT_KERNEL):
+                self.driver.find_element(By.CSS_SELECTOR, SELECT_KERNEL).click()
+                return False
             cell = self.cells()[number]
             prompt = cell.find_element(By.CSS_SELECTOR, ".jp-InputArea-prompt").text
             if re.search(r"\d", prompt):
