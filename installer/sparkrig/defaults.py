@@ -86,6 +86,9 @@ MAX_DEPTH: Final = 100
 # --- execution
 WORKERS: Final = 6
 """Operations at once: helm is CPU-bound for a second, then waits for the API server."""
+CRDS_AT_ONCE: Final = 8
+"""CRDs of all components together that are applied and not served yet. Each makes the API server compile schemas for a
+tenth of a second or more: those that the run waits for longest come before the others."""
 
 # --- checks
 CHECK_WORKERS: Final = 6

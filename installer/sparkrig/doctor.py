@@ -35,6 +35,7 @@ from sparkrig.model import (
 )
 from sparkrig.plan.build import foreign_claims, plan_up
 from sparkrig.plan.changes import GONE
+from sparkrig.plan.graph import helm_s
 from sparkrig.plan.server_changes import CHANGING, Rehearsal
 from sparkrig.session import Session
 from sparkrig.verify.dryrun.findings import judged
@@ -44,7 +45,7 @@ from sparkrig.verify.preflight.collect import ask_rights, collect, confirm, lear
 from sparkrig.verify.preflight.data import Case, Survey, Wanted
 from sparkrig.verify.preflight.examine import examine
 from sparkrig.verify.preflight.finding import Finding, Level, fail, in_order, ok, warn
-from sparkrig.verify.preflight.objects import crd_kinds, kind_of, runs_now
+from sparkrig.verify.preflight.objects import crd_kinds, is_hook, kind_of, runs_now
 from sparkrig.verify.preflight.rights import least_roles, missing, needed, rights_findings
 
 UPGRADING = (Action.UPGRADE, Action.REPAIR)
@@ -164,7 +165,16 @@ def _rehearse(session: Session, case: Case, operations: Sequence[Operation]) -> 
         for wanted in case.wanted
         if (operation := changing.get(wanted.name)) is not None
     ]
-    return rehearse(session.api, releases)
+    said = {one.component: one for one in rehearse(session.api, releases)}
+    return tuple(
+        replace(said.get(release.component, Rehearsal(release.component)), weight_s=_weight_s(release.objects))
+        for release in releases
+    )
+
+
+def _weight_s(manifest: Sequence[Mapping[str, Any]]) -> float:
+    hooks = sum(map(is_hook, manifest))
+    return helm_s(len(manifest) - hooks, hooks)
 
 
 def line(finding: Finding) -> str:

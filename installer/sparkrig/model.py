@@ -715,6 +715,8 @@ class Operation:
     """Kinds of data that may go along (``PersistentVolumeClaim``, ``Namespace``)."""
     rolled: tuple[str, ...] = ()
     """For a roll: names of the Secrets that changed."""
+    weight_s: float | None = None
+    """Rough seconds, where what it writes is known; else those of its action. For the order of starting alone."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -277,3 +277,29 @@ def test_fields_that_an_old_crd_drops_are_named(api: KubeApi, kind: Kind, world:
     refused = world.up()
     assert refused.code == 1
     assert ".spec.b: field not declared in schema" in refused.out
+
+
+def test_names_that_another_crd_has_end_the_wait_at_once(world: World, kind: Kind) -> None:
+    kind.api.apply(kind.crd(version()))
+    other = kind.crd(version())
+    other["metadata"]["name"] = f"gizmos.{kind.group}"
+    other["spec"]["names"] |= {"plural": "gizmos", "singular": "gizmo"}  # and the kind of the first
+    install(world, other)
+    began = time.monotonic()
+    try:
+        done = world.up()
+        assert done.code != 0
+        assert f"CustomResourceDefinition gizmos.{kind.group}: its names are taken" in done.out + done.err
+        assert time.monotonic() - began < 30  # the component has 60
+    finally:
+        kind.api.delete(f"{CRDS}/gizmos.{kind.group}")
+
+
+def test_a_version_that_is_not_served_is_not_waited_for(world: World, kind: Kind) -> None:
+    install(world, kind.crd(version("v1"), version("v2", storage=False, served=False)))
+    assert world.up().code == 0
+    assert kind.make("one", {})["apiVersion"] == f"{kind.group}/v1"
+    # Serving it later is a change that is waited for: an object of it can be made at once.
+    install(world, kind.crd(version("v1"), version("v2", storage=False)), chart="1.1.0")
+    assert world.up().code == 0
+    assert kind.make("two", {}, "v2")["apiVersion"] == f"{kind.group}/v2"

@@ -66,7 +66,8 @@ def test_drift_is_counted_field_by_field(up: World, api: KubeApi) -> None:
 def test_drift_of_many_config_maps_in_one_namespace(world: World, api: KubeApi) -> None:
     """They are read by one LIST, unless others have more there."""
     text = "".join(
-        f"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m{n}}}\ndata: {{first: x, second: z}}\n" for n in range(6)
+        f"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {{name: m{n}}}\ndata: {{first: x, second: z}}\n"
+        for n in range(6)
     )
     world.component("web", templates={"many.yaml": text})
     world.write_stack()

@@ -1,7 +1,7 @@
 """Applies a chart's CRDs by server-side apply and waits until the server serves them.
 
 Owner of the CRDs whose component says ``crds.owner: us``. One field manager, no
-last-applied annotation, in parallel over the client's connections. One that is as this chart was
+last-applied annotation, several at once. One that is as this chart was
 applied before costs nothing. ``crd_review`` has looked at what a change would do before this runs.
 """
 
@@ -12,16 +12,19 @@ import copy
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sparkrig.apply.crd_migration import CRDS, DIGEST, migrate, recreate
+from sparkrig.apply.crd_serving import Serving
 from sparkrig.apply.waiting import Waiter
 from sparkrig.cluster.api import KubeApi
-from sparkrig.defaults import API_CONNECTIONS, FIELD_MANAGER, LABEL_COMPONENT
+from sparkrig.defaults import FIELD_MANAGER, LABEL_COMPONENT
 from sparkrig.model import ObjectRef
 from sparkrig.plan.crd_safety import HOPELESS, dangers, stored_versions
 
+CRD_KIND: Final = ("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 RELEASE: Final = "meta.helm.sh/release-name"
 NAMESPACE: Final = "meta.helm.sh/release-namespace"
@@ -53,38 +56,45 @@ async def apply_crds(
     labels: Mapping[str, str],
     timeout_s: float,
     say: Say,
+    turn: Callable[[], AbstractAsyncContextManager[None]],
 ) -> Applied:
-    """Applies the CRDs that are not as wanted, and returns once those are established.
+    """Applies the CRDs that are not as wanted, and returns once what they define is served.
+
+    Each is applied in its ``turn``, which lasts until it is served.
 
     No stack label is set: a CRD outlives the stack that brought it and may serve several.
 
     Raises:
         OperationError: one cannot be applied, its custom resources cannot be rewritten in its new storage
-            version, or it is not established after ``timeout_s`` seconds.
+            version, or it is not served after ``timeout_s`` seconds.
     """
-    gate = asyncio.Semaphore(API_CONNECTIONS)
     there = await asyncio.to_thread(installed, api)
     wanted = [labelled(crd, component, labels) for crd in crds]
     todo = [crd for crd in wanted if not is_current(there.get(crd["metadata"]["name"]), crd)]
     changed: list[str] = []
+    leaving: list[ObjectRef] = []
+    serving = Serving(api, timeout_s=timeout_s, say=say)
     done = 0
 
     async def one(crd: dict[str, Any]) -> None:
         nonlocal done
-        async with gate:
-            if await asyncio.to_thread(_apply, api, crd, say):
-                changed.append(str(crd["metadata"]["name"]))
-        done += 1
-        say(f"applied {done}/{len(todo)} CRDs")
+        name = str(crd["metadata"]["name"])
+        async with turn():
+            different, after = await asyncio.to_thread(_apply, api, crd, say)
+            changed.extend([name] if different else [])
+            done += 1
+            say(f"applied {done}/{len(todo)} CRDs")
+            if after["metadata"].get("deletionTimestamp"):
+                leaving.append(ObjectRef(*CRD_KIND, "", name))
+            else:
+                await serving.until_served(crd)
 
     outcomes = await asyncio.gather(*(one(crd) for crd in todo), return_exceptions=True)
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
-    if todo:
-        names = [str(crd["metadata"]["name"]) for crd in todo]
-        refs = [ObjectRef("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "", name) for name in names]
-        await waiter.until_ready(refs, (), timeout_s=timeout_s, say=say)
+    if leaving:
+        await waiter.until_ready(leaving, (), timeout_s=timeout_s, say=say)
     return Applied(tuple(sorted(crd["metadata"]["name"] for crd in wanted)), tuple(sorted(changed)))
 
 
@@ -131,8 +141,8 @@ def applies(entry: Mapping[str, Any]) -> bool:
     return any(key in _spec(entry) for key in _OURS)
 
 
-def _apply(api: KubeApi, crd: dict[str, Any], say: Say) -> bool:
-    """Applies one CRD; True when it existed and its spec is another one now."""
+def _apply(api: KubeApi, crd: dict[str, Any], say: Say) -> tuple[bool, dict[str, Any]]:
+    """Applies one CRD; whether it existed and its spec is another one now, and how it is now."""
     path = f"{CRDS}/{crd['metadata']['name']}"
     before = api.get(path, missing_ok=True)
     if before is not None:
@@ -144,7 +154,7 @@ def _apply(api: KubeApi, crd: dict[str, Any], say: Say) -> bool:
         if any(version not in new for version in stored_versions(before)):
             migrate(api, before, crd, say)
     after = _sole_owner(api, path, api.apply(crd, force=True))
-    return before is not None and before["metadata"]["generation"] != after["metadata"]["generation"]
+    return before is not None and before["metadata"]["generation"] != after["metadata"]["generation"], after
 
 
 def _sole_owner(api: KubeApi, path: str, crd: dict[str, Any]) -> dict[str, Any]:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, TypeVar
 
 from sparkrig.apply.claims import let_go
@@ -16,9 +18,10 @@ from sparkrig.apply.inventory import inventory, leaving
 from sparkrig.apply.keeping import give_up, take_back
 from sparkrig.apply.read_back import refuse_dropped
 from sparkrig.apply.removal import delete_all, is_custom, make_namespace, vacate, with_finalizers
+from sparkrig.apply.turns import Turns
 from sparkrig.apply.waiting import Waiter
 from sparkrig.cluster.api import KubeApi
-from sparkrig.defaults import FIELD_MANAGER, LABEL_STACK
+from sparkrig.defaults import CRDS_AT_ONCE, FIELD_MANAGER, LABEL_STACK
 from sparkrig.documents.plain import objects
 from sparkrig.errors import OperationError
 from sparkrig.helm.archive import crds as chart_crds
@@ -59,6 +62,8 @@ class Operator:
         self._uninstalled: set[str] = set()
         """Components whose release a recovery marked so, to be installed anew."""
         self._crds: dict[str, tuple[str, ...]] = {}
+        self._crd_turns = Turns(CRDS_AT_ONCE)
+        self._crd_ranks = itertools.count()
         self._book = SecretBook(stack, api)
         self._marks: dict[str, str] = {}
 
@@ -142,6 +147,8 @@ class Operator:
 
     async def _apply_crds(self, operation: Operation, say: Say) -> None:
         desired = _desired(operation)
+        # Operations begin with the longest path: the CRDs that most of the run waits for are applied before others.
+        turn = partial(self._crd_turns.at, next(self._crd_ranks))
         found = await asyncio.to_thread(chart_crds, desired.chart.path, desired.values)
         if found:
             applied = await apply_crds(
@@ -152,6 +159,7 @@ class Operator:
                 labels=desired.crd_labels,
                 timeout_s=min(120.0, operation.timeout_s),
                 say=say,
+                turn=turn,
             )
             self._crds[operation.component] = applied.names
             self.changed_crds += applied.changed

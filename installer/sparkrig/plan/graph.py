@@ -25,6 +25,15 @@ WEIGHT_S: Mapping[Action, float] = {
     Action.CLAIM: 0.5,
 }
 """Rough seconds of each action; only their order matters, for starting the longest path first."""
+HELM_S = 0.5
+OBJECT_S = 0.02
+HOOK_S = 0.4
+"""Helm makes hooks one after the other, and waits for each: a dozen, some of them Jobs, are most of a large install."""
+
+
+def helm_s(objects: int, hooks: int) -> float:
+    """Rough seconds that helm takes to install or upgrade a release of so many objects and hooks."""
+    return HELM_S + objects * OBJECT_S + hooks * HOOK_S
 
 
 def ordered(operations: Sequence[Operation]) -> tuple[Operation, ...]:
@@ -55,5 +64,6 @@ def remaining_path_s(operations: Sequence[Operation]) -> dict[str, float]:
             followers[need].append(operation.id)
     for operation in reversed(ordered(operations)):
         after = max((remaining[name] for name in followers[operation.id]), default=0.0)
-        remaining[operation.id] = WEIGHT_S[operation.action] + after
+        own = WEIGHT_S[operation.action] if operation.weight_s is None else operation.weight_s
+        remaining[operation.id] = own + after
     return remaining

@@ -225,8 +225,11 @@ def _plan_differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> It
     yield from _differences("unchanged ", before.get("unchanged", {}), after.get("unchanged", {}))
 
 
-_NOT_COMPARED: Final = frozenset({"reason", "timeout_s", "desired", "state", "secret", "needs", "leftovers"})
-"""Words, what a digest stands for, and what earlier hooks left, which goes by itself when its time is over."""
+_NOT_COMPARED: Final = frozenset(
+    {"reason", "timeout_s", "desired", "state", "secret", "needs", "leftovers", "weight_s"}
+)
+"""Words, what a digest stands for, and what earlier hooks left, which goes by itself when its time is over;
+and what only orders them."""
 
 
 def _operation(operation: Operation, looks: set[str]) -> dict[str, Any]:

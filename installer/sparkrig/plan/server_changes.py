@@ -42,6 +42,8 @@ class Rehearsal:
     """What could not be asked about, and why."""
     slow: tuple[ObjectRef, ...] = ()
     """Objects on which the API server took long, or did not answer."""
+    weight_s: float | None = None
+    """Rough seconds that the change will take."""
 
 
 def with_rehearsals(plan: Plan, found: Iterable[Rehearsal]) -> Plan:
@@ -73,6 +75,7 @@ def _prepared(operation: Operation, found: Rehearsal) -> Operation:
         recreated=tuple(one.ref for one in anew),
         reselected=tuple(one.ref for one in anew if one.reselects),
         leftovers=found.leftovers,
+        weight_s=found.weight_s,
     )
 
 
