@@ -47,6 +47,7 @@ def main() -> int:
     parser.add_argument("--artefacts", type=Path, default=ROOT / "artefacts", help="the folder for what is left")
     parser.add_argument("--build-only", action="store_true", help="programs and images, no tests; artefacts stay")
     asked, rest = parser.parse_known_args()
+    everything = not rest
     began = time.monotonic()
     _say(f"=== end-to-end tests need {CPUS} cores, {MEMORY_GB} GB of memory, {DISK_GB} GB of disk; {MINUTES}")
     _say(f"=== this machine: {has()}")
@@ -69,15 +70,19 @@ def main() -> int:
     if asked.build_only:
         return 0
     _say(f"=== tests, after {time.monotonic() - began:.0f} s")
-    return _become_pytest(rest, asked.artefacts / "junit.xml", environment)
+    return _become_pytest(rest, asked.artefacts / "junit.xml", environment, everything=everything)
 
 
-def _become_pytest(rest: list[str], report: Path, environment: dict[str, str]) -> int:
+def _become_pytest(rest: list[str], report: Path, environment: dict[str, str], *, everything: bool) -> int:
+    """Ctrl-C then reaches pytest, which takes its node down. Files in which a test failed run once more, alone, where
+    the run was of ``everything``: who chooses looks at one.
+    """
     chosen = [a for a in rest if a != "--"]
     what = [] if any(a.startswith("tests/") for a in chosen) else [str(ROOT / "tests" / "node")]
     sys.stdout.flush()
-    command = [sys.executable, "-m", "pytest", *what, f"--junitxml={report}", "--durations=15", *chosen]
-    os.execve(sys.executable, command, environment)  # Ctrl-C then reaches pytest alone, which takes its node down
+    runner = [str(ROOT / "scripts" / "run_tests.py"), "--whole-files"] if everything else ["-m", "pytest"]
+    command = [sys.executable, *runner, *what, f"--junitxml={report}", "--durations=15", *chosen]
+    os.execve(sys.executable, command, environment)
     return 1
 
 
