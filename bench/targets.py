@@ -37,8 +37,9 @@ def _alone(results: Results) -> Iterator[str]:
         if "rollback" in own and "upgraded" in own:
             ratio = own["rollback"].wall_s / own["upgraded"].wall_s
             yield _line(f"{workload}/rollback", ratio, ROLLBACK_TO_UPGRADE, "of the upgrade's time")
-        if "status" in own:
-            yield _line(f"{workload}/status", own["status"].wall_s, STATUS_S, "s")
+        for case in ("status", "looked"):
+            if case in own:
+                yield _line(f"{workload}/{case}", own[case].wall_s, STATUS_S, "s")
         if "nothing" in own and own["nothing"].path_s:
             ratio = own["nothing"].wall_s / own["nothing"].path_s
             yield _line(f"{workload}/nothing", ratio, PATH, "of the graph's critical path")

@@ -7,7 +7,7 @@ knows best what it normalises; without the right to that, our own reading stands
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
@@ -44,6 +44,7 @@ from sparkrig.plan.differences import (
     unstable_fields,
 )
 from sparkrig.plan.fields import comparable, drifted_fields, value_at
+from sparkrig.proven import Proven
 from sparkrig.session import Session
 
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
@@ -72,10 +73,11 @@ def compare_with_cluster(
     parts: Parts,
     seen: Seen = lambda _ref: None,
     observed: ObservedState | None = None,
+    proven: Proven | None = None,
 ) -> StackChange:
     """How the live cluster differs from the newest finished revision.
 
-    What ``seen`` and ``observed`` know from just now is not asked for again.
+    What ``seen`` and ``observed`` know from just now is not asked for again, nor what is ``proven``, which learns.
 
     Raises:
         NotFound: the stack has no finished revision.
@@ -88,7 +90,9 @@ def compare_with_cluster(
         raise NotFound(f"stack {stack} has no finished revision", hint="sparkrig up makes the first one")
     releases = list_releases(session.api) if observed is None else observed.releases
     with ThreadPoolExecutor(API_CONNECTIONS, "diff") as pool:
-        live = _Live(session, parts, pool, seen, *_asked(session.api, last.after, parts, pool))
+        same = {s.component for s in last.after if proven and proven.holds(s, releases.get((s.namespace, s.release)))}
+        asked = _asked(session.api, last.after, parts, pool, same)
+        live = _Live(session, parts, pool, seen, *asked, proven)
         changes = [_drift(live, state, releases.get((state.namespace, state.release))) for state in last.after]
     unfinished = f"revision {pending.number} was begun and never finished; the next run picks it up" if pending else ""
     return StackChange(stack, last.number, None, tuple(changes), (unfinished,) if unfinished else ())
@@ -268,18 +272,22 @@ class _Live:
     pool: ThreadPoolExecutor
     seen: Seen
     releases: Mapping[str, Future[Mapping[str, Any]]]
-    """Component -> its release as Helm stored it."""
+    """Component -> its release as Helm stored it; none where nothing differs."""
     crds: Future[frozenset[str]] | None
     """None where no component brought any."""
+    proven: Proven | None
 
 
 def _asked(
-    api: KubeApi, states: Sequence[ReleaseState], parts: Parts, pool: ThreadPoolExecutor
+    api: KubeApi, states: Sequence[ReleaseState], parts: Parts, pool: ThreadPoolExecutor, same: Collection[str]
 ) -> tuple[Mapping[str, Future[Mapping[str, Any]]], Future[frozenset[str]] | None]:
-    """All that is certain to be needed, asked at once: while answers come, those that have come are read."""
+    """All that is certain to be needed, asked at once: while answers come, those that have come are read.
+
+    Of the components in ``same`` no release is.
+    """
     if not parts.manifests:
         return {}, None
-    releases = {state.component: pool.submit(_read, api, state) for state in states}
+    releases = {state.component: pool.submit(_read, api, state) for state in states if state.component not in same}
     return releases, pool.submit(_crds, api) if any(state.crds for state in states) else None
 
 
@@ -289,14 +297,25 @@ def _drift(live: _Live, state: ReleaseState, found: ObservedRelease | None) -> C
     moved = _moved(session.api, state, found) if parts.values or parts.charts else None
     changes: list[ObjectChange] = []
     if parts.manifests:
-        manifests = _stored(session.api, state, notes, live.releases[state.component]) or {}
-        suspects = [one for one in manifests.items() if not _as_recorded(one[1], live.seen(one[0]))]
-        changes += filter(None, live.pool.map(lambda one: _look(session.api, *one), suspects))
+        if (answer := live.releases.get(state.component)) is not None:
+            changes += _differing(live, state, found, _stored(session.api, state, notes, answer))
         there = live.crds.result() if live.crds else frozenset()
         changes += [ObjectChange(_crd(name), "missing") for name in state.crds if name not in there]
     schema = _schema(session, state.component)
     change = compare_live(state, changes, moved=moved, parts=parts, notes=notes, schema=schema)
     return replace(change, change="removed") if _is_gone(found) else change
+
+
+def _differing(
+    live: _Live, state: ReleaseState, found: ObservedRelease | None, manifests: Manifests | None
+) -> list[ObjectChange]:
+    if manifests is None:
+        return []
+    suspects = [one for one in manifests.items() if not _as_recorded(one[1], live.seen(one[0]))]
+    changes = [c for c in live.pool.map(lambda one: _look(live.session.api, *one), suspects) if c is not None]
+    if live.proven is not None and not changes:
+        live.proven.learn(state, found, manifests)
+    return changes
 
 
 def _helm_notes(state: ReleaseState, found: ObservedRelease | None) -> list[str]:

@@ -5,6 +5,7 @@ A module of its own, because ``status`` is to answer in half a second and import
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from sparkrig.errors import AccessDenied, NotFound
 from sparkrig.model import ClusterFacts, ComponentStatus, ObjectRef, ObservedState, Readiness, ReleaseState, StackStatus
 from sparkrig.readiness.fields import value_at
 from sparkrig.session import Session
+from sparkrig.tools import cache_dir
 
 if TYPE_CHECKING:
     from sparkrig.plan.differences import ComponentChange, StackChange
@@ -115,15 +117,25 @@ def drift_of(session: Session, stack: str, observed: ObservedState | None = None
     """
     from sparkrig import comparing
     from sparkrig.plan.differences import Parts
+    from sparkrig.proven import Proven
 
     parts = Parts(values=False, charts=False, manifests=True)
-    maps = _config_maps(session, observed) if observed else {}
+
+    @functools.cache
+    def config_maps() -> Mapping[ObjectRef, Mapping[str, Any]]:
+        return _config_maps(session, observed) if observed else {}
+
+    def seen(ref: ObjectRef) -> Mapping[str, Any] | None:
+        return config_maps().get(ref) if _is_config_map(ref) else session.watch.whole(ref)
+
+    proven = Proven(cache_dir() / "proven", session.api.server, stack, session.watch.get) if observed else None
     try:
-        return comparing.compare_with_cluster(
-            session, stack, parts, lambda ref: maps.get(ref) or session.watch.whole(ref), observed
-        )
+        found = comparing.compare_with_cluster(session, stack, parts, seen, observed, proven)
     except NotFound:
         return None
+    if proven is not None:
+        proven.save()
+    return found
 
 
 def _config_maps(session: Session, observed: ObservedState) -> dict[ObjectRef, dict[str, Any]]:

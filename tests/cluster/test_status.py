@@ -85,6 +85,38 @@ def test_drift_of_many_config_maps_in_one_namespace(world: World, api: KubeApi) 
     assert [len(each["missing"]) for each in done.json["components"]] == [1]
 
 
+def test_a_stack_at_rest_is_compared_without_its_releases(up: World, api: KubeApi) -> None:
+    """What was proven holds while nothing changes, and only then (sparkrig/proven.py)."""
+    namespace = f"{up.stack}-web"
+    assert drift(up) == {"web": 0, "other": 0}
+    assert release_reads(up) == 0
+    api.patch(f"/api/v1/namespaces/{namespace}/secrets/hidden", {"stringData": {"word": "another"}})
+    assert drift(up) == {"web": 1, "other": 0}
+    assert release_reads(up) == 1  # what differs is looked at each time
+    api.patch(f"/api/v1/namespaces/{namespace}/secrets/hidden", {"stringData": {"word": "hunter2"}})
+    assert drift(up) == {"web": 0, "other": 0}
+    assert release_reads(up) == 0
+
+
+def release_reads(world: World) -> int:
+    """How many whole releases of Helm a ``status`` reads."""
+    code = (
+        "import sys\nfrom sparkrig import comparing\nfrom sparkrig.cli.main import run\n"
+        "reads, read = [], comparing._read\n"
+        "comparing._read = lambda *of: reads.append(1) or read(*of)\n"
+        f"run(['status', '-o', 'json', '--on', {world.target!r}])\nsys.stderr.write(str(len(reads)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=world.folder,
+        env=world.environment,
+        check=True,
+    )
+    return int(done.stderr)
+
+
 @pytest.mark.parametrize("arguments", [("--no-drift", "-o", "json"), ()])
 def test_a_whole_status_imports_nothing_that_changes_a_cluster(up: World, arguments: tuple[str, ...]) -> None:
     """What its half second is made of; tests/unit/test_startup.py says the same of what comes before a request."""

@@ -59,6 +59,19 @@ def test_one_command_loads_no_other(tmp_path: Path) -> None:
     assert not found & (LIBRARIES | others)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "up --yes --chart-mirror a --chart-mirror b --set c.d=e --keep f --on-failure stop -o json",
+        "rollback --yes",
+        "down --purge all --yes",
+        "validate --values a=b.yaml --catalog c",
+    ],
+)
+def test_no_option_needs_pydantic_for_what_is_given_right(line: str, tmp_path: Path) -> None:
+    assert "pydantic" not in modules_after(*line.split(), folder=tmp_path)
+
+
 def test_status_imports_nothing_that_changes_a_cluster(tmp_path: Path) -> None:
     """Up to the first request; tests/cluster/test_status.py looks at a whole run."""
     (tmp_path / "stack.yaml").write_text("apiVersion: sparkrig.dev/v1\nkind: Stack\nmetadata: {name: a}\n")
@@ -115,6 +128,8 @@ def test_a_mistyped_command_is_told_of_all_others(capsys: pytest.CaptureFixture[
     [
         (["status", "--output", "yaml"], "'yaml' is not one of 'text', 'json'"),
         (["open", "a", "--port", "70000"], "less than or equal to 65535"),
+        (["up", "--history-max", "0"], "greater than or equal to 1"),
+        (["up", "--history-max", "x"], "unable to parse string as an integer"),
         (["history", "--file", ""], "is a directory, expected a file"),
     ],
 )

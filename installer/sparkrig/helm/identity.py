@@ -10,13 +10,13 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from sparkrig.helm.archive import ChartFiles, read_chart
+from sparkrig.tools.files import write_atomically
 
 _FORMAT = 1
 
@@ -109,16 +109,3 @@ def _stamp(path: Path) -> str | None:
         return total.hexdigest()
     except OSError:
         return None
-
-
-def write_atomically(file: Path, data: bytes) -> None:
-    """Writes a file so that a reader sees the old or the new one; an interrupted write leaves the old."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(data)
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -20,9 +20,9 @@ from sparkrig import defaults
 from sparkrig.errors import NotFound
 from sparkrig.helm.access import Access, AccessFor, open_to_all, origin, split_userinfo, tls_context
 from sparkrig.helm.errors import ChartError
-from sparkrig.helm.identity import write_atomically
 from sparkrig.helm.reading import MAX_CHART_BYTES
 from sparkrig.helm.versions import nearest, same, similar
+from sparkrig.tools.files import write_atomically
 
 if TYPE_CHECKING:
     import httpx

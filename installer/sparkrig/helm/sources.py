@@ -22,10 +22,11 @@ from sparkrig.errors import NotFound, SparkrigError
 from sparkrig.helm.access import Access, AccessFor, open_to_all, split_userinfo
 from sparkrig.helm.client import HelmClient
 from sparkrig.helm.errors import ChartError, HelmError
-from sparkrig.helm.identity import Identities, Identity, identify, write_atomically
+from sparkrig.helm.identity import Identities, Identity, identify
 from sparkrig.helm.repository import MIRROR_HINT, Entry, Repository, shown
 from sparkrig.helm.versions import nearest, same, similar
 from sparkrig.model import Chart, ChartOrigin, ChartRef
+from sparkrig.tools.files import write_atomically
 
 STAND_IN_SUFFIX = "-standin"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
