@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from bench.results import Ratio, Results
+from bench.rivals import LOOKS
 
 RATIO_TARGETS: Final[Mapping[str, float]] = {"nothing": 0.65, "again": 0.1, "changed": 0.25, "upgraded": 0.65}
 """Case -> the largest ratio of sparkrig's wall time to helmfile's in the same run."""
@@ -37,7 +38,7 @@ def _alone(results: Results) -> Iterator[str]:
         if "rollback" in own and "upgraded" in own:
             ratio = own["rollback"].wall_s / own["upgraded"].wall_s
             yield _line(f"{workload}/rollback", ratio, ROLLBACK_TO_UPGRADE, "of the upgrade's time")
-        for case in ("status", "looked"):
+        for case in LOOKS:
             if case in own:
                 yield _line(f"{workload}/{case}", own[case].wall_s, STATUS_S, "s")
         if "nothing" in own and own["nothing"].path_s:

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from sparkrig.model import ObjectRef, ObservedRelease, ReleaseState
-from sparkrig.tools.files import write_atomically
+from sparkrig.tools.files import read_memory, write_memory
 
 FORMAT: Final = 1
+KEY: Final = "components"
 Entry: TypeAlias = Any
 """``release``: which Helm revision; ``objects``: group, version, kind, namespace, name, UID, resource version each.
 
@@ -35,7 +35,7 @@ class Proven:
         name = hashlib.sha256(f"{server}\0{stack}".encode()).hexdigest()[:32]
         self._file = folder / f"{name}.json"
         self._look = look
-        self._known = _load(self._file)
+        self._known: dict[str, Entry] = read_memory(self._file, KEY, FORMAT)
         self._learned = False
 
     def holds(self, state: ReleaseState, found: ObservedRelease | None) -> bool:
@@ -63,7 +63,7 @@ class Proven:
         """Keep what was learned; where that cannot be written, it is learned again."""
         if self._learned:
             with contextlib.suppress(OSError):
-                write_atomically(self._file, json.dumps({"format": FORMAT, "components": self._known}).encode())
+                write_memory(self._file, KEY, FORMAT, self._known)
 
     def _mark(self, ref: ObjectRef) -> list[Any]:
         metadata = (self._look(ref) or {}).get("metadata") or {}
@@ -75,11 +75,3 @@ def _revision(state: ReleaseState, found: ObservedRelease | None) -> list[Any] |
     if found is None or found.modified is None or found.revision != state.helm_revision:
         return None
     return [state.namespace, state.release, found.revision, found.modified]
-
-
-def _load(file: Path) -> dict[str, Entry]:
-    try:
-        document = json.loads(file.read_bytes())
-        return dict(document["components"]) if document["format"] == FORMAT else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}

@@ -13,9 +13,10 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sparkrig.apply.crd_migration import CRDS
+from sparkrig.apply.waiting import GONE, unready
 from sparkrig.cluster.api import KubeApi
-from sparkrig.errors import OperationError
 from sparkrig.model import Judgement, ObjectRef, Readiness
+from sparkrig.plan.removal import CRD
 from sparkrig.readiness import judge
 
 PAUSE_FIRST_S: Final = 0.05
@@ -135,28 +136,17 @@ def _unserved(api: KubeApi, wanted: Wanted) -> Wanted:
 
 def _refuse(api: KubeApi, names: Sequence[str], waited_s: float | None) -> None:
     """Raises for CRDs that will never be served; for all of them where they were waited for long enough."""
-    verdicts = {name: _judged(api, name) for name in names}
-    if failed := {name: j for name, j in verdicts.items() if j.readiness is Readiness.FAILED}:
-        raise _error("failed", failed)
+    verdicts = {ObjectRef(*CRD, "", name): _judged(api, name) for name in names}
+    if failed := {ref: j for ref, j in verdicts.items() if j.readiness is Readiness.FAILED}:
+        raise unready("CRDs", "failed", failed)
     if waited_s is not None:
-        raise _error(f"not ready after {waited_s:.0f} s", verdicts)
+        raise unready("CRDs", f"not ready after {waited_s:.0f} s", verdicts)
 
 
 def _judged(api: KubeApi, name: str) -> Judgement:
     found = api.get(f"{CRDS}/{name}", missing_ok=True)
     if found is None:
-        return Judgement(Readiness.PROGRESSING, "does not exist")
+        return GONE
     verdict = judge(found)
     ready = verdict.readiness is Readiness.READY
     return Judgement(Readiness.PROGRESSING, "established, and not in discovery yet") if ready else verdict
-
-
-def _error(what: str, verdicts: Mapping[str, Judgement]) -> OperationError:
-    lines = [f"{_ref(name)}: {judgement.message}" for name, judgement in verdicts.items()]
-    if len(lines) == 1:
-        return OperationError(f"{lines[0]} ({what})")
-    return OperationError(f"{len(lines)} CRDs {what}", detail=lines[:10])
-
-
-def _ref(name: str) -> ObjectRef:
-    return ObjectRef("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "", name)

@@ -23,8 +23,8 @@ from sparkrig.cluster.api import KubeApi
 from sparkrig.defaults import FIELD_MANAGER, LABEL_COMPONENT
 from sparkrig.model import ObjectRef
 from sparkrig.plan.crd_safety import HOPELESS, dangers, stored_versions
+from sparkrig.plan.removal import CRD
 
-CRD_KIND: Final = ("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 RELEASE: Final = "meta.helm.sh/release-name"
 NAMESPACE: Final = "meta.helm.sh/release-namespace"
@@ -85,7 +85,7 @@ async def apply_crds(
             done += 1
             say(f"applied {done}/{len(todo)} CRDs")
             if after["metadata"].get("deletionTimestamp"):
-                leaving.append(ObjectRef(*CRD_KIND, "", name))
+                leaving.append(ObjectRef(*CRD, "", name))
             else:
                 await serving.until_served(crd)
 

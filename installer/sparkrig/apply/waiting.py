@@ -171,11 +171,7 @@ class Waiter:
     async def _error(self, what: str, verdicts: Mapping[ObjectRef, Judgement]) -> OperationError:
         import asyncio
 
-        lines = [f"{ref}: {judgement.message}" for ref, judgement in verdicts.items()]
-        explained = await asyncio.to_thread(self._explain, list(verdicts))
-        head = lines[0] if len(lines) == 1 else f"{len(lines)} objects {what}"
-        rest = [] if len(lines) == 1 else lines[:10]
-        return OperationError(f"{head} ({what})" if len(lines) == 1 else head, detail=[*rest, *explained])
+        return unready("objects", what, verdicts, await asyncio.to_thread(self._explain, list(verdicts)))
 
     def _explain(self, refs: Sequence[ObjectRef]) -> list[str]:
         """What the pods behind the given workloads say; best effort, an explanation must not fail a run."""
@@ -191,6 +187,16 @@ class Waiter:
             lines += explain_pods([pod for pod in pods if _belongs(pod, names)], events)
             lines += explain_owners(names, events)
         return lines[:12]
+
+
+def unready(
+    things: str, what: str, verdicts: Mapping[ObjectRef, Judgement], explained: Sequence[str] = ()
+) -> OperationError:
+    """The error for ``things`` (a plural noun) that ``what`` befell: each with why, and what explains it."""
+    lines = [f"{ref}: {judgement.message}" for ref, judgement in verdicts.items()]
+    if len(lines) == 1:
+        return OperationError(f"{lines[0]} ({what})", detail=explained)
+    return OperationError(f"{len(lines)} {things} {what}", detail=[*lines[:10], *explained])
 
 
 def resource_version(item: Mapping[str, Any]) -> Any:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import threading
 from dataclasses import asdict, dataclass
@@ -16,9 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from sparkrig.helm.archive import ChartFiles, read_chart
-from sparkrig.tools.files import write_atomically
+from sparkrig.tools.files import read_memory, write_memory
 
 _FORMAT = 1
+_KEY = "charts"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,14 +60,14 @@ class Identities:
 
     def _read(self) -> dict[str, Any]:
         if self._known is None:
-            self._known = _load(self._file)
+            self._known = read_memory(self._file, _KEY, _FORMAT)
         return self._known
 
     def _remember(self, key: str, entry: dict[str, Any]) -> None:
         with self._lock:
             # Another run may have written meanwhile: what it learned is kept.
-            self._known = {**_load(self._file), **self._read(), key: entry}
-            write_atomically(self._file, json.dumps({"format": _FORMAT, "charts": self._known}).encode())
+            self._known = {**read_memory(self._file, _KEY, _FORMAT), **self._read(), key: entry}
+            write_memory(self._file, _KEY, _FORMAT, self._known)
 
 
 def identify(path: Path, where: str) -> Identity:
@@ -83,14 +83,6 @@ def _identity(chart: ChartFiles) -> Identity:
     chart.require_complete()
     metadata = chart.metadata
     return Identity(metadata.name, metadata.version, metadata.app_version, metadata.kube_version, chart.digest)
-
-
-def _load(file: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(file.read_bytes())
-        return dict(document["charts"]) if document["format"] == _FORMAT else {}
-    except (OSError, ValueError, KeyError, TypeError):
-        return {}
 
 
 def _stamp(path: Path) -> str | None:

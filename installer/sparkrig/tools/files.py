@@ -2,9 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+
+def read_memory(file: Path, key: str, form: int) -> dict[str, Any]:
+    """What ``write_memory`` wrote under ``key``; nothing where the file is missing, damaged or of another form."""
+    try:
+        document = json.loads(file.read_bytes())
+        return dict(document[key]) if document["format"] == form else {}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
+
+
+def write_memory(file: Path, key: str, form: int, known: Mapping[str, Any]) -> None:
+    """Writes what can be learned again as JSON, with the number of its form. Raises OSError."""
+    write_atomically(file, json.dumps({"format": form, key: known}).encode())
 
 
 def write_atomically(file: Path, data: bytes) -> None:
