@@ -36,6 +36,7 @@ from sparkrig.model import (
     Revision,
     RevisionStatus,
 )
+from sparkrig.plan.graph import pressing
 from sparkrig.plan.keeping import kept_after
 from sparkrig.plan.restore import plan_restore
 from sparkrig.plan.summary import summary
@@ -184,6 +185,8 @@ class _Recorded:
         return Operator(stack, session.api, session.helm, session.waiter, session.rules, allowed)
 
     def _execute(self, plan: Plan, operator: Operator, stop: Stop, *, keep_going: bool = False) -> ApplyResult:
+        operator.hurry(pressing(plan.operations))
+
         async def main(listener: Callable[[Event], None]) -> ApplyResult:
             with _signals(stop, self._dialogue):
                 executor = Executor(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -41,6 +42,10 @@ class Lagging(ObjectWatch):
     def freeze(self, ref: ObjectRef) -> None:
         self.frozen[ref] = super().get(ref), super().since(ref)
 
+    def thaw(self) -> None:
+        self.frozen.clear()
+        self._notify()
+
     def get(self, ref: ObjectRef) -> dict[str, Any] | None:
         return self.frozen[ref][0] if ref in self.frozen else super().get(ref)
 
@@ -77,6 +82,14 @@ def waited(api: KubeApi, watch: ObjectWatch, ref: ObjectRef) -> tuple[float, lis
     return time.monotonic() - ready[-1], said
 
 
+def rolled_out(api: KubeApi, ref: ObjectRef) -> bool:
+    found = api.get(api.path_of(ref))
+    status = found.get("status", {}) if found else {}
+    return bool(found and status.get("observedGeneration") == found["metadata"]["generation"]) and (
+        status.get("updatedReplicas") == status.get("readyReplicas") == status.get("replicas") == 1
+    )
+
+
 def touch(api: KubeApi, ref: ObjectRef) -> None:
     api.patch(api.path_of(ref), {"spec": {"template": {"metadata": {"annotations": {"touched": "yes"}}}}})
 
@@ -99,3 +112,34 @@ def test_a_watch_that_lags_behind_is_not_believed(api: KubeApi, watch: Lagging, 
     touch(api, steady)
     seconds, _ = waited(api, watch, steady)
     assert seconds > STABLE_WINDOW_S * 0.9
+
+
+def test_who_needs_a_release_does_not_start_on_what_a_lagging_watch_says(
+    api: KubeApi, watch: Lagging, steady: ObjectRef
+) -> None:
+    watch.freeze(steady)
+    touch(api, steady)
+    thread = threading.Timer(0.7, watch.thaw)
+    thread.start()
+    started: list[bool] = []
+    waiter = Waiter(api, watch)
+    when_ready = lambda: started.append(rolled_out(api, steady))  # noqa: E731
+    asyncio.run(waiter.until_ready([steady], (), timeout_s=60.0, say=lambda _: None, when_ready=when_ready))
+    thread.join()
+    assert started
+    assert all(started)
+
+
+def test_what_is_expected_is_followed_while_helm_works(api: KubeApi, namespace: str) -> None:
+    ref = ObjectRef("apps", "v1", "Deployment", namespace, "x")
+    api.apply({**DEPLOYMENT, "metadata": {"name": ref.name, "namespace": namespace}})
+    with Lagging(api) as watch:
+        waited(api, watch, ref)
+    with ObjectWatch(api) as watch:
+        watch.look([ref])
+        Waiter(api, watch).expect([ref])
+        assert watch.connections == 3  # Deployments, and of its namespace Pods and ReplicaSets
+        time.sleep(STABLE_WINDOW_S + 0.2)  # helm works on something else
+        seconds, said = waited(api, watch, ref)
+    assert seconds < STABLE_WINDOW_S / 2
+    assert not [line for line in said if "watched for" in line]

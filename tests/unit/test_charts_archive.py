@@ -17,6 +17,7 @@ import pytest
 
 from sparkrig import tools
 from sparkrig.documents.plain import load_plain, load_plain_all
+from sparkrig.errors import SparkrigError
 from sparkrig.helm.archive import crds, digest, read_chart
 from sparkrig.helm.errors import ChartError
 from sparkrig.helm.reading import MAX_CHART_BYTES, Budget, read_folder
@@ -318,6 +319,68 @@ def test_an_archive_is_read_and_its_crds_are_parsed_once(tmp_path: Path, monkeyp
     assert first == second
     first[0]["spec"]["versions"].clear()  # everybody has objects of his own
     assert second[0]["spec"] == crds(path, {})[0]["spec"] == {"versions": [{"name": "v1"}]}
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SPARKRIG_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache" / "crds"
+
+
+LARGE_CRD = CRD + "text: '" + "é1.20 " * 5_000 + "'\n"
+
+
+def fresh_crds(path: Path) -> list[dict[str, Any]]:
+    """As another run reads them."""
+    from sparkrig.helm import archive
+
+    archive._parsed.cache_clear()
+    return crds(path, {})
+
+
+def test_crds_are_parsed_once_for_every_run_and_every_version_of_a_chart(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sparkrig.helm import archive
+
+    first = fresh_crds(packed(tmp_path, "a.yaml", LARGE_CRD))
+    assert len(list(cache.iterdir())) == 1
+    path = packed(tmp_path, "renamed.yaml", LARGE_CRD)
+    read_chart(path)
+    monkeypatch.setattr(archive, "_load_all", lambda *_: pytest.fail("parsed again"))
+    assert fresh_crds(path) == first == load_plain_all(LARGE_CRD)
+
+
+def test_a_small_file_of_crds_is_not_worth_a_file_of_the_cache(cache: Path, tmp_path: Path) -> None:
+    assert fresh_crds(packed(tmp_path, "a.yaml", CRD))
+    assert not cache.exists()
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda _: b"", lambda d: d[:-9], lambda d: d.replace(b"things", b"others"), lambda _: b"\xff"]
+)
+def test_a_damaged_cache_of_crds_is_not_believed(cache: Path, tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
+    path = packed(tmp_path, "a.yaml", LARGE_CRD)
+    first = fresh_crds(path)
+    (file,) = cache.iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(damage(whole))
+    assert fresh_crds(path) == first
+    assert file.read_bytes() == whole  # and mended
+
+
+def test_crds_are_read_where_the_cache_cannot_be_written(cache: Path, tmp_path: Path) -> None:
+    cache.parent.mkdir()
+    cache.write_text("a file where the folder should be")
+    assert fresh_crds(packed(tmp_path, "a.yaml", LARGE_CRD)) == load_plain_all(LARGE_CRD)
+
+
+def test_a_file_of_crds_that_is_no_yaml_is_never_kept(cache: Path, tmp_path: Path) -> None:
+    path = packed(tmp_path, "a.yaml", LARGE_CRD + "a: [\n")
+    for _ in range(2):
+        with pytest.raises(SparkrigError, match=r"a\.yaml:6"):
+            fresh_crds(path)
+    assert not cache.exists()
 
 
 def test_an_archive_that_became_another_one_is_read_again(tmp_path: Path) -> None:

@@ -66,6 +66,11 @@ class Operator:
         self._crd_ranks = itertools.count()
         self._book = SecretBook(stack, api)
         self._marks: dict[str, str] = {}
+        self._pressing: Collection[str] | None = None
+
+    def hurry(self, pressing: Collection[str]) -> None:
+        """Names the operations that the end of the run waits for; helm of any other one runs behind theirs."""
+        self._pressing = pressing
 
     async def run(
         self, operation: Operation, say: Say, let_through: Callable[[], None] = lambda: None
@@ -171,6 +176,8 @@ class Operator:
         adopting = desired.adopt and operation.state is None
         # A repair brings back what the record says, also where somebody changed it meanwhile.
         forced = adopting or operation.action is Action.REPAIR or desired.conflicts == "take"
+        if operation.state is not None:
+            self._waiter.expect(operation.state.inventory)
         await asyncio.to_thread(pass_on, self._api, operation, say)
         await clear_the_way(self._api, self._waiter, operation, say)
         result = await self._with_help(
@@ -185,6 +192,7 @@ class Operator:
                 replace=operation.component in self._uninstalled
                 or (operation.action is Action.INSTALL and operation.helm_revision is not None),
                 server_validates=validates_fields(self._api.version()),
+                background=self._can_wait(operation),
             ),
         )
         # Once, and beside the other releases: the manifest of a large chart takes a third of a second to read.
@@ -193,6 +201,9 @@ class Operator:
         await asyncio.to_thread(refuse_dropped, self._api, manifests, state.inventory, self._allow_crd_change)
         self._applied[operation.component] = state
         return state
+
+    def _can_wait(self, operation: Operation) -> bool:
+        return self._pressing is not None and operation.id not in self._pressing
 
     async def _with_help(self, operation: Operation, say: Say, call: Callable[[], Awaitable[T]]) -> T:
         """A helm call; once more where an old hook stood in its way, and with its reason where it fails.
@@ -248,6 +259,7 @@ class Operator:
         if state is None:
             raise OperationError(f"{operation.id}: the plan does not say what to return to")
         say(f"helm rollback to revision {state.helm_revision}")
+        self._waiter.expect(state.inventory)
         await asyncio.to_thread(pass_on, self._api, operation, say)
         await clear_the_way(self._api, self._waiter, operation, say)
         await self._with_help(
@@ -259,6 +271,7 @@ class Operator:
                 state.helm_revision,
                 deadline_s=operation.timeout_s,
                 force_conflicts=True,
+                background=self._can_wait(operation),
             ),
         )
         made = await asyncio.to_thread(newest_revision, self._api, operation.release, operation.namespace)

@@ -26,6 +26,10 @@ WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 POD = ObjectRef("", "v1", "Pod", "", "*")
 REPLICA_SET = ObjectRef("apps", "v1", "ReplicaSet", "", "*")
 
+CATCH_UP_S = 0.5
+CATCH_UPS = 5
+"""How often a watch that lags behind is waited for; an object that is written all the time is never caught up with."""
+
 WORTH_ASKING_S = 0.5
 """Less of the window than this is not worth a request, or a word."""
 
@@ -61,8 +65,9 @@ class Waiter:
 
         context = await asyncio.to_thread(self._look_around, inventory)
         optional = {(rule.group, rule.kind) for rule in rules if rule.optional}
-        deadline = time.monotonic() + timeout_s
-        steady = 0.0
+        began = time.monotonic()
+        deadline = began + timeout_s
+        steady, patience = 0.0, CATCH_UPS
         while True:
             verdicts = self.judge_all(inventory, rules, context)
             open_ = {ref: j for ref, j in verdicts.items() if _holds_up(ref, j, optional)}
@@ -73,8 +78,13 @@ class Waiter:
             if not open_:
                 window = STABLE_WINDOW_S if any(needs_window(ref.kind) for ref in inventory) else 0.0
                 if not steady:
+                    since = await asyncio.to_thread(self._steady_since, inventory, began)
+                    if since is None and patience:
+                        patience -= 1
+                        await self._watch.wait_change(CATCH_UP_S)
+                        continue
                     when_ready()
-                    steady = await asyncio.to_thread(self._steady_since, inventory) if window else now
+                    steady = since or now
                     if (more := window - (now - steady)) >= WORTH_ASKING_S:
                         say(f"ready, watched for {more:.0f} s more")
                 left = window - (now - steady)
@@ -91,23 +101,32 @@ class Waiter:
                 raise await self._error(f"not ready after {timeout_s:.0f} s", open_)
             await self._watch.wait_change(min(5.0, deadline - now))
 
-    def _steady_since(self, inventory: Sequence[ObjectRef]) -> float:
+    def expect(self, inventory: Sequence[ObjectRef]) -> None:
+        """Begins to watch what will be waited for, and returns at once: the lists come in while helm works."""
+        self._watch.follow(_with_pods(inventory))
+
+    def _steady_since(self, inventory: Sequence[ObjectRef], began: float) -> float | None:
         """Since when the flapping kinds of a ready inventory have been as they are; now, where that is not certain.
 
         A workload whose pods come and go changes its own status each time, so one that was not written since has been
-        ready since. The watch may lag behind what was changed just now: what it has is held against the API server.
+        ready since. The watch may lag behind what was changed just now: what it has is held against the API server,
+        where it is from before the wait began, or is to spare the window. None where it does lag behind: then what it
+        calls ready may be what was there before the change.
         """
         now = time.monotonic()
-        flapping = [ref for ref in inventory if needs_window(ref.kind)]
-        seen = [self._watch.since(ref) for ref in flapping]
-        known = [at for at in seen if at is not None]
-        if len(known) < len(seen) or now - max(known) < WORTH_ASKING_S:
+        seen = {ref: self._watch.since(ref) for ref in inventory if needs_window(ref.kind)}
+        known = {ref: at for ref, at in seen.items() if at is not None}
+        if not seen or len(known) < len(seen):
             return now
+        latest = max(known.values())
+        steady = now - latest >= WORTH_ASKING_S
         try:
-            current = all(self._is_current(ref) for ref in flapping)
+            current = all(self._is_current(ref) for ref, at in known.items() if steady or at <= began)
         except SparkrigError:
             return now
-        return max(known) if current else now
+        if not current:
+            return None
+        return latest if steady else now
 
     def _is_current(self, ref: ObjectRef) -> bool:
         seen, live = self._watch.get(ref), self._api.get(self._api.path_of(ref), missing_ok=True)
@@ -159,9 +178,7 @@ class Waiter:
 
     def _look_around(self, inventory: Sequence[ObjectRef]) -> Context:
         """Watches the objects and the pods behind them, and reads what their readiness depends on."""
-        namespaces = {ref.namespace for ref in inventory if ref.kind in WORKLOADS}
-        behind = [POD, REPLICA_SET] if namespaces else []
-        self._watch.ensure([*inventory, *(replace(ref, namespace=name) for ref in behind for name in namespaces)])
+        self._watch.ensure(_with_pods(inventory))
         if not any(ref.kind == "PersistentVolumeClaim" for ref in inventory):
             return NO_CONTEXT
         classes = self._api.list("/apis/storage.k8s.io/v1/storageclasses")
@@ -202,6 +219,12 @@ def unready(
 def resource_version(item: Mapping[str, Any]) -> Any:
     """What the API server calls this state of an object."""
     return item["metadata"].get("resourceVersion")
+
+
+def _with_pods(inventory: Sequence[ObjectRef]) -> list[ObjectRef]:
+    """The objects, and for the kinds behind them all of those in their namespaces."""
+    namespaces = {ref.namespace for ref in inventory if ref.kind in WORKLOADS}
+    return [*inventory, *(replace(ref, namespace=name) for ref in (POD, REPLICA_SET) for name in namespaces)]
 
 
 def _belongs(pod: Mapping[str, Any], names: Sequence[str]) -> bool:

@@ -70,6 +70,10 @@ class ObjectWatch:
                     raise _not_synced(pending, wait_s)
                 self._changed.wait(left)
 
+    def follow(self, refs: Iterable[ObjectRef]) -> None:
+        """Begin to watch the kinds of these objects, and return before they are listed; see ``ensure``."""
+        self._feeds_for(refs, follow=True)
+
     def look(self, refs: Iterable[ObjectRef]) -> None:
         """List the kinds of these objects now, and watch none of them: most commands look once and change nothing.
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkrig.helm import dependencies as subcharts_of
+from sparkrig.helm.crd_texts import parsed_before
 from sparkrig.helm.errors import ChartError
 from sparkrig.helm.metadata import Dependency, Metadata, read_metadata
 from sparkrig.helm.reading import MAX_ARCHIVE_DEPTH, Budget, read_archive, read_folder
@@ -156,11 +157,11 @@ def crds(path: Path, values: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 @lru_cache(maxsize=CRD_FILES_KEPT)
 def _parsed(text: str, where: str) -> str:
-    return json.dumps(_load_all(text, where))
+    return parsed_before(text, lambda: _load_all(text, where))
 
 
 def _documents(text: str, where: str) -> list[Any]:
-    """The documents of a file of CRDs, parsed once in a run: preflight, the plan and what applies them all ask.
+    """The documents of a file of CRDs, parsed once: preflight, the plan and what applies them all ask.
 
     JSON in between, because everybody gets objects of his own, and reading it takes a twentieth of reading YAML.
     """

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from sparkrig import defaults, timeline
 from sparkrig.errors import ToolError
+from sparkrig.helm import priority
 from sparkrig.helm.errors import HelmTimeout, classify
 from sparkrig.helm.parts import without_client
 
@@ -88,6 +89,7 @@ class HelmCommand(Command):
         self._grace_s = defaults.HELM_TERM_GRACE_S
         self._extra: tuple[str, ...] = ()
         self._descriptors: tuple[int, ...] = ()
+        self._background = False
         self._action = "helm"
 
     def call(
@@ -98,16 +100,19 @@ class HelmCommand(Command):
         extra: Sequence[str] = (),
         grace_s: float | None = None,
         descriptors: Sequence[int] = (),
+        background: bool = False,
     ) -> Self:
         """Returns a command for one call: its name for messages, its deadline (seconds), flags pyhelm3 lacks.
 
-        ``descriptors`` are open files that helm inherits under the same numbers.
+        ``descriptors`` are open files that helm inherits under the same numbers. ``background`` lets helm have what
+        the machine's other processes leave of its cores (see ``priority``).
         """
         other = copy.copy(self)
         other._action = action
         other._deadline_s = deadline_s
         other._extra = tuple(extra)
         other._descriptors = tuple(descriptors)
+        other._background = background
         other._grace_s = self._grace_s if grace_s is None else grace_s
         return other
 
@@ -130,7 +135,7 @@ class HelmCommand(Command):
                 env=dict(self._environment),
                 start_new_session=True,
                 pass_fds=self._descriptors,
-                preexec_fn=_end_with_parent(),
+                preexec_fn=_before_exec(background=self._background),
             )
         except OSError as error:
             raise ToolError(
@@ -139,6 +144,8 @@ class HelmCommand(Command):
             ) from error
         self.counter.started += 1
         self.counter.running.add(process.pid)
+        if self._background:
+            priority.lower_group(process.pid, self.counter.running)
         try:
             with timeline.span("helm", str(command[0])):
                 stdout, stderr = await self._finish(process, input)
@@ -190,8 +197,19 @@ def _signal_group(leader: int, number: signal.Signals) -> None:
         os.killpg(leader, number)
 
 
+def _before_exec(*, background: bool) -> Callable[[], None] | None:
+    """Returns what the child runs before exec, or None where there is nothing to do."""
+    steps = [step for step in (_end_with_parent(), priority.lower if background else None) if step is not None]
+
+    def run() -> None:
+        for step in steps:
+            step()
+
+    return run if steps else None
+
+
 def _end_with_parent() -> Callable[[], None] | None:
-    """Returns what the child runs before exec, or None where the kernel has no parent-death signal."""
+    """Returns what ties the child's life to ours, or None where the kernel has no parent-death signal."""
     if sys.platform != "linux":
         return None
     prctl = ctypes.CDLL(None, use_errno=True).prctl
