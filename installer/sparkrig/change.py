@@ -5,18 +5,15 @@ The only caller of the executor. Knows plans, not how they were made.
 
 from __future__ import annotations
 
-import asyncio
 import datetime
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import sparkrig
 from sparkrig import timeline
-from sparkrig.apply.executor import Executor, Stop
-from sparkrig.apply.operator import Operator
 from sparkrig.cluster.releases import list_revisions
 from sparkrig.defaults import HISTORY_MAX
 from sparkrig.errors import SparkrigError
@@ -41,6 +38,11 @@ from sparkrig.plan.keeping import kept_after
 from sparkrig.plan.restore import plan_restore
 from sparkrig.plan.summary import summary
 from sparkrig.session import Session
+
+# What executes a plan is imported where one is executed: most runs find nothing to do.
+if TYPE_CHECKING:
+    from sparkrig.apply.executor import Stop
+    from sparkrig.apply.operator import Operator
 
 OnFailure = Literal["rollback", "stop", "continue"]
 
@@ -137,6 +139,8 @@ def run(
     Raises:
         Locked: somebody else holds the stack's lock, or it was lost before anything was done.
     """
+    from sparkrig.apply.executor import Stop
+
     ensure_home(session.api)
     stop = Stop()
     with Lock(session.api, seen.stack, on_lost=stop.lose) as lock:
@@ -180,11 +184,17 @@ class _Recorded:
         return replace(outcome, unrecorded=unrecorded)
 
     def _operator(self, stack: str) -> Operator:
+        from sparkrig.apply.operator import Operator
+
         session = self._session
         allowed = self._options.allow_crd_change
         return Operator(stack, session.api, session.helm, session.waiter, session.rules, allowed)
 
     def _execute(self, plan: Plan, operator: Operator, stop: Stop, *, keep_going: bool = False) -> ApplyResult:
+        import asyncio
+
+        from sparkrig.apply.executor import Executor
+
         operator.hurry(pressing(plan.operations))
 
         async def main(listener: Callable[[Event], None]) -> ApplyResult:
@@ -226,6 +236,7 @@ class _Recorded:
             kept = kept_after(outcome.plan.kept, outcome.result.results)
             started = replace(revision, status=RevisionStatus.FAILED, after=outcome.result.after, kept=kept)
             plan = plan_restore(target, replace(observed, last=started), keep_history=False)
+            from sparkrig.apply.executor import Stop
             from sparkrig.verify.dryrun.restore import restorable
 
             anew = [op.component for op in outcome.plan.operations if op.desired and op.desired.immutable == "recreate"]
@@ -346,6 +357,8 @@ def _records(results: Sequence[OperationResult], prefix: str = "") -> tuple[Oper
 @contextmanager
 def _signals(stop: Stop, dialogue: Dialogue) -> Iterator[None]:
     """The first Ctrl-C stops in order, the second ends what still runs."""
+    import asyncio
+
     loop = asyncio.get_running_loop()
     stop.attach(loop)
 

@@ -5,7 +5,6 @@ Reads the cluster and renders the charts; writes nothing.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -33,7 +32,7 @@ from sparkrig.model import (
     Plan,
     ResolvedStack,
 )
-from sparkrig.plan.build import foreign_claims, plan_up
+from sparkrig.plan.build import foreign_claims
 from sparkrig.plan.changes import GONE
 from sparkrig.plan.graph import helm_s
 from sparkrig.plan.server_changes import CHANGING, Rehearsal
@@ -101,12 +100,12 @@ def refuse_unfit(
     session: Session,
     resolved: ResolvedStack,
     observed: ObservedState,
+    operations: Sequence[Operation],
     *,
-    repair: bool = False,
     accept: Sequence[str] = (),
     note: Callable[[str], None] = lambda _line: None,
 ) -> tuple[Rehearsal, ...]:
-    """Looks at the cluster before anything is written; nothing at all where nothing would change.
+    """Looks at the cluster before ``operations`` write anything.
 
     Returns what the API server said of the upgrades when it was asked by dry runs. ``accept`` names
     codes of findings that somebody takes the risk of.
@@ -115,10 +114,7 @@ def refuse_unfit(
         Refused: with every finding that stands in the way.
     """
     changing = (Action.INSTALL, Action.UPGRADE, Action.REPAIR)
-    operations = plan_up(resolved, observed, repair=repair).operations
     names = [operation.component for operation in operations if operation.action in changing]
-    if not any(operation.action is not Action.WAIT for operation in operations):
-        return ()
     wanted = [desired for desired in resolved.releases if desired.component in names]
     case, findings = _prepared(session, resolved, wanted, observed.releases)
     findings = [*findings, *examine(case), *_rights(session, case)]
@@ -271,6 +267,8 @@ def _crds(desired: DesiredRelease) -> list[dict[str, Any]]:
 
 def _rendered(session: Session, case: Case) -> tuple[list[Wanted], list[Finding]]:
     """Every release with its objects; one that cannot be rendered is a finding and stays without."""
+    import asyncio  # an `up` that changes nothing renders nothing
+
     versions = _api_versions(case.survey, case.wanted)
     helm = session.offline_helm
     todo = [w for w in case.wanted if w.desired.chart.path is not _NO_CHART and suits(case, w)]

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from sparkrig.checking import Listener
     from sparkrig.plan.differences import Parts, StackChange
     from sparkrig.plan.saved import SavedPlan
+    from sparkrig.plan.server_changes import Rehearsal
     from sparkrig.verify.selection import Selection
 
 
@@ -58,41 +59,37 @@ def plan(session: Session, options: Options) -> tuple[Plan, SavedPlan]:
         Refused: the stack wants a release that is not its own, or one that would have to move.
     """
     from sparkrig.doctor import rehearsals
-    from sparkrig.plan.server_changes import with_rehearsals
     from sparkrig.saving import snapshot
 
     resolved, observed = resolve_for_cluster(session)
     made = _checked_plan(resolved, observed, options)
-    made = with_rehearsals(made, rehearsals(session, resolved, observed, made))
+    made = _rehearsed(made, rehearsals(session, resolved, observed, made))
     saved = snapshot(session, resolved, observed, made, repair=options.repair, keep=options.keep)
     return _with_disturbances(session, made)[0], saved
 
 
 def up(session: Session, options: Options, dialogue: Dialogue, saved: SavedPlan | None = None) -> Outcome:
     """Brings the cluster to what the stack file describes; with ``saved`` exactly as planned, or not at all."""
-    from sparkrig.doctor import refuse_unfit
-    from sparkrig.plan.saved import refuse_moved
-    from sparkrig.plan.server_changes import with_rehearsals
-    from sparkrig.saving import snapshot
-
     with timeline.span("phase", "validate and read the cluster"):
         resolved, observed = resolve_for_cluster(session)
 
     def planned(observed: ObservedState) -> tuple[Plan, tuple[Disturbance, ...]]:
-        made = with_rehearsals(_checked_plan(resolved, observed, options), rehearsed)
+        made = _rehearsed(_checked_plan(resolved, observed, options), said)
         if saved is not None:
+            from sparkrig.plan.saved import refuse_moved
+            from sparkrig.saving import snapshot
+
             refuse_moved(saved, snapshot(session, resolved, observed, made, repair=options.repair, keep=options.keep))
         return _with_disturbances(session, made)
 
     with timeline.span("phase", "preflight"):
-        rehearsed = refuse_unfit(
-            session, resolved, observed, repair=options.repair, accept=options.accept, note=dialogue.note
-        )
+        said = _preflight(session, resolved, observed, options, dialogue)
     with timeline.span("phase", "plan"):
         seen, disturbed = planned(observed)
     dialogue.show_plan(seen)
     _refuse_disturbances(disturbed, options)
-    session.crd_review.refuse(options.allow_crd_change)
+    if not seen.empty:
+        session.crd_review.refuse(options.allow_crd_change)
     if seen.empty and _settled(observed):
         return Outcome(seen, None, observed.last.number if observed.last else 0)
     if changes_cluster(seen) and not dialogue.confirm(seen):
@@ -102,6 +99,26 @@ def up(session: Session, options: Options, dialogue: Dialogue, saved: SavedPlan 
         return planned(session.observe(resolved.name))[0]
 
     return run(session, again, seen, options, dialogue, Source(resolved.profile, resolved.text))
+
+
+def _preflight(
+    session: Session, resolved: ResolvedStack, observed: ObservedState, options: Options, dialogue: Dialogue
+) -> tuple[Rehearsal, ...]:
+    """What the API server says of the upgrades, and refuses; nothing is asked where nothing would change."""
+    first = plan_up(resolved, observed, repair=options.repair)
+    if not changes_cluster(first):
+        return ()
+    from sparkrig.doctor import refuse_unfit
+
+    return refuse_unfit(session, resolved, observed, first.operations, accept=options.accept, note=dialogue.note)
+
+
+def _rehearsed(made: Plan, said: Sequence[Rehearsal]) -> Plan:
+    if not said:
+        return made
+    from sparkrig.plan.server_changes import with_rehearsals
+
+    return with_rehearsals(made, said)
 
 
 def rollback(session: Session, stack: str, number: int | None, options: Options, dialogue: Dialogue) -> Outcome:
@@ -260,6 +277,8 @@ def _refuse_live_helm(resolved: ResolvedStack, observed: ObservedState) -> None:
 
 def _with_disturbances(session: Session, made: Plan) -> tuple[Plan, tuple[Disturbance, ...]]:
     """The plan with what it does to CRDs and disturbs; pods are listed only where some component may disturb any."""
+    if made.empty:
+        return made, ()
     made = session.crd_review.reviewed(made)
     if not may_disturb(made, session.catalog.components):
         return made, ()

@@ -120,21 +120,39 @@ def release_reads(world: World) -> int:
 @pytest.mark.parametrize("arguments", [("--no-drift", "-o", "json"), ()])
 def test_a_whole_status_imports_nothing_that_changes_a_cluster(up: World, arguments: tuple[str, ...]) -> None:
     """What its half second is made of; tests/unit/test_startup.py says the same of what comes before a request."""
-    code = (
-        "import json, sys\nfrom sparkrig.cli.main import run\n"
-        f"code = run(['status', *{arguments}, '--on', {up.target!r}])\n"
-        "sys.stderr.write(json.dumps([code, sorted(sys.modules)]))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=up.folder, env=up.environment, check=True
-    )
-    ended, modules = json.loads(done.stderr)
-    assert ended == 0
-    heavy = {"asyncio", "httpx", "jsonschema", "kubernetes", "pydantic", "pyhelm3", "referencing", "rich"}
     ours = ["apply.executor", "apply.operator", "change", "doctor", "helm.client", "plan.build", "verify"]
     ours += ["comparing", "helm", "plan"] if "--no-drift" in arguments else []
-    loaded = set(modules) & (heavy | {f"sparkrig.{name}" for name in (*ours, "workflows")})
+    loaded = modules_of(up, "status", *arguments) & (HEAVY | {f"sparkrig.{name}" for name in (*ours, "workflows")})
     assert not loaded
+
+
+def test_an_up_with_nothing_to_do_imports_nothing_that_does_it(up: World) -> None:
+    ours = ["apply.crd_review", "apply.executor", "apply.operator", "doctor", "helm.command", "saving", "verify"]
+    loaded = modules_of(up, "up", "-o", "json") & (HEAVY | {f"sparkrig.{name}" for name in ours})
+    assert not loaded
+
+
+HEAVY = {"asyncio", "httpx", "jsonschema", "kubernetes", "pydantic", "pyhelm3", "referencing", "rich"}
+
+
+def modules_of(world: World, *command: str) -> set[str]:
+    """Every module that a command imports which ends well."""
+    code = (
+        "import json, sys\nfrom sparkrig.cli.main import run\n"
+        f"code = run([*{command}, '--on', {world.target!r}])\n"
+        "sys.stderr.write('\\n' + json.dumps([code, sorted(sys.modules)]))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        cwd=world.folder,
+        env=world.environment,
+        check=True,
+    )
+    ended, modules = json.loads(done.stderr.splitlines()[-1])
+    assert ended == 0
+    return set(modules)
 
 
 @contextmanager

@@ -8,7 +8,6 @@ to them.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import hashlib
 import re
@@ -193,6 +192,8 @@ class ChartStore:
     def _pull(self, reference: str, version: str, path: Path, own: Access | None) -> None:
         if self._helm is None:
             raise NotFound(f"{reference} {version}: fetching from a registry needs helm")
+        import asyncio  # charts of a registry alone need it
+
         helm, access = self._helm, own or self._access(reference)
         with tempfile.TemporaryDirectory(dir=path.parent) as folder, ThreadPoolExecutor(1) as thread:
             # A thread of its own: the caller may be inside an event loop. It lives until helm has ended.
