@@ -706,6 +706,38 @@ def test_what_a_controller_said_of_a_failure_is_told(site: Site) -> None:
             site.api.delete(f"{collection}/one")
 
 
+def test_crds_are_served_and_take_new_objects(site: Site) -> None:
+    """Asked by discovery; what that does not have is looked at, and one on its way out still has its old objects."""
+    going = {**CRD, "metadata": {"name": "goings.going.example.org"}}
+    names = {"kind": "Going", "plural": "goings", "singular": "going", "listKind": "GoingList"}
+    going["spec"] = {**CRD["spec"], "group": "going.example.org", "names": names}  # type: ignore[dict-item]
+    taken = {**going, "metadata": {"name": "others.going.example.org"}}
+    taken["spec"] = {**going["spec"], "names": {**names, "plural": "others"}}  # type: ignore[dict-item]
+    name = "goings.going.example.org"
+    site.api.apply(going)
+    until(lambda: ask(site, "crds", {"names": [name]}).message == "1 established")
+    path = f"/apis/going.example.org/v1/namespaces/{NAMESPACE}/goings"
+    held = {"name": "held", "finalizers": ["example.org/held"]}
+    site.api.create(path, {"apiVersion": "going.example.org/v1", "kind": "Going", "metadata": held})
+    site.api.apply(taken)
+    asked = [name, "others.going.example.org", "gone.going.example.org", "a.gone.example.org"]
+    crds = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+    try:
+        until(lambda: "in use" in ask(site, "crds", {"names": asked}).message)
+        message = ask(site, "crds", {"names": asked}).message
+        assert message.split("; ")[1:] == [
+            "gone.going.example.org does not exist",
+            "a.gone.example.org does not exist",
+        ]
+        assert message.startswith("others.going.example.org: ")
+        site.api.delete(f"{crds}/{name}")
+        leaving = until(lambda: (said := ask(site, "crds", {"names": [name]})).status is FAIL and said.message)
+        assert leaving.startswith(f"{name}: ")
+    finally:
+        site.api.patch(f"{path}/held", {"metadata": {"finalizers": []}})
+        site.api.delete(f"{crds}/others.going.example.org")
+
+
 def start_job(site: Site) -> subprocess.Popen[str]:
     """A run of its own, whose Job never ends."""
     script = Path(__file__).parents[1] / "cases" / "verify" / "endless_job.py"

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import io
 import json
 import os
+import random
 import shutil
+import string
 import subprocess
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +24,7 @@ from sparkrig.errors import SparkrigError
 from sparkrig.helm.archive import crds, digest, read_chart
 from sparkrig.helm.errors import ChartError
 from sparkrig.helm.reading import MAX_CHART_BYTES, Budget, read_folder
+from sparkrig.helm.size import LIMIT_BYTES, estimate
 
 CASES = Path(__file__).parents[1] / "cases" / "helm"
 PARENT = CASES / "charts" / "parent"
@@ -388,3 +392,17 @@ def test_an_archive_that_became_another_one_is_read_again(tmp_path: Path) -> Non
     changed = packed(tmp_path, "a.yaml", CRD.replace("things", "others"))
     os.utime(changed, ns=(0, 0))
     assert [crd["metadata"]["name"] for crd in crds(changed, {})] == ["others.example.org"]
+
+
+# ------------------------------------------------------------------ size
+
+
+@pytest.mark.parametrize("length", [10, 500_000, 780_000, 783_000, 900_000, 1_200_000])
+def test_what_is_said_to_fit_fits(length: int) -> None:
+    """Manifests that hardly compress, around the limit: the size that is named is never smaller than the stored one."""
+    letters = string.ascii_letters + string.digits + "-_"
+    manifest = "".join(random.Random(7).choices(letters, k=length))
+    found = estimate(read_chart(PARENT), {}, manifest)
+    stored = len(base64.b64encode(gzip.compress(json.dumps({"manifest": manifest}).encode(), 9)))
+    assert found.total >= stored
+    assert found.fits == (stored + 4096 < LIMIT_BYTES)

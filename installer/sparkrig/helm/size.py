@@ -19,6 +19,8 @@ from sparkrig.helm.archive import ChartFiles
 LIMIT_BYTES: Final = 1 << 20
 """Largest sum of a Secret's values that the API server takes."""
 
+SLACK_BYTES: Final = 4096
+
 
 @dataclass(frozen=True, slots=True)
 class Size:
@@ -43,6 +45,10 @@ def estimate(chart: ChartFiles, values: Mapping[str, Any], manifest: str) -> Siz
         "config": values,
         "manifest": manifest,
     }
+    # Nothing grows by more than a few bytes in compression, and most releases fit without any.
+    plain = len(json.dumps(stored)) * 4 // 3 + SLACK_BYTES
+    if plain < LIMIT_BYTES:
+        return Size(plain)
     quick = _packed(stored, level=1)
     if quick < LIMIT_BYTES:
         # The quick compression is never smaller: what fits by it fits.

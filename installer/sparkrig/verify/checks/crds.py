@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from sparkrig.cluster.api import KubeApi
 from sparkrig.model import Readiness
 from sparkrig.readiness import judge
 from sparkrig.verify.checks.base import Context, Depth, Kind, NotYet, Wrong, no_needs
@@ -15,16 +18,30 @@ def ask(context: Context) -> str:
     names = _names(context)
     if not names:
         raise Wrong("no CRD is known to belong to this component")
-    found = {item["metadata"]["name"]: item for item in (context.api.get(f"{PATH}/{n}", missing_ok=True) for n in names)
-             if item}  # fmt: skip
-    wrong = [f"{name} does not exist" for name in names if name not in found]
-    for name, item in found.items():
-        verdict = judge(item)
-        if verdict.readiness is not Readiness.READY:
-            wrong.append(f"{name}: {verdict.message}")
+    served = _served(context.api, {name.partition(".")[2] for name in names})
+    wrong = [f"{name}{why}" for name in names if name not in served and (why := _lacks(context.api, name))]
     if wrong:
         raise NotYet("; ".join(wrong))
     return f"{len(names)} established"
+
+
+def _served(api: KubeApi, groups: Iterable[str]) -> set[str]:
+    """The CRDs whose objects can be made, by discovery: a few small documents, where a CRD is up to a megabyte."""
+    found = set()
+    for group in groups:
+        for version in (api.get(f"/apis/{group}", missing_ok=True) or {}).get("versions", ()):
+            answer = api.get(f"/apis/{version['groupVersion']}", missing_ok=True) or {}
+            # One that is being deleted is listed to the end, and takes no new objects.
+            found |= {f"{kind['name']}.{group}" for kind in answer.get("resources", ()) if "create" in kind["verbs"]}
+    return found
+
+
+def _lacks(api: KubeApi, name: str) -> str:
+    item = api.get(f"{PATH}/{name}", missing_ok=True)
+    if item is None:
+        return " does not exist"
+    verdict = judge(item)
+    return "" if verdict.readiness is Readiness.READY else f": {verdict.message}"
 
 
 def _names(context: Context) -> list[str]:
