@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -143,7 +144,10 @@ def test_helm_in_the_background_leaves_the_cores_to_others(
         threads = [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()]
         group = Path(f"/proc/{pid}/autogroup")
         until(lambda: not background or not schedules_sessions() or str(NICENESS) in group.read_text(), 5.0)
-        niceness = {os.getpriority(os.PRIO_PROCESS, thread) for thread in threads}
+        niceness = set()
+        for thread in threads:
+            with suppress(ProcessLookupError):  # it ended meanwhile
+                niceness.add(os.getpriority(os.PRIO_PROCESS, thread))
         seen.append((niceness, group.read_text().split()[-1] if group.exists() else ""))
         os.kill(pid, signal.SIGTERM)
 
