@@ -105,7 +105,7 @@ def public_command(arguments: Sequence[str]) -> str:
             kept += ["--charts", "DIR"]
         elif flag not in ("--out", "--keep"):
             kept.append(word)
-    return f'make bench BENCH_ARGS="{" ".join(kept)}"'
+    return f'make bench BENCH_ARGS="{shlex.join(kept)}"'
 
 
 def _arguments() -> argparse.Namespace:
