@@ -109,7 +109,7 @@ def test_the_picture_has_a_bar_for_each_ratio_and_is_well_formed() -> None:
 def test_the_command_that_is_published_names_no_place_of_this_machine() -> None:
     words = ["--charts", "/here", "--sizes=10", "--out", "/there", "--keep", "--store", "--charts=/here"]
     assert public_command(words) == 'make bench BENCH_ARGS="--charts DIR --sizes=10 --store --charts DIR"'
-    assert public_command(["--sizes", "", "--store"]) == 'make bench BENCH_ARGS="--sizes \'\' --store"'
+    assert public_command(["--sizes", "", "--store"]) == "make bench BENCH_ARGS=\"--sizes '' --store\""
 
 
 def test_a_section_of_a_page_is_replaced_and_the_rest_stays(tmp_path: Path) -> None:
