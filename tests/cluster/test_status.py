@@ -106,6 +106,11 @@ def release_reads(world: World) -> int:
         "comparing._read = lambda *of: reads.append(1) or read(*of)\n"
         f"run(['status', '-o', 'json', '--on', {world.target!r}])\nsys.stderr.write(str(len(reads)))"
     )
+    return int(said_by(world, code))
+
+
+def said_by(world: World, code: str) -> str:
+    """What a Python program writes to stderr that runs a command in a process of its own."""
     done = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -114,7 +119,7 @@ def release_reads(world: World) -> int:
         env=world.environment,
         check=True,
     )
-    return int(done.stderr)
+    return done.stderr
 
 
 @pytest.mark.parametrize("arguments", [("--no-drift", "-o", "json"), ()])
@@ -142,15 +147,7 @@ def modules_of(world: World, *command: str) -> set[str]:
         f"code = run([*{command}, '--on', {world.target!r}])\n"
         "sys.stderr.write('\\n' + json.dumps([code, sorted(sys.modules)]))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        cwd=world.folder,
-        env=world.environment,
-        check=True,
-    )
-    ended, modules = json.loads(done.stderr.splitlines()[-1])
+    ended, modules = json.loads(said_by(world, code).splitlines()[-1])
     assert ended == 0
     return set(modules)
 
