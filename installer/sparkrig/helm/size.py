@@ -46,24 +46,29 @@ def estimate(chart: ChartFiles, values: Mapping[str, Any], manifest: str) -> Siz
         "manifest": manifest,
     }
     # Nothing grows by more than a few bytes in compression, and most releases fit without any.
-    plain = len(json.dumps(stored)) * 4 // 3 + SLACK_BYTES
+    whole = _text(stored)
+    plain = len(whole) * 4 // 3 + SLACK_BYTES
     if plain < LIMIT_BYTES:
         return Size(plain)
-    quick = _packed(stored, level=1)
+    quick = _packed(whole, level=1)
     if quick < LIMIT_BYTES:
         # The quick compression is never smaller: what fits by it fits.
         return Size(quick)
     named = [
-        *((f"chart file {name}", _packed(data)) for name, data in files.items()),
-        ("values", _packed(values)),
-        ("rendered manifest", _packed(manifest)),
+        *((f"chart file {name}", _packed(_text(data))) for name, data in files.items()),
+        ("values", _packed(_text(values))),
+        ("rendered manifest", _packed(_text(manifest))),
     ]
-    return Size(_packed(stored), tuple(sorted(named, key=lambda part: -part[1])[:5]))
+    return Size(_packed(whole), tuple(sorted(named, key=lambda part: -part[1])[:5]))
 
 
-def _packed(part: Any, level: int = 9) -> int:
-    """Bytes of a part as helm stores it: JSON, gzip (helm takes the best level), base64."""
-    return len(base64.b64encode(gzip.compress(json.dumps(part).encode(), compresslevel=level)))
+def _text(part: Any) -> bytes:
+    return json.dumps(part).encode()
+
+
+def _packed(text: bytes, level: int = 9) -> int:
+    """Bytes of a part's JSON as helm stores it: gzip (helm takes the best level), base64."""
+    return len(base64.b64encode(gzip.compress(text, compresslevel=level)))
 
 
 def mib(length: int) -> str:

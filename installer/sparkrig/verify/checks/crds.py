@@ -26,7 +26,10 @@ def ask(context: Context) -> str:
 
 
 def _served(api: KubeApi, groups: Iterable[str]) -> set[str]:
-    """The CRDs whose objects can be made, by discovery: a few small documents, where a CRD is up to a megabyte."""
+    """The CRDs whose objects can be made, by discovery: a few small documents, where a CRD is up to a megabyte.
+
+    A CRD that was accepted and later asks for a name that is taken goes on being served under its accepted names.
+    """
     found = set()
     for group in groups:
         for version in (api.get(f"/apis/{group}", missing_ok=True) or {}).get("versions", ()):
