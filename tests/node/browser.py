@@ -22,6 +22,7 @@ from tests.node.kubectl import until
 PAGE_S = 240
 """A page of JupyterLab with everything on it: 5 s on two idle cores."""
 SELECT_KERNEL = ".jp-Dialog:has(select) .jp-mod-accept"
+GIVEN_UP = "WebSocket is closed before the connection is established."
 PACKAGES = {"chromium": "chromium", "chromedriver": "chromium-driver"}
 """Program -> the Debian package that it comes in."""
 
@@ -156,7 +157,11 @@ class Browser:
         return ["\n".join(o.text for o in found).strip() for found in outputs]
 
     def websockets(self) -> dict[str, int]:
-        """URL of each WebSocket opened since the last call -> status of its handshake (0: no answer)."""
+        """URL of each WebSocket opened since the last call -> status of its handshake (0: no answer).
+
+        Without those that the page itself closed before there was an answer: JupyterLab may begin a session twice
+        for a notebook that is opened by its address, each with a kernel, and drops the first.
+        """
         opened: dict[str, str] = {}
         status: dict[str, int] = {}
         for entry in self.driver.get_log("performance"):
@@ -166,6 +171,8 @@ class Browser:
                 opened[number] = event["params"]["url"]
             elif event["method"] == "Network.webSocketHandshakeResponseReceived":
                 status[number] = event["params"]["response"]["status"]
+            elif event["method"] == "Network.webSocketFrameError" and event["params"]["errorMessage"] == GIVEN_UP:
+                opened.pop(number, None)
         return {url: status.get(number, 0) for number, url in opened.items()}
 
 
