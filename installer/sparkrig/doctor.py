@@ -269,13 +269,17 @@ def _rendered(session: Session, case: Case) -> tuple[list[Wanted], list[Finding]
     """Every release with its objects; one that cannot be rendered is a finding and stays without."""
     import asyncio  # an `up` that changes nothing renders nothing
 
+    from sparkrig.renders import Renders
+
     versions = _api_versions(case.survey, case.wanted)
-    helm = session.offline_helm
     todo = [w for w in case.wanted if w.desired.chart.path is not _NO_CHART and suits(case, w)]
+    renders = Renders(session.helm_path, case.survey.kubernetes, versions) if todo else None
+    known = {w.name: renders.recall(w.desired, upgrade=not w.fresh) for w in todo} if renders else {}
+    todo = [w for w in todo if known[w.name] is None]
 
     async def all_of_them() -> list[str | BaseException]:
         calls = [
-            helm.template(
+            session.offline_helm.template(
                 w.desired, kube_version=case.survey.kubernetes or None, api_versions=versions, is_upgrade=not w.fresh
             )
             for w in todo
@@ -285,15 +289,18 @@ def _rendered(session: Session, case: Case) -> tuple[list[Wanted], list[Finding]
     texts = dict(zip((w.name for w in todo), asyncio.run(all_of_them()) if todo else [], strict=True))
     findings, wanted = [], []
     for one in case.wanted:
-        text = texts.get(one.name, "")
+        text, found = texts.get(one.name), known.get(one.name) or []
         if isinstance(text, HelmError):
             findings.append(fail("render", one.name, text.message, text.hint or "sparkrig render shows it alone"))
-            text = ""
         elif isinstance(text, BaseException):
             raise text
         elif text:
-            findings += _too_large(one.desired, text)
-        wanted.append(replace(one, objects=[item for item in objects(text) if runs_now(item)]))
+            found = objects(text)
+            large = _too_large(one.desired, text)
+            findings += large
+            if renders and not large:
+                renders.remember(one.desired, found, upgrade=not one.fresh)
+        wanted.append(replace(one, objects=[item for item in found if runs_now(item)]))
     return wanted, findings
 
 

@@ -694,6 +694,8 @@ class Operation:
     """The release as it was, for uninstall, rollback and recover."""
     helm_revision: int | None = None
     """The Helm revision that is observed now (rollback: that is to be restored)."""
+    newest_revision: int = 0
+    """The newest Helm revision when a rollback was planned."""
     labels: Mapping[str, str] = field(default_factory=dict)
     """Labels of the namespace, for a namespace operation."""
     recreated: tuple[ObjectRef, ...] = ()

@@ -137,7 +137,7 @@ class Session:
         if self._helm is None:
             from sparkrig.helm.client import HelmClient
 
-            self._helm = HelmClient(lambda: self._helm_path, self.handle, HELM_KEEPS_ALL, cache=cache_dir() / "helm")
+            self._helm = HelmClient(lambda: self.helm_path, self.handle, HELM_KEEPS_ALL, cache=cache_dir() / "helm")
         return self._helm
 
     @functools.cached_property
@@ -145,10 +145,10 @@ class Session:
         """Helm for rendering, without a cluster."""
         from sparkrig.helm.client import HelmClient
 
-        return HelmClient(lambda: self._helm_path, None, cache=cache_dir() / "helm")
+        return HelmClient(lambda: self.helm_path, None, cache=cache_dir() / "helm")
 
     @functools.cached_property
-    def _helm_path(self) -> Path:
+    def helm_path(self) -> Path:
         """Found once for both clients: a helm that is not from our cache is asked for its version each time."""
         from sparkrig.tools import find
 

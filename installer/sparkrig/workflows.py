@@ -124,10 +124,15 @@ def _rehearsed(made: Plan, said: Sequence[Rehearsal]) -> Plan:
 def rollback(session: Session, stack: str, number: int | None, options: Options, dialogue: Dialogue) -> Outcome:
     """Brings the whole stack back to a recorded revision; default: the newest good one before this."""
     target = _rollback_target(session, stack, number)
+    judged: dict[str, Plan] = {}
 
     def planned() -> tuple[Plan, tuple[Disturbance, ...]]:
         observed = session.observe(stack)
-        return _with_disturbances(session, _returnable(session, plan_restore(target, observed), observed))
+        wished = plan_restore(target, observed)
+        # Under the lock it mostly is the same once more: the API server has been asked about each object then.
+        if judged.get("wished") != wished:
+            judged.update(wished=wished, returnable=_returnable(session, wished, observed))
+        return _with_disturbances(session, judged["returnable"])
 
     with timeline.span("phase", "plan"):
         seen, disturbed = planned()

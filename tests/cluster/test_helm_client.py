@@ -79,6 +79,8 @@ def test_install_upgrade_rollback_uninstall(client: HelmClient, api: KubeApi, na
     back = run(client.status("demo", namespace))
     assert (back.revision, back.manifest) == (3, first.manifest)
     assert newest_revision(api, "demo", namespace) == 3
+    # From any that was the newest before, also from one that is not there.
+    assert [newest_revision(api, "demo", namespace, after=after) for after in range(6)] == [3] * 6
     history = run(client.history("demo", namespace))
     assert [(line.revision, line.status) for line in history] == [
         (1, "superseded"),

@@ -131,6 +131,17 @@ def test_the_longest_path_starts_first() -> None:
     assert recorder.log.index("start first") < recorder.log.index("start short")
 
 
+def test_a_longer_path_that_becomes_free_later_overtakes_who_waits_for_a_worker() -> None:
+    gate = operation("gate")
+    late, tail = operation("late", "gate"), operation("tail", "late")
+    short = [operation(f"short{n}") for n in range(4)]
+    recorder = Recorder({op.id: (lambda: asyncio.sleep(0.01)) for op in (*short, late)})
+    assert recorder.execute(plan_of(*short, gate, late, tail), workers=1).ok
+    started = [line.removeprefix("start ") for line in recorder.log if line.startswith("start ")]
+    # The place of one that ends goes to who waits at that moment; what it has freed comes next.
+    assert started == ["gate", "short0", "late", "short1", "short2", "short3", "tail"]
+
+
 def test_a_failure_stops_new_work_lets_running_work_end_and_gives_up_waiting() -> None:
     async def slow() -> None:
         await asyncio.sleep(0.05)

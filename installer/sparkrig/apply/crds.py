@@ -8,7 +8,6 @@ applied before costs nothing. ``crd_review`` has looked at what a change would d
 from __future__ import annotations
 
 import asyncio
-import copy
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -149,7 +148,8 @@ def _apply(api: KubeApi, crd: dict[str, Any], say: Say) -> tuple[bool, dict[str,
         if any(danger.code in HOPELESS for danger in dangers(before, crd)):
             recreate(api, before, say)
         if before["spec"].get("preserveUnknownFields"):
-            crd["spec"]["preserveUnknownFields"] = False  # left by v1beta1; nobody else would take it away
+            # Left by v1beta1; nobody else would take it away.
+            crd = {**crd, "spec": {**crd["spec"], "preserveUnknownFields": False}}
         new = {version["name"] for version in crd["spec"]["versions"]}
         if any(version not in new for version in stored_versions(before)):
             migrate(api, before, crd, say)
@@ -177,17 +177,18 @@ def _sole_owner(api: KubeApi, path: str, crd: dict[str, Any]) -> dict[str, Any]:
 
 
 def labelled(crd: Mapping[str, Any], component: str, labels: Mapping[str, str]) -> dict[str, Any]:
-    """The CRD as we apply it: our labels and its digest added, what a server writes taken out."""
-    result = copy.deepcopy(dict(crd))
-    result.pop("status", None)
-    metadata = result["metadata"]
-    metadata.pop("creationTimestamp", None)
+    """The CRD as we apply it: our labels and its digest added, what a server writes taken out.
+
+    The result shares its spec with ``crd``: a large chart has megabytes of schemas.
+    """
+    metadata = {key: value for key, value in crd["metadata"].items() if key != "creationTimestamp"}
     metadata["labels"] = {
         **(metadata.get("labels") or {}),
         **labels,
         "app.kubernetes.io/managed-by": FIELD_MANAGER,
         LABEL_COMPONENT: component,
     }
+    result = {**{key: value for key, value in crd.items() if key != "status"}, "metadata": metadata}
     text = json.dumps(result, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     digest = f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
     metadata["annotations"] = {**(metadata.get("annotations") or {}), KEEP: KEPT, DIGEST: digest}

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import functools
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 
 from sparkrig import timeline
+from sparkrig.apply.turns import Turns
 from sparkrig.defaults import WORKERS
 from sparkrig.errors import SparkrigError
 from sparkrig.model import (
@@ -118,7 +119,7 @@ class Executor:
         self._run = run
         self._listener = listener
         self._guard = guard
-        self._workers = asyncio.Semaphore(workers)
+        self._workers = Turns(workers)
         self.stop = stop or Stop()
         self._through: set[str] = set()
         """Operations that have not ended, and let what needs them start."""
@@ -136,7 +137,7 @@ class Executor:
             if not self.stop.asked:
                 for operation in self._startable(waiting, results, weight):
                     del waiting[operation.id]
-                    self.stop.add(asyncio.create_task(self._one(operation), name=operation.id), operation)
+                    self.stop.add(asyncio.create_task(self._one(operation, weight), name=operation.id), operation)
             if not self.stop.running:
                 break
             for task, operation in await self.stop.next_done(self._opened):
@@ -148,11 +149,12 @@ class Executor:
         in_order = tuple(results[operation.id] for operation in plan.operations)
         return ApplyResult(in_order, _after(plan, in_order), self.stop.interrupted)
 
-    async def _one(self, operation: Operation) -> OperationResult:
+    async def _one(self, operation: Operation, weight: Mapping[str, float]) -> OperationResult:
         ready_s = time.monotonic()
         if operation.action in LOOKING:
             return await self._recorded(operation, ready_s)
-        async with self._workers:
+        # One that becomes free later may be on a longer path than those that wait already.
+        async with self._workers.at(-weight[operation.id]):
             if self.stop.asked:
                 return self._skipped(operation, {})
             return await self._recorded(operation, ready_s)

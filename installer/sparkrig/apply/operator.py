@@ -274,7 +274,8 @@ class Operator:
                 background=self._can_wait(operation),
             ),
         )
-        made = await asyncio.to_thread(newest_revision, self._api, operation.release, operation.namespace)
+        newest = partial(newest_revision, self._api, operation.release, operation.namespace)
+        made = await asyncio.to_thread(newest, after=operation.newest_revision)
         returned = replace(state, helm_revision=made)
         self._applied[operation.component] = returned
         return returned

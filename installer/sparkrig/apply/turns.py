@@ -1,4 +1,4 @@
-"""Turns at what operations share and the API server has little of: who began first goes first."""
+"""Turns at what operations share and there is little of: workers, the API server's time for CRDs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ class Turns:
 
     def __init__(self, places: int) -> None:
         self._free = places
-        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._waiting: list[tuple[float, int, asyncio.Future[None]]] = []
         self._arrivals = itertools.count()
 
     @asynccontextmanager
-    async def at(self, rank: int) -> AsyncIterator[None]:
+    async def at(self, rank: float) -> AsyncIterator[None]:
         """Wait for a place, and give it back behind the ``async with``."""
         await self._enter(rank)
         try:
@@ -26,7 +26,7 @@ class Turns:
         finally:
             self._leave()
 
-    async def _enter(self, rank: int) -> None:
+    async def _enter(self, rank: float) -> None:
         if self._free:
             self._free -= 1
             return

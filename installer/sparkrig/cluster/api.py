@@ -97,10 +97,10 @@ class KubeApi:
         """
         return self.transport().send(Request(method, path, body, params, content_type, accept), timeout_s)
 
-    def get(self, path: str, *, missing_ok: bool = False) -> dict[str, Any] | None:
-        """Return one object; with ``missing_ok`` None for one that is not there, else NotFoundApi."""
+    def get(self, path: str, *, missing_ok: bool = False, metadata_only: bool = False) -> dict[str, Any] | None:
+        """Return one object, or its metadata; with ``missing_ok`` None for one that is not there, else NotFoundApi."""
         try:
-            return self.request("GET", path)
+            return self.request("GET", path, accept=METADATA_ITEM if metadata_only else None)
         except NotFoundApi:
             if missing_ok:
                 return None

@@ -6,15 +6,13 @@ version. They are public schemas, and a chart's file; nothing of anybody's value
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Final
 
 from sparkrig.tools import cache_dir
-from sparkrig.tools.files import write_atomically
+from sparkrig.tools.kept import keep, recall
 
 FORM: Final = 1
 """Grows when the reader of YAML gives something else for the same text."""
@@ -29,26 +27,9 @@ def parsed_before(text: str, parse: Callable[[], list[Any]]) -> str:
     """
     if len(text) < WORTH_KEEPING:
         return json.dumps(parse())
-    file = _file(text)
-    if (kept := _kept(file)) is not None:
+    file = cache_dir() / "crds" / f"{FORM}-{hashlib.sha256(text.encode()).hexdigest()}.json"
+    if (kept := recall(file)) is not None:
         return kept
     made = json.dumps(parse())
-    with contextlib.suppress(OSError):
-        write_atomically(file, f"{_digest(made)}\n{made}".encode())
+    keep(file, made)
     return made
-
-
-def _kept(file: Path) -> str | None:
-    try:
-        digest, _, text = file.read_text("utf-8").partition("\n")
-    except (OSError, ValueError):
-        return None
-    return text if digest == _digest(text) else None
-
-
-def _file(text: str) -> Path:
-    return cache_dir() / "crds" / f"{FORM}-{_digest(text)}.json"
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()

@@ -25,8 +25,8 @@ _NOTE = "sparkrig: the helm process died"
 class SecretApi(Protocol):
     """What is needed of the API server; ``sparkrig.cluster.api.KubeApi`` has it. Paths as in REST."""
 
-    def get(self, path: str, *, missing_ok: bool = False) -> dict[str, Any] | None:
-        """Return one object."""
+    def get(self, path: str, *, missing_ok: bool = False, metadata_only: bool = False) -> dict[str, Any] | None:
+        """Return one object, or its metadata."""
 
     def list(
         self, path: str, *, label_selector: str | None = None, metadata_only: bool = False
@@ -142,8 +142,22 @@ def _recover(api: SecretApi, name: str, namespace: str, wanted: bool) -> Recover
     )
 
 
-def newest_revision(api: SecretApi, name: str, namespace: str) -> int:
-    """Returns the number of a release's newest revision, without a helm process; 0 where there is no release."""
+def newest_revision(api: SecretApi, name: str, namespace: str, *, after: int = 0) -> int:
+    """Returns the number of a release's newest revision, without a helm process; 0 where there is no release.
+
+    ``after`` is one that was the newest before: Helm counts on from it. Behind a write a LIST may wait a tenth of a
+    second until the API server's cache has caught up; single objects do not.
+    """
+
+    def exists(revision: int) -> bool:
+        path = secret_path(namespace, name, revision)
+        return api.get(path, missing_ok=True, metadata_only=True) is not None
+
+    found_at = after
+    while after and exists(found_at + 1):
+        found_at += 1
+    if found_at > after:
+        return found_at
     collection = f"/api/v1/namespaces/{namespace}/secrets"
     found = api.list(collection, label_selector=f"owner=helm,name={name}", metadata_only=True)
     return max(map(_revision, found), default=0)

@@ -121,7 +121,8 @@ def _return(state: ReleaseState, found: ObservedRelease | None, *, there: bool) 
         operations.append(_operation(Action.RECOVER, state, (), f"left {found.status}"))
         before = (operations[0].id,)
     reason = f"back to Helm revision {state.helm_revision}"
-    operations.append(_operation(Action.ROLLBACK, state, before, reason))
+    rollback = _operation(Action.ROLLBACK, state, before, reason)
+    operations.append(replace(rollback, newest_revision=found.revision if found else 0))
     operations.append(_operation(Action.WAIT, state, (operations[-1].id,), "until it is ready"))
     return operations
 

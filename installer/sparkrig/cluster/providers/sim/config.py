@@ -147,9 +147,13 @@ def _arguments(record: Record) -> dict[str, dict[str, str]]:
         "kube-apiserver": apiserver,
         # There is one of each: waiting for a dead predecessor's lease would make a restart take 15 seconds.
         # Nobody renews the nodes' leases (below), and nobody's node dies: they are not given up for want of a sign.
+        # Each controller may ask 20 times a second by default: forty Deployments at once then wait for that and not for
+        # the machine.
         # The folder for volume plugins would be made below /usr otherwise, where root runs this.
         "kube-controller-manager": {
             "leader-elect": "false",
+            "kube-api-qps": "100",
+            "kube-api-burst": "200",
             "node-monitor-grace-period": "87600h",
             "flex-volume-plugin-dir": str(cluster_dir(record.name) / "volume-plugins"),
         },
