@@ -273,7 +273,9 @@ def _rendered(session: Session, case: Case) -> tuple[list[Wanted], list[Finding]
 
     versions = _api_versions(case.survey, case.wanted)
     todo = [w for w in case.wanted if w.desired.chart.path is not _NO_CHART and suits(case, w)]
-    renders = Renders(session.helm_path, case.survey.kubernetes, versions) if todo else None
+    renders = (
+        Renders(session.helm_tool.path, session.helm_tool.version, case.survey.kubernetes, versions) if todo else None
+    )
     known = {w.name: renders.recall(w.desired, upgrade=not w.fresh) for w in todo} if renders else {}
     todo = [w for w in todo if known[w.name] is None]
 

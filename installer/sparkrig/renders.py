@@ -27,10 +27,14 @@ CONTENTS: Final = ("data", "stringData")
 class Renders:
     """The renderings of one helm for one Kubernetes version and what it serves."""
 
-    def __init__(self, helm: Path, kubernetes: str, api_versions: Iterable[str]) -> None:
-        """``helm`` is the program; ``api_versions`` as in ``helm template``."""
+    def __init__(self, helm: Path, version: str, kubernetes: str, api_versions: Iterable[str]) -> None:
+        """``helm`` is the program, which may be a script that runs another; ``version`` is what it says of itself.
+
+        ``api_versions`` as in ``helm template``.
+        """
         found = helm.stat()
-        self._known = [FORM, str(helm), found.st_mtime_ns, found.st_size, kubernetes, sorted(api_versions)]
+        program = [str(helm), found.st_mtime_ns, found.st_size, version]
+        self._known = [FORM, program, kubernetes, sorted(api_versions)]
 
     def recall(self, desired: DesiredRelease, *, upgrade: bool) -> list[dict[str, Any]] | None:
         """The objects of a rendering of exactly this, Secrets perhaps without their contents; None where unknown."""

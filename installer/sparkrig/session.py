@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from sparkrig.stack.file import StackFile
     from sparkrig.stack.lock import ChartLock
     from sparkrig.stack.secrets_sources import ChartSource
+    from sparkrig.tools import Tool
 
 Progress = Callable[[str], None]
 
@@ -137,7 +138,9 @@ class Session:
         if self._helm is None:
             from sparkrig.helm.client import HelmClient
 
-            self._helm = HelmClient(lambda: self.helm_path, self.handle, HELM_KEEPS_ALL, cache=cache_dir() / "helm")
+            self._helm = HelmClient(
+                lambda: self.helm_tool.path, self.handle, HELM_KEEPS_ALL, cache=cache_dir() / "helm"
+            )
         return self._helm
 
     @functools.cached_property
@@ -145,14 +148,14 @@ class Session:
         """Helm for rendering, without a cluster."""
         from sparkrig.helm.client import HelmClient
 
-        return HelmClient(lambda: self.helm_path, None, cache=cache_dir() / "helm")
+        return HelmClient(lambda: self.helm_tool.path, None, cache=cache_dir() / "helm")
 
     @functools.cached_property
-    def helm_path(self) -> Path:
+    def helm_tool(self) -> Tool:
         """Found once for both clients: a helm that is not from our cache is asked for its version each time."""
         from sparkrig.tools import find
 
-        return find("helm", on_progress=self._on_progress).path
+        return find("helm", on_progress=self._on_progress)
 
     @functools.cached_property
     def catalog(self) -> Catalog:

@@ -39,10 +39,10 @@ def kept(tmp_path: Path) -> str:
 
 def test_the_same_is_recalled(helm: Path) -> None:
     release = desired("a")
-    Renders(helm, "v1.36.3", ["b/v1", "a/v1"]).remember(release, [CONFIGMAP, OTHERS_SECRET], upgrade=False)
-    found = Renders(helm, "v1.36.3", ["a/v1", "b/v1"]).recall(release, upgrade=False)
+    Renders(helm, "4.3.1", "v1.36.3", ["b/v1", "a/v1"]).remember(release, [CONFIGMAP, OTHERS_SECRET], upgrade=False)
+    found = Renders(helm, "4.3.1", "v1.36.3", ["a/v1", "b/v1"]).recall(release, upgrade=False)
     assert found == [CONFIGMAP, OTHERS_SECRET]
-    renders = Renders(helm, "v1.36.3", ["a/v1", "b/v1"])
+    renders = Renders(helm, "4.3.1", "v1.36.3", ["a/v1", "b/v1"])
     renders.remember(release, [], upgrade=True)
     assert renders.recall(release, upgrade=True) == []  # a chart that renders nothing is known too
 
@@ -59,31 +59,32 @@ def test_the_same_is_recalled(helm: Path) -> None:
     ],
 )
 def test_another_release_is_not(helm: Path, change: Callable[[DesiredRelease], DesiredRelease]) -> None:
-    renders = Renders(helm, "v1.36.3", [])
+    renders = Renders(helm, "4.3.1", "v1.36.3", [])
     renders.remember(desired("a"), [CONFIGMAP], upgrade=False)
     assert renders.recall(change(desired("a")), upgrade=False) is None
 
 
 def test_nor_by_another_helm_for_another_cluster_or_as_an_upgrade(helm: Path) -> None:
-    release, renders = desired("a"), Renders(helm, "v1.36.3", [])
+    release, renders = desired("a"), Renders(helm, "4.3.1", "v1.36.3", [])
     renders.remember(release, [CONFIGMAP], upgrade=False)
     assert renders.recall(release, upgrade=True) is None
-    assert Renders(helm, "v1.35.0", []).recall(release, upgrade=False) is None
-    assert Renders(helm, "v1.36.3", ["a/v1"]).recall(release, upgrade=False) is None
+    assert Renders(helm, "4.3.1", "v1.35.0", []).recall(release, upgrade=False) is None
+    assert Renders(helm, "4.3.1", "v1.36.3", ["a/v1"]).recall(release, upgrade=False) is None
+    assert Renders(helm, "4.3.2", "v1.36.3", []).recall(release, upgrade=False) is None
     helm.write_text("another one")
-    assert Renders(helm, "v1.36.3", []).recall(release, upgrade=False) is None
+    assert Renders(helm, "4.3.1", "v1.36.3", []).recall(release, upgrade=False) is None
 
 
 def test_a_chart_without_a_digest_is_never_known(helm: Path) -> None:
     release = desired("a")
     release = replace(release, chart=replace(release.chart, digest=""))
-    renders = Renders(helm, "v1.36.3", [])
+    renders = Renders(helm, "4.3.1", "v1.36.3", [])
     renders.remember(release, [CONFIGMAP], upgrade=False)
     assert renders.recall(release, upgrade=False) is None
 
 
 def test_no_contents_of_secrets_are_kept(helm: Path, tmp_path: Path) -> None:
-    release, renders = desired("a"), Renders(helm, "v1.36.3", [])
+    release, renders = desired("a"), Renders(helm, "4.3.1", "v1.36.3", [])
     renders.remember(release, [SECRET, EMPTY_SECRET, CONFIGMAP], upgrade=False)
     assert renders.recall(release, upgrade=False) == [
         {**SECRET, "data": {"password": ""}, "stringData": {"token": ""}},
@@ -112,7 +113,7 @@ def test_no_contents_of_secrets_are_kept(helm: Path, tmp_path: Path) -> None:
 def test_a_release_with_a_secret_among_its_values_is_not_kept(
     helm: Path, tmp_path: Path, values: dict[str, Any]
 ) -> None:
-    release, renders = desired("a", values=values), Renders(helm, "v1.36.3", [])
+    release, renders = desired("a", values=values), Renders(helm, "4.3.1", "v1.36.3", [])
     renders.remember(release, [{**CONFIGMAP, "data": {"text": "hunter2"}}], upgrade=False)
     assert renders.recall(release, upgrade=False) is None
     assert not kept(tmp_path)
@@ -120,13 +121,13 @@ def test_a_release_with_a_secret_among_its_values_is_not_kept(
 
 @pytest.mark.parametrize("data", [{1: "a"}, {"a": {2.5}}, {"a": b"bytes"}])
 def test_what_json_cannot_tell_is_not_kept(helm: Path, data: dict[Any, Any]) -> None:
-    renders = Renders(helm, "v1.36.3", [])
+    renders = Renders(helm, "4.3.1", "v1.36.3", [])
     renders.remember(desired("a"), [{**CONFIGMAP, "data": data}], upgrade=False)
     assert renders.recall(desired("a"), upgrade=False) is None
 
 
 def test_a_damaged_memory_is_none(helm: Path, tmp_path: Path) -> None:
-    release, renders = desired("a"), Renders(helm, "v1.36.3", [])
+    release, renders = desired("a"), Renders(helm, "4.3.1", "v1.36.3", [])
     renders.remember(release, [CONFIGMAP], upgrade=False)
     (file,) = (tmp_path / "cache" / "renders").iterdir()
     file.write_bytes(file.read_bytes()[:-3])
