@@ -117,7 +117,7 @@ def _between(
     session: Session, before: ReleaseState | None, after: ReleaseState | None, parts: Parts
 ) -> ComponentChange:
     state = after or before
-    schema = _schema(session, state.component) if state else None
+    schema = session.values_schema(state.component) if state else None
     same = before is not None and after is not None and _helm_key(before) == _helm_key(after)
     if same or not parts.manifests:
         return compare_states(before, after, parts, schema=schema)
@@ -131,11 +131,6 @@ def _between(
     if before and after and old is not None and new is not None and differing(old, new):
         unstable = _unstable(session, ((before, old), (after, new)))
     return compare_states(before, after, parts, manifests=manifests, unstable=unstable, schema=schema)
-
-
-def _schema(session: Session, component: str) -> Mapping[str, Any] | None:
-    files = session.catalog.files.get(component)
-    return files.schema if files is not None and isinstance(files.schema, Mapping) else None
 
 
 def _helm_key(state: ReleaseState) -> tuple[str, str, int]:
@@ -301,7 +296,7 @@ def _drift(live: _Live, state: ReleaseState, found: ObservedRelease | None) -> C
             changes += _differing(live, state, found, _stored(session.api, state, notes, answer))
         there = live.crds.result() if live.crds else frozenset()
         changes += [ObjectChange(_crd(name), "missing") for name in state.crds if name not in there]
-    schema = _schema(session, state.component)
+    schema = session.values_schema(state.component)
     change = compare_live(state, changes, moved=moved, parts=parts, notes=notes, schema=schema)
     return replace(change, change="removed") if _is_gone(found) else change
 

@@ -301,7 +301,7 @@ def _rendered(session: Session, case: Case) -> tuple[list[Wanted], list[Finding]
             large = _too_large(one.desired, text)
             findings += large
             if renders and not large:
-                renders.remember(one.desired, found, upgrade=not one.fresh)
+                renders.remember(one.desired, found, upgrade=not one.fresh, schema=session.values_schema(one.name))
         wanted.append(replace(one, objects=[item for item in found if runs_now(item)]))
     return wanted, findings
 

@@ -43,12 +43,17 @@ class Renders:
         found: list[dict[str, Any]] = json.loads(text)
         return found
 
-    def remember(self, desired: DesiredRelease, objects: Objects, *, upgrade: bool) -> None:
+    def remember(
+        self, desired: DesiredRelease, objects: Objects, *, upgrade: bool, schema: Mapping[str, Any] | None = None
+    ) -> None:
         """Keep a rendering, unless something of it must not be kept.
 
-        An upgrade is held against the cluster with the contents of its Secrets, so one that has any is not kept.
+        ``schema`` is that of the component's values, which may name secrets. An upgrade is held against the cluster
+        with the contents of its Secrets, so one that has any is not kept; nor is one with objects inside of a List.
         """
-        if not desired.chart.digest or masked_values(desired.values) != desired.values:
+        if not desired.chart.digest or masked_values(desired.values, schema) != desired.values:
+            return
+        if any("items" in item for item in objects):
             return
         bare = [_without_contents(item) for item in objects]
         if upgrade and bare != list(objects):

@@ -7,7 +7,7 @@ nothing starts no helm, ``validate`` without a cluster opens no connection.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -156,6 +156,11 @@ class Session:
         from sparkrig.tools import find
 
         return find("helm", on_progress=self._on_progress)
+
+    def values_schema(self, component: str) -> Mapping[str, Any] | None:
+        """The schema of a component's values in the catalogue; None where there is none, or no such component."""
+        files = self.catalog.files.get(component)
+        return files.schema if files is not None and isinstance(files.schema, Mapping) else None
 
     @functools.cached_property
     def catalog(self) -> Catalog:

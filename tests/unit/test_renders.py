@@ -119,6 +119,24 @@ def test_a_release_with_a_secret_among_its_values_is_not_kept(
     assert not kept(tmp_path)
 
 
+def test_the_schema_of_the_values_may_name_a_secret(helm: Path, tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"word": {"type": "string", "writeOnly": True}}}
+    release, renders = desired("a", values={"word": "hunter2"}), Renders(helm, "4.3.1", "v1.36.3", [])
+    renders.remember(release, [CONFIGMAP], upgrade=False, schema=schema)
+    assert renders.recall(release, upgrade=False) is None
+    assert not kept(tmp_path)
+    renders.remember(replace(release, values={"word": ""}), [CONFIGMAP], upgrade=False, schema=schema)
+    assert renders.recall(replace(release, values={"word": ""}), upgrade=False) == [CONFIGMAP]
+
+
+@pytest.mark.parametrize("upgrade", [False, True])
+def test_a_secret_inside_of_a_list_is_not_kept(helm: Path, tmp_path: Path, upgrade: bool) -> None:
+    release, renders = desired("a"), Renders(helm, "4.3.1", "v1.36.3", [])
+    renders.remember(release, [{"apiVersion": "v1", "kind": "List", "items": [SECRET]}], upgrade=upgrade)
+    assert renders.recall(release, upgrade=upgrade) is None
+    assert not kept(tmp_path)
+
+
 @pytest.mark.parametrize("data", [{1: "a"}, {"a": {2.5}}, {"a": b"bytes"}])
 def test_what_json_cannot_tell_is_not_kept(helm: Path, data: dict[Any, Any]) -> None:
     renders = Renders(helm, "4.3.1", "v1.36.3", [])
