@@ -22,6 +22,19 @@ JSON = Any
 # --------------------------------------------------------------------------- problems
 
 
+class Commands(enum.StrEnum):
+    """Whose commands (``fromCommand``) may run to obtain a user name or password.
+
+    A stack file comes with a repository: whoever proposes a change to it must not be able to run a program on the
+    machine that checks the change.
+    """
+
+    NONE = "none"
+    OWN = "own"
+    """Those of the user's own configuration file only."""
+    ALL = "all"
+
+
 class Severity(enum.StrEnum):
     """How bad a problem is: an error stops the run, a warning does not."""
 

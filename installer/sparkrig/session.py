@@ -20,6 +20,7 @@ from sparkrig.model import (
     Chart,
     ClusterFacts,
     ClusterHandle,
+    Commands,
     Component,
     ObservedState,
     Overrides,
@@ -65,6 +66,8 @@ class Request:
     catalogs: tuple[Path, ...] = ()
     chart_mirror: tuple[Path, ...] = ()
     stand_ins: Path | None = None
+    commands: Commands = Commands.OWN
+    """Whose commands may run to obtain the credentials of chart sources."""
     create: bool = False
     """Make the cluster where the provider can and it is not there (``up``)."""
     overrides: Overrides = field(default_factory=Overrides)
@@ -206,7 +209,7 @@ class Session:
             mirror=self.request.chart_mirror,
             stand_ins=self.request.stand_ins,
             helm=self.offline_helm,
-            access=SourceBook(self._chart_sources),
+            access=SourceBook(self._chart_sources, self.request.commands),
         )
 
     def _chart_sources(self) -> tuple[ChartSource, ...]:

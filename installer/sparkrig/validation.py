@@ -48,6 +48,13 @@ class Validation:
     seconds: float = 0.0
     rendered: int = 0
     """Components whose objects were looked at."""
+    without_chart: Mapping[str, str] = field(default_factory=dict)
+    """Component -> why its chart is not available, so that its own schema and templates were not checked."""
+
+    @property
+    def partial(self) -> bool:
+        """True when something of a component's values could not be checked."""
+        return bool(self.without_chart)
 
     @property
     def ok(self) -> bool:
@@ -55,8 +62,18 @@ class Validation:
         return not any(problem.severity is Severity.ERROR for problem in self.problems)
 
     def strict(self) -> Validation:
-        """The same with every warning as an error."""
-        return replace(self, problems=tuple(replace(p, severity=Severity.ERROR) for p in self.problems))
+        """The same with every warning, and every chart that could not be checked, as an error."""
+        found = [replace(problem, severity=Severity.ERROR) for problem in self.problems]
+        found += [
+            Problem(
+                Severity.ERROR,
+                "chart-unavailable",
+                f"{name}: its chart is not available, so its schema and templates were not checked: {why}",
+                hint="fetch the charts first (sparkrig lock), give them with --chart-mirror DIR, or leave --strict out",
+            )
+            for name, why in self.without_chart.items()
+        ]
+        return replace(self, problems=tuple(found))
 
 
 def validate(session: Session, *, render: bool = True, kubernetes: str | None = None) -> Validation:
@@ -68,6 +85,7 @@ def validate(session: Session, *, render: bool = True, kubernetes: str | None = 
     """
     started = time.monotonic()
     unseen: list[str] = []
+    without: dict[str, str] = {}
 
     def chart(component: Component) -> Chart:
         try:
@@ -75,9 +93,7 @@ def validate(session: Session, *, render: bool = True, kubernetes: str | None = 
         except InvalidInput:
             raise  # a lock that does not fit is a mistake, not a chart out of reach
         except SparkrigError as error:
-            unseen.append(
-                f"{component.name}: its chart, so its own schema and templates were not asked: {error.message}"
-            )
+            without[component.name] = error.message
             ref = component.chart
             return Chart(ref.name, ref.version, "", "", Path(), ChartOrigin.REPOSITORY)
 
@@ -88,7 +104,8 @@ def validate(session: Session, *, render: bool = True, kubernetes: str | None = 
     except InvalidInput as error:
         if render:
             unseen.append("rendered objects: the values have errors")
-        return Validation(_name(session), (), tuple(error.problems), tuple(unseen), time.monotonic() - started)
+        took = time.monotonic() - started
+        return Validation(_name(session), (), tuple(error.problems), tuple(unseen), took, without_chart=without)
     if session.request.target is None:
         unseen.append("the cluster: none was given (--on), so what depends on its facts was taken as unknown")
     problems = list(resolved.problems)
@@ -102,7 +119,9 @@ def validate(session: Session, *, render: bool = True, kubernetes: str | None = 
         unseen += check.unseen
         rendered = check.rendered
     names = tuple(desired.component for desired in resolved.releases)
-    return Validation(resolved.name, names, tuple(problems), tuple(unseen), time.monotonic() - started, rendered)
+    return Validation(
+        resolved.name, names, tuple(problems), tuple(unseen), time.monotonic() - started, rendered, without
+    )
 
 
 def _name(session: Session) -> str:

@@ -14,6 +14,8 @@ from tests.chart_servers import PASSWORD, TLS, USER, Registry, pack_chart, push,
 from tests.mini import Done, World
 from tests.watching import command_lines
 
+from sparkrig.tools import find
+
 pytestmark = pytest.mark.tools
 
 
@@ -30,6 +32,7 @@ def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """A stack without a cluster, with a cache and a Docker configuration of its own."""
     (tmp_path / "temp").mkdir()
     (tmp_path / "docker").mkdir()
+    monkeypatch.setenv("SPARKRIG_HELM", str(find("helm").path))  # an empty cache must not make a test build one
     monkeypatch.setenv("SPARKRIG_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
     monkeypatch.setenv("TMPDIR", str(tmp_path / "temp"))

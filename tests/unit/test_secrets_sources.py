@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,13 @@ from tests.chart_servers import PASSWORD, TLS, USER, remote_component, site
 from tests.inprocess import run_here
 from tests.mini import Done, World
 
+from sparkrig.tools import find
+
 
 @pytest.fixture
 def alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     """A stack without a cluster, with a cache of its own; the password lies in a file."""
+    monkeypatch.setenv("SPARKRIG_HELM", str(find("helm").path))  # an empty cache must not make a test build one
     monkeypatch.setenv("SPARKRIG_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.setenv("SPARKRIG_CONFIG_DIR", str(tmp_path / "config"))
     (tmp_path / "password").write_text(f"{PASSWORD}\n")
@@ -162,3 +166,67 @@ def test_validate_warns_of_secrets_that_this_machine_lacks(alone: World, monkeyp
     said = "warning[secret-unavailable]: secret 'db': password: environment variable NOT_SET_AT_ALL is not set"
     assert said in done.out + done.err
     assert not (alone.folder / "ran").exists()  # nothing is run to find out
+
+
+@pytest.mark.parametrize(
+    ("command", "code"),
+    [
+        (("validate",), 0),
+        (("validate", "--no-render"), 0),
+        (("validate", "--strict"), 3),
+        (("explain", "web.replicas"), 3),
+        (("lock",), 4),
+        (("lock", "--upgrade"), 4),
+        (("render",), 4),
+    ],
+)
+def test_no_command_of_a_stack_file_runs_where_a_change_is_only_checked(
+    alone: World, tmp_path: Path, command: tuple[str, ...], code: int
+) -> None:
+    with site(tmp_path, password=True) as place:
+        place.publish("web", "1.0.0")
+        remote_component(alone, "web", place.url)
+        write(alone, entry(place.url, password={"fromCommand": ["sh", "-c", f"touch ran; echo {PASSWORD}"]}))
+        done = run_here(alone, *command)
+        assert done.code == code, done.err
+        assert not (tmp_path / "ran").exists()
+        assert not place.asked
+    if code:
+        assert "password comes from a command (stack.yaml:" in done.err
+
+
+def test_run_commands_runs_them_and_the_users_own_file_needs_no_flag(alone: World, tmp_path: Path) -> None:
+    (tmp_path / "config").mkdir()
+    (tmp_path / "get-password").write_text(f"#!/bin/sh\necho {PASSWORD}\n")
+    (tmp_path / "get-password").chmod(0o755)
+    shutil.copy(tmp_path / "get-password", tmp_path / "config" / "get-password")
+    with site(tmp_path, password=True) as place:
+        place.publish("web", "1.0.0")
+        remote_component(alone, "web", place.url)
+        # A relative program is relative to the file that names it, whatever the current folder is.
+        ours = entry(place.url, password={"fromCommand": ["./get-password"]})
+        write(alone, ours)
+        assert lock(alone, "--run-commands").code == 0
+        shutil.rmtree(tmp_path / "cache")
+        write(alone)
+        document = {"apiVersion": "sparkrig.dev/v1", "kind": "ChartSources", "sources": [ours]}
+        (tmp_path / "config" / "sources.yaml").write_text(yaml.safe_dump(document))
+        validated = run_here(alone, "validate")
+        assert validated.code == 0
+        assert "password comes from a command" in validated.err
+        assert lock(alone, "--upgrade").code == 0
+
+
+def test_a_check_without_a_chart_is_partial_and_strict_refuses_it(alone: World) -> None:
+    remote_component(alone, "far", "http://127.0.0.1:9")
+    write(alone)
+    partly = run_here(alone, "validate")
+    assert partly.code == 0
+    assert "skipped: far: chart not available" in partly.err
+    assert "the check is partial: the charts of far are not available" in partly.out
+    assert "is valid" not in partly.out
+    strict = run_here(alone, "validate", "--strict")
+    assert strict.code == 3
+    assert "error[chart-unavailable]: far: its chart is not available" in strict.err
+    document = json.loads(run_here(alone, "validate", "--output", "json").out)
+    assert (document["ok"], document["partial"]) == (True, True)

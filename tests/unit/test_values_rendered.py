@@ -14,6 +14,7 @@ from sparkrig.cli.main import run
 from sparkrig.stack.manifests_api import load
 from sparkrig.stack.manifests_crds import converted_schema
 from sparkrig.stack.manifests_removed import removed
+from sparkrig.tools import find
 
 CASES = Path(__file__).parents[1] / "cases" / "values" / "rendered"
 HEAD = "apiVersion: sparkrig.dev/v1\nkind: Stack\nmetadata: {name: lab}\ncomponents:\n  plant:\n    values:\n"
@@ -65,8 +66,8 @@ def test_case(case: Mapping[str, Any], capsys: pytest.CaptureFixture[str]) -> No
 def test_what_was_good_is_not_rendered_again(
     world: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("SPARKRIG_HELM", str(find("helm").path))
     monkeypatch.setenv("SPARKRIG_CACHE_DIR", str(world / "cache"))
-    (world / "cache" / "tools").mkdir(parents=True)
     assert validate("password: c2VjcmV0", capsys)[0] == 0
     marks = list((world / "cache" / "validated").iterdir())
     assert len(marks) == 1
@@ -82,7 +83,7 @@ def test_without_a_chart_it_says_what_it_did_not_see(world: Path, capsys: pytest
     (world / "empty").mkdir()
     assert run(["validate", "--chart-mirror", str(world / "empty"), "--output", "json"]) == 0
     unseen = json.loads(capsys.readouterr().out)["notLookedAt"]
-    assert any(line.startswith("plant: its chart") for line in unseen)
+    assert any(line.startswith("plant: chart not available") for line in unseen)
 
 
 def test_errors_in_the_values_come_before_rendering(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,10 +12,12 @@ from sparkrig.cli.options import (
     MirrorOption,
     Output,
     OutputOption,
+    RunCommandsOption,
     SetOption,
     StandInsOption,
     TargetOption,
     ValuesOption,
+    allowed_commands,
 )
 from sparkrig.cli.person import err, out, print_json, session_for
 from sparkrig.cli.request import request
@@ -48,6 +50,7 @@ def doctor(
     values: ValuesOption = None,
     sets: SetOption = None,
     rbac: RbacOption = False,
+    run_commands: RunCommandsOption = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Look for what the cluster lacks before anything is installed. Writes nothing. Exit 1 when something is amiss."""
@@ -55,7 +58,9 @@ def doctor(
     from sparkrig.report.doctor import doctor_json, doctor_text, roles_text
 
     with_stack = file is not None or DEFAULT.is_file()
-    asked = request(file or DEFAULT, target, catalog, mirror, stand_ins, values, sets)
+    asked = request(
+        file or DEFAULT, target, catalog, mirror, stand_ins, values, sets, commands=allowed_commands(run_commands)
+    )
     with session_for(asked, output) as session:
         if rbac:
             roles = preflight.roles(session, with_stack=with_stack)

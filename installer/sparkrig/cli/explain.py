@@ -57,10 +57,14 @@ def explain(
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Show where a value comes from: what set it, what that beat, and what the value means. Writes nothing."""
+    from sparkrig.model import Commands
+
     if path is None and not unset:
         raise typer.BadParameter("name a value such as web.replicas, or a component; or ask with --unset")
     name = path.partition(".")[0].partition("[")[0] if path else ""
-    with session_for(request(file, target, catalog, mirror, stand_ins, values, sets), output) as session:
+    with session_for(
+        request(file, target, catalog, mirror, stand_ins, values, sets, commands=Commands.NONE), output
+    ) as session:
         prepared, facts = _prepare(session)
         if unset:
             _redundant(session, prepared, facts, name, output)

@@ -12,8 +12,10 @@ from sparkrig.cli.options import (
     MirrorOption,
     Output,
     OutputOption,
+    RunCommandsOption,
     StackFileOption,
     StandInsOption,
+    allowed_commands,
 )
 from sparkrig.cli.person import out, print_json, session_for
 from sparkrig.cli.request import request
@@ -42,6 +44,7 @@ def lock(
     check: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit 3 when the lock is not what the stack asks for.")
     ] = False,
+    run_commands: RunCommandsOption = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Write down beside the stack file exactly which charts it uses; every other command keeps to it."""
@@ -51,7 +54,9 @@ def lock(
         raise typer.BadParameter("components are named with --upgrade; without it all of the stack is locked")
     if upgrade and check:
         raise typer.BadParameter("--check writes nothing and --upgrade does: give one of them")
-    with session_for(request(file, None, catalog, mirror, stand_ins), output) as session:
+    with session_for(
+        request(file, None, catalog, mirror, stand_ins, commands=allowed_commands(run_commands)), output
+    ) as session:
         done = locking.lock(session, upgrade=tuple(components or ()) if upgrade else None, check=check)
     if output is Output.JSON:
         print_json(_json(done))

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from sparkrig.model import Commands
 
 
 class Output(enum.StrEnum):
@@ -81,6 +84,15 @@ AcceptOption = Annotated[
         "--accept", metavar="CODE", help="Go on although `doctor` fails with this code, e.g. load-balancer. Repeatable."
     ),
 ]
+RunCommandsOption = Annotated[
+    bool,
+    typer.Option(
+        "--run-commands",
+        help="Run the commands (`fromCommand`) of the stack file that give credentials of chart sources. Only for a "
+        "stack file you trust.",
+        rich_help_panel=CHARTS,
+    ),
+]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before changing the cluster.")]
 MessageOption = Annotated[str, typer.Option("--message", "-m", metavar="TEXT", help="Why; kept in the history.")]
 WaitLockOption = Annotated[
@@ -152,6 +164,13 @@ StackNameOption = Annotated[
     str | None,
     typer.Option("--stack", metavar="NAME", help="The stack's name; default: what the stack file says."),
 ]
+
+
+def allowed_commands(run_commands: bool) -> Commands:
+    """Whose commands a command with ``--run-commands`` may run."""
+    from sparkrig.model import Commands
+
+    return Commands.ALL if run_commands else Commands.OWN
 
 
 def seconds(text: str) -> float:

@@ -53,11 +53,14 @@ def plan(
     """Show what up would do: what changes, why, in which order. Writes nothing to the cluster."""
     from sparkrig import workflows
     from sparkrig.change import Options
+    from sparkrig.model import Commands
     from sparkrig.report.plan import plan_json, plan_text
     from sparkrig.saving import write_plan
     from sparkrig.standing import drift_of
 
-    with session_for(request(file, target, catalog, mirror, stand_ins, values, sets), output) as session:
+    with session_for(
+        request(file, target, catalog, mirror, stand_ins, values, sets, commands=Commands.ALL), output
+    ) as session:
         made, saved = workflows.plan(session, Options(repair=repair, keep=tuple(keep or ())))
         cluster, kubernetes = session.handle.name, session.facts.kubernetes
         drifted = drift_of(session, made.stack) if drift else None

@@ -13,11 +13,13 @@ from sparkrig.cli.options import (
     MirrorOption,
     Output,
     OutputOption,
+    RunCommandsOption,
     SetOption,
     StackFileOption,
     StandInsOption,
     TargetOption,
     ValuesOption,
+    allowed_commands,
 )
 from sparkrig.cli.person import out, print_json, session_for
 from sparkrig.cli.request import request
@@ -50,13 +52,16 @@ def render(
             help="Write one file an object, COMPONENT/KIND-NAMESPACE-NAME.yaml, CRDs too.",
         ),
     ] = None,
+    run_commands: RunCommandsOption = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Print the manifests that up would install, and name what differs from one rendering to the next."""
     from sparkrig import rendering
     from sparkrig.report.rendering import rendering_files, rendering_json, rendering_text
 
-    with session_for(request(file, target, catalog, mirror, stand_ins, values, sets), output) as session:
+    with session_for(
+        request(file, target, catalog, mirror, stand_ins, values, sets, commands=allowed_commands(run_commands)), output
+    ) as session:
         rendered = rendering.render(session, tuple(components or ()))
     if output_dir is not None:
         count = write_files(output_dir, rendering_files(rendered, crds=True))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from sparkrig.model import Commands
     from sparkrig.session import Request
 
 
@@ -19,9 +20,10 @@ def request(
     sets: list[str] | None = None,
     *,
     create: bool = False,
+    commands: Commands | None = None,
 ) -> Request:
-    """The request that the given flags make."""
-    from sparkrig.model import Overrides
+    """The request that the given flags make; without ``commands`` those of the user's own file may run."""
+    from sparkrig.model import Commands, Overrides
     from sparkrig.session import Request
 
     return Request(
@@ -31,5 +33,6 @@ def request(
         chart_mirror=tuple(mirror or ()),
         stand_ins=stand_ins,
         create=create,
+        commands=commands or Commands.OWN,
         overrides=Overrides(values=tuple(values or ()), sets=tuple(sets or ())),
     )

@@ -56,4 +56,5 @@ def saved_request(saved: SavedPlan, given: Request) -> Request:
         given.stand_ins or (Path(asked.stand_ins) if asked.stand_ins else None),
         list(given.overrides.values or asked.values),
         list(sets or asked.sets),
+        commands=given.commands,
     )

@@ -76,8 +76,11 @@ def up(
     from sparkrig import workflows
     from sparkrig.change import Options
     from sparkrig.cli.saved import read_saved
+    from sparkrig.model import Commands
 
-    asked = request(file, target, catalog, mirror, stand_ins, values, sets, create=saved_plan is None)
+    asked = request(
+        file, target, catalog, mirror, stand_ins, values, sets, create=saved_plan is None, commands=Commands.ALL
+    )
     saved, asked = read_saved(saved_plan, asked, output) if saved_plan else (None, asked)
     options = Options(
         repair=saved.asked.repair if saved else repair,

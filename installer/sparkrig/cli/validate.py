@@ -49,7 +49,9 @@ def validate(
     stand_ins: StandInsOption = None,
     values: ValuesOption = None,
     sets: SetOption = None,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Warnings are errors, and so is a chart that could not be checked.")
+    ] = False,
     render: Annotated[
         bool,
         typer.Option(
@@ -71,15 +73,16 @@ def validate(
 ) -> None:
     """Check the stack file, every value and what the charts make of them; all problems at once, each with its place.
 
-    Writes nothing.
+    Writes nothing, and runs no command of the stack file.
     """
     from sparkrig import validation
+    from sparkrig.model import Commands
     from sparkrig.session import Session
     from sparkrig.stack.manifests_removed import minor
 
     if kubernetes is not None and minor(kubernetes) is None:
         raise typer.BadParameter(f"'{kubernetes}' is no version of Kubernetes; write one such as 1.37")
-    asked = request(file, target, catalog, mirror, stand_ins, values, sets)
+    asked = request(file, target, catalog, mirror, stand_ins, values, sets, commands=Commands.NONE)
     with Session(asked, on_progress=lambda line: err().write(f"{line}\n")) as session:
         result = validation.validate(session, render=render, kubernetes=kubernetes)
         result = result.strict() if strict else result
@@ -103,8 +106,9 @@ def _show(result: Validation, sources: Mapping[str, str], files: int, output: Fo
                 "Validation",
                 stack=result.name,
                 ok=result.ok,
+                partial=result.partial,
                 components=list(result.components),
-                notLookedAt=list(result.unseen),
+                notLookedAt=[*_skipped(result), *result.unseen],
                 problems=to_json(result.problems),
             )
         )
@@ -114,10 +118,25 @@ def _show(result: Validation, sources: Mapping[str, str], files: int, output: Fo
     terminal = err()
     if result.problems:
         terminal.write(render(result.problems, sources, terminal.color) + "\n")
+    for line in _skipped(result):
+        terminal.write(f"skipped: {line}\n")
     for line in result.unseen:
         terminal.write(f"not looked at: {line}\n")
     components = len(result.components) or None
     terminal.write(f"{summary(result.problems, files=files, components=components)}, {took(result.seconds)}\n")
-    if result.ok:
+    if result.ok and result.partial:
+        missing = ", ".join(result.without_chart)
+        out().write(
+            f"no error found in stack {result.name}, but the check is partial: the charts of {missing} are not "
+            "available\n"
+        )
+    elif result.ok:
         names = ", ".join(result.components)
         out().write(f"stack {result.name} is valid: {len(result.components)} components ({names})\n")
+
+
+def _skipped(result: Validation) -> list[str]:
+    return [
+        f"{name}: chart not available, so its schema and templates were not checked: {why}"
+        for name, why in result.without_chart.items()
+    ]

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from sparkrig.errors import InvalidInput
+from sparkrig.errors import InvalidInput, Refused
 from sparkrig.helm.access import Access, below
-from sparkrig.model import Problem, Severity
-from sparkrig.secrets.reading import Reader, SecretUnavailable
+from sparkrig.model import Commands, Problem, Severity
+from sparkrig.secrets.reading import CommandNotRun, Reader, SecretUnavailable
 from sparkrig.stack.secrets_sources import ChartSource
 
 
@@ -23,9 +23,15 @@ class SourceBook:
     threads; each source is resolved once.
     """
 
-    def __init__(self, sources: Callable[[], Sequence[ChartSource]], reader: Reader | None = None) -> None:
+    def __init__(
+        self,
+        sources: Callable[[], Sequence[ChartSource]],
+        commands: Commands = Commands.OWN,
+        environ: Mapping[str, str] = os.environ,
+    ) -> None:
         self._sources = sources
-        self._reader = reader or Reader()
+        self._commands = commands
+        self._environ = environ
         self._known: dict[tuple[str, str], Access] = {}
         self._lock = threading.Lock()
 
@@ -33,7 +39,8 @@ class SourceBook:
         """How to enter an address; None where nothing is said about it.
 
         Raises:
-            InvalidInput: a user name or password cannot be had.
+            InvalidInput: a user name or password is not available.
+            Refused: it comes from a command that this run must not execute.
         """
         with self._lock:
             covering = [source for source in self._sources() if below(url, source.url)]
@@ -58,8 +65,14 @@ class SourceBook:
     def _read(self, source: ChartSource, what: str, reference: Mapping[str, Any] | None) -> str:
         if reference is None:
             return ""
+        runs = self._commands is Commands.ALL or (source.own and self._commands is Commands.OWN)
         try:
-            return self._reader.read(reference, source.folder).text()
+            return Reader(environ=self._environ, run_commands=runs).read(reference, source.folder).text()
+        except CommandNotRun as error:
+            raise Refused(
+                f"chart source {source.url}: {what} {error.message} ({source.position}), and this command runs none",
+                hint="sparkrig lock --run-commands runs it and fetches the charts; other commands then use the cache",
+            ) from None
         except SecretUnavailable as error:
             message = f"chart source {source.url}: {what}: {error.message}"
             raise InvalidInput([Problem(Severity.ERROR, "secret-unavailable", message, source.position)]) from None

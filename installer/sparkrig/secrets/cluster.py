@@ -166,7 +166,7 @@ def lacking(specs: Iterable[SecretSpec], reader: Reader | None = None) -> list[P
         unavailable(spec, field, why)
         for spec in specs
         for field in spec.fields
-        if (why := reader.lacking(field.reference))
+        if (why := reader.lacking(field.reference, spec.folder))
     ]
 
 

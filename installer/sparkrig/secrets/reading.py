@@ -29,6 +29,10 @@ class SecretUnavailable(SparkrigError):
     """A value cannot be had; the message says why and never holds any of it."""
 
 
+class CommandNotRun(SecretUnavailable):
+    """A value comes from a command, and this run does not execute commands of that file."""
+
+
 class Hidden:
     """A secret value. Only ``reveal`` gives it away."""
 
@@ -57,29 +61,38 @@ class Hidden:
 
 
 class Reader:
-    """Reads references. ``api`` None for where no cluster may be asked."""
+    """Reads references. ``api`` None for where no cluster may be asked; ``run_commands`` False runs no program."""
 
-    def __init__(self, api: KubeApi | None = None, environ: Mapping[str, str] = os.environ) -> None:
+    def __init__(
+        self, api: KubeApi | None = None, environ: Mapping[str, str] = os.environ, *, run_commands: bool = True
+    ) -> None:
         self._api = api
         self._environ = environ
+        self._run_commands = run_commands
 
-    def lacking(self, reference: Mapping[str, Any]) -> str | None:
-        """Why a value can certainly not be had, without running or reading anything; None when it may be."""
+    def lacking(self, reference: Mapping[str, Any], folder: Path) -> str | None:
+        """Why a value is certainly not available, without running or reading anything; None when it may be.
+
+        ``folder`` is where a command runs: a program with a slash in its name is relative to it, as in a shell.
+        """
         if (name := reference.get("fromEnv")) is not None:
             return None if name in self._environ else f"environment variable {name} is not set"
         if (path := reference.get("fromFile")) is not None:
             return None if Path(path).is_file() else f"there is no file {path}"
         if (argv := reference.get("fromCommand")) is not None:
-            return None if shutil.which(argv[0]) else f"there is no program {argv[0]}"
+            return None if _program(argv[0], folder) else f"there is no program {argv[0]}"
         return None
 
     def read(self, reference: Mapping[str, Any], folder: Path) -> Hidden:
         """The value of a reference; a command runs in ``folder``.
 
         Raises:
-            SecretUnavailable: it cannot be had; the message continues the field's name.
+            CommandNotRun: it comes from a command, and this reader runs none.
+            SecretUnavailable: it is not available; the message continues the field's name.
         """
-        if why := self.lacking(reference):
+        if "fromCommand" in reference and not self._run_commands:
+            raise CommandNotRun("comes from a command")
+        if why := self.lacking(reference, folder):
             raise SecretUnavailable(why)
         if "text" in reference:
             return Hidden(str(reference["text"]).encode())
@@ -107,6 +120,11 @@ class Reader:
         raise SecretUnavailable(f"{where}: {place['key']} is damaged")
 
 
+def _program(name: str, folder: Path) -> str | None:
+    """The program's full path; None where there is none, or it must not be executed."""
+    return shutil.which(str(folder / name) if os.sep in name else name)
+
+
 def _file(path: Path) -> Hidden:
     try:
         with path.open("rb") as stream:
@@ -120,7 +138,7 @@ def _command(argv: Sequence[str], folder: Path) -> Hidden:
     name = argv[0]
     try:
         process = subprocess.Popen(
-            list(argv),
+            [_program(name, folder) or name, *argv[1:]],
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -34,15 +34,17 @@ class ChartSource:
     key: Path | None = None
     ca_file: Path | None = None
     plain_http: bool = False
+    own: bool = False
+    """Described in the user's own configuration, which comes with no repository or pull request."""
 
 
-def chart_sources(document: MapNode, folder: Path) -> tuple[ChartSource, ...]:
+def chart_sources(document: MapNode, folder: Path, *, own: bool = False) -> tuple[ChartSource, ...]:
     """What the ``sources`` section of a valid document describes; files are relative to ``folder``."""
     section = document.get("sources")
-    return tuple(_sources(section, folder.absolute())) if isinstance(section, ListNode) else ()
+    return tuple(_sources(section, folder.absolute(), own)) if isinstance(section, ListNode) else ()
 
 
-def _sources(section: ListNode, folder: Path) -> Iterator[ChartSource]:
+def _sources(section: ListNode, folder: Path, own: bool) -> Iterator[ChartSource]:
     for item in section.items:
         if not isinstance(item, MapNode):
             continue
@@ -58,6 +60,7 @@ def _sources(section: ListNode, folder: Path) -> Iterator[ChartSource]:
             key=_file(certificate, "key", folder),
             ca_file=_file(item, "caFile", folder),
             plain_http=isinstance(plain, ScalarNode) and plain.value is True,
+            own=own,
         )
 
 
@@ -77,7 +80,7 @@ def load_user_sources(path: Path, sources: SourceTexts) -> tuple[ChartSource, ..
         problems = check_secrets(loaded.document, problems)
     if problems or not isinstance(loaded.document, MapNode):
         raise InvalidInput(problems, "the file of chart sources cannot be used")
-    return chart_sources(loaded.document, path.parent)
+    return chart_sources(loaded.document, path.parent, own=True)
 
 
 def _user_schema() -> Mapping[str, Any]:
