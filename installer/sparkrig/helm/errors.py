@@ -186,8 +186,9 @@ _HINTS = {
     "webhook": "an admission webhook of this or another component does not answer; is its pod ready?",
     "connection": "is the cluster up? kubectl get nodes with the same context answers that",
     "pending": "a helm process that died left the release pending; the next run of sparkrig up recovers it",
-    "conflict": "the other manager changed what the chart sets; take the field back with --force-conflicts, "
-    "or set the same value in the stack file",
-    "exists": "the object was made by somebody else; delete it, or hand it over with --take-ownership",
+    "conflict": "another field manager changed what the chart sets: set the same value in the stack file, or take the "
+    "field back with `conflicts: take` below the component there",
+    "exists": "the object belongs to something else: delete it, or take it over with `existing: adopt` below the "
+    "component in the stack file",
     "render": "the chart refused its values; sparkrig explain COMPONENT shows where each value comes from",
 }
