@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from sparkrig.model import DesiredRelease
-from sparkrig.plan.fields import is_secret
-from sparkrig.plan.masking import masked_values
+from sparkrig.plan.fields import comparable, is_secret
+from sparkrig.plan.masking import masked_object, masked_values
 from sparkrig.tools import cache_dir
 from sparkrig.tools.kept import keep, recall
 
@@ -62,13 +62,19 @@ class Renders:
             text = json.dumps(bare)
         except (TypeError, ValueError):
             return
-        if json.loads(text) == bare:  # numbers as keys become texts
+        # Numbers as keys become texts.
+        if json.loads(text) == bare and not any(map(_shows_secret, bare)):
             keep(self._file(desired, upgrade=upgrade), text)
 
     def _file(self, desired: DesiredRelease, *, upgrade: bool) -> Path:
         release = [desired.release, desired.namespace, desired.chart.digest, desired.values, upgrade]
         told = json.dumps([*self._known, *release], sort_keys=True)
         return cache_dir() / "renders" / f"{hashlib.sha256(told.encode()).hexdigest()}.json"
+
+
+def _shows_secret(item: Mapping[str, Any]) -> bool:
+    """Whether something in it is masked where it is shown: what must not be in a log must not be in a cache either."""
+    return not is_secret(item) and masked_object(item) != comparable(item)
 
 
 def _without_contents(item: Mapping[str, Any]) -> dict[str, Any]:

@@ -96,6 +96,8 @@ class Session:
                 helm.close()
         if self._api is not None:
             self._api.close()
+        if "charts" in self.__dict__:
+            self.charts.close()
 
     @functools.cached_property
     def handle(self) -> ClusterHandle:

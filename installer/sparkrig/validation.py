@@ -28,6 +28,7 @@ from sparkrig.stack.checks import user_values
 from sparkrig.stack.manifests_api import EXTRA, ApiSchemas, load
 from sparkrig.stack.resolve import Prepared, prepare
 from sparkrig.tools import cache_dir
+from sparkrig.tools.kept import prune, used
 
 Objects = list[dict[str, Any]]
 
@@ -158,6 +159,8 @@ class _Rendering:
         there = [desired for desired in self.resolved.releases if desired.chart.digest]
         marks = {desired.component: self.mark(desired, there, api) for desired in there}
         fresh = [desired for desired in there if not marks[desired.component].exists()]
+        for mark in marks.values():
+            used(mark)
         self.rendered = len(there)
         if not fresh:
             return []
@@ -294,6 +297,7 @@ def _touch(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
+        prune(path.parent)
     except OSError:
         pass  # a cache that cannot be written costs time only
 

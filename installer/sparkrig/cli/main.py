@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -14,7 +15,7 @@ import typer
 import sparkrig
 from sparkrig.cli.person import show_error
 from sparkrig.cli.quick import without_adapters
-from sparkrig.errors import ExitCode, SparkrigError
+from sparkrig.errors import ExitCode, OperationError, SparkrigError
 
 USAGE_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
 """typer carries its own click and does not export this class by name."""
@@ -115,15 +116,50 @@ def run(arguments: list[str] | None = None) -> int:
         # The reader went away (sparkrig ... | head): what it read was right.
         sys.stderr.close()
         return int(ExitCode.OK)
+    except OSError as error:
+        return show_error(_unusable(error), as_json=_wants_json(arguments))
     return int(code or ExitCode.OK)
 
 
+def _unusable(error: OSError) -> SparkrigError:
+    """A file or folder of this machine that cannot be used: a full disk, a read-only folder, a missing right."""
+    place = f"{error.filename}: " if error.filename else ""
+    hints = {
+        errno.ENOSPC: "the disk is full: free some space, or let SPARKRIG_CACHE_DIR and TMPDIR name another disk",
+        errno.EROFS: "let SPARKRIG_CACHE_DIR, SPARKRIG_STATE_DIR or TMPDIR name a folder that can be written",
+    }
+    return OperationError(
+        f"{place}{error.strerror or error}",
+        hint=hints.get(error.errno or 0, "check that the file exists and that its folder can be used"),
+    )
+
+
 def _wants_json(arguments: list[str]) -> bool:
-    joined = " ".join(arguments)
-    return any(text in joined for text in ("--output json", "--output=json", "-o json", "-ojson"))
+    pairs = zip(arguments, [*arguments[1:], ""], strict=True)
+    return any(
+        argument in ("--output=json", "-ojson") or (argument in ("--output", "-o") and value == "json")
+        for argument, value in pairs
+    )
+
+
+def _open_standard_streams() -> None:
+    """Opens what the caller closed (``>&-``) on the null device.
+
+    Otherwise the next file or socket would get that number, and what is printed would go into it.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is not None:
+            continue
+        opened = os.open(os.devnull, os.O_RDWR)
+        if opened != number:
+            os.dup2(opened, number)
+            os.close(opened)
+        stream = open(number, "r" if number == 0 else "w", encoding="utf-8", closefd=False)  # noqa: SIM115
+        setattr(sys, name, stream)
 
 
 def main() -> None:
     """Entry point of the console script."""
     gc.set_threshold(GARBAGE)
+    _open_standard_streams()
     sys.exit(run())

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from sparkrig.documents.formats import FORMATS
 from sparkrig.documents.nodes import Path, show_path
+from sparkrig.documents.secret_names import names_secret
 
 _TYPES = {
     "integer": "an integer",
@@ -58,7 +60,8 @@ def _either(words: list[str]) -> str:
 def phrase(error: Any, name: str, *, naming: bool = False) -> tuple[str, str | None]:
     """Message and caret label for one validation error about ``name``; ``naming``: the name is the value itself."""
     wanted, value = error.validator_value, error.instance
-    is_what = f"{name} is not allowed" if naming else f"{name} is {found(value)}"
+    shown = "(hidden)" if isinstance(value, str) and _is_secret(name) else found(value)
+    is_what = f"{name} is not allowed" if naming else f"{name} is {shown}"
     match error.validator:
         case "type":
             return f"{is_what}, expected {expected_type(wanted)}", None
@@ -80,6 +83,10 @@ def phrase(error: Any, name: str, *, naming: bool = False) -> tuple[str, str | N
             return f"{name} is not allowed here", None
         case _:
             return _size(error.validator, wanted, value, name, is_what), None
+
+
+def _is_secret(name: str) -> bool:
+    return names_secret(re.split(r"[.\[\]]+", name.rstrip("]")))
 
 
 def _size(keyword: str, wanted: Any, value: Any, name: str, is_what: str) -> str:

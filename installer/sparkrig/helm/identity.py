@@ -67,7 +67,8 @@ class Identities:
         with self._lock:
             # Another run may have written meanwhile: what it learned is kept.
             self._known = {**read_memory(self._file, _KEY, _FORMAT), **self._read(), key: entry}
-            write_memory(self._file, _KEY, _FORMAT, self._known)
+            with contextlib.suppress(OSError):  # learned again by the next run
+                write_memory(self._file, _KEY, _FORMAT, self._known)
 
 
 def identify(path: Path, where: str) -> Identity:

@@ -9,8 +9,10 @@ to them.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import re
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +28,7 @@ from sparkrig.helm.repository import MIRROR_HINT, Entry, Repository, shown
 from sparkrig.helm.versions import nearest, same, similar
 from sparkrig.model import Chart, ChartOrigin, ChartRef
 from sparkrig.tools.files import write_atomically
+from sparkrig.tools.kept import prune, used
 
 STAND_IN_SUFFIX = "-standin"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -142,7 +145,7 @@ class ChartStore:
         kept = None if refresh else self._kept(ref, digest or _text(note))
         if kept is not None:
             return _chart(*kept, origin)
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = self._writable(folder)
         with tempfile.TemporaryDirectory(dir=folder) as private:
             path = Path(private) / f"{ref.name}.tgz"
             if origin is ChartOrigin.OCI:
@@ -151,11 +154,33 @@ class ChartStore:
             else:
                 self._download(ref, repository, folder, path)
             identity = _expect(identify(path, shown(repository)), ref.name, ref.version, shown(repository))
-            place = self._place(identity.digest)
+            place = folder.parent / self._place(identity.digest).relative_to(self._cache)
             place.parent.mkdir(parents=True, exist_ok=True)
             path.replace(place)
-        write_atomically(note, identity.digest.encode())
+        write_atomically(folder / note.name, identity.digest.encode())
+        with contextlib.suppress(OSError):
+            prune(place.parent)
         return _chart(identity, place, origin)
+
+    def _writable(self, folder: Path) -> Path:
+        """The folder, or one of this run's own where the cache cannot be written: charts are then fetched each time."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+        except OSError:
+            own = Path(self._own_folder) / folder.name
+            own.mkdir(parents=True, exist_ok=True)
+            return own
+
+    @functools.cached_property
+    def _own_folder(self) -> str:
+        return tempfile.mkdtemp(prefix="sparkrig-charts-")
+
+    def close(self) -> None:
+        """Removes what was fetched for this run only."""
+        if "_own_folder" in self.__dict__:
+            shutil.rmtree(self._own_folder, ignore_errors=True)
 
     def _remembered(self, repository: str) -> tuple[Path, ChartOrigin]:
         """Where the notes about a repository's charts are, and what kind of source it is."""
@@ -169,6 +194,7 @@ class ChartStore:
         with contextlib.suppress(SparkrigError):
             identity = _expect(self._identities.of(path), ref.name, ref.version, str(path))
             if identity.digest == digest:
+                used(path)
                 return identity, path
         path.unlink(missing_ok=True)
         return None

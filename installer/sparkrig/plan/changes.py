@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sparkrig.documents.secret_names import HIDDEN, with_texts_covered
 from sparkrig.model import Action, Change, DesiredRelease, ObservedRelease, ObservedState, Readiness, ReleaseState
 from sparkrig.stack.explain_secrets import conceal
 
@@ -87,7 +88,7 @@ def _escaped(key: str) -> str:
 def _concealed(path: str, value: Any) -> str:
     """A value as the plan may show it: plans are printed in logs and saved in files."""
     keys = [key.replace("\0", ".") for key in path.replace("\\.", "\0").split(".")]
-    return _short(value if value is ABSENT else conceal(keys, value))
+    return _short(value if value is ABSENT else with_texts_covered(conceal(keys, value), HIDDEN))
 
 
 def _short(value: Any) -> str:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from sparkrig.documents.secret_names import HIDDEN, with_covered, with_texts_covered
 from sparkrig.plan.changes import ABSENT
 from sparkrig.plan.fields import Difference, Path, comparable, is_secret, value_at, with_value
-from sparkrig.stack.explain_secrets import HIDDEN, conceal, is_secret_name
+from sparkrig.stack.explain_secrets import conceal
 
 MASKED: Final = "<masked>"
 CHANGED: Final = "<masked, changed>"
-
-_KEY: Final = re.compile(r"""(?<![\w.-])([\w.-]{0,80}\w)["']?\s*[:=]\s*""")
-"""``key: value``, ``key=value`` and ``"key": "value"`` inside a text such as a configuration file."""
-_VALUE: Final = re.compile(r"""(?P<quote>["'])(?:\\.|(?!(?P=quote)).)*(?P=quote)|[^\s{\[][^,;&}]*""")
-_BLOCK: Final = frozenset({"|", ">", "|-", ">-", "|+", ">+", ""})
-"""What stands behind a key in YAML whose value is on the following lines."""
 
 
 def masked_object(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -28,45 +22,17 @@ def masked_object(item: Mapping[str, Any]) -> dict[str, Any]:
     if is_secret(item):
         data = dict.fromkeys(shown.get("data") or {}, MASKED)
         return {**shown, "data": data} if data else shown
-    return _with_texts_masked(_masked(conceal((), shown)))  # type: ignore[no-any-return]
+    return with_texts_covered(_masked(conceal((), shown)), MASKED)  # type: ignore[no-any-return]
 
 
 def masked_values(values: Mapping[str, Any], schema: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Chart values as they may be shown; a schema may name further secrets."""
-    return _with_texts_masked(_masked(conceal((), values, schema)))  # type: ignore[no-any-return]
+    return with_texts_covered(_masked(conceal((), values, schema)), MASKED)  # type: ignore[no-any-return]
 
 
 def masked_text(text: str) -> str:
     """A text with the values of what looks like secrets inside replaced."""
-    lines: list[str] = []
-    inside: int | None = None
-    for line in text.split("\n"):
-        indent = len(line) - len(line.lstrip())
-        if inside is not None and (not line.strip() or indent > inside):
-            lines.append(" " * indent + MASKED if line.strip() else line)
-            continue
-        shown, begins_block = _masked_line(line)
-        inside = indent if begins_block else None
-        lines.append(shown)
-    return "\n".join(lines)
-
-
-def _masked_line(line: str) -> tuple[str, bool]:
-    """The line, and whether the value of a secret stands on the lines below it."""
-    text, at = "", 0
-    while found := _KEY.search(line, at):
-        text += line[at : found.end()]
-        at = found.end()
-        if not is_secret_name(found[1]):
-            continue
-        if line[at:].strip() in _BLOCK:
-            return text + line[at:], True
-        value = _VALUE.match(line, at)
-        if value and value[0].strip(" \"'") not in ("true", "false", "null", ""):
-            quote = value["quote"] or ""
-            text += f"{quote}{MASKED}{quote}"
-            at = value.end()
-    return text + line[at:], False
+    return with_covered(text, MASKED)
 
 
 def shown_differences(
@@ -90,10 +56,6 @@ def shown_differences(
 
 def _masked(value: Any) -> Any:
     return _replaced(value, lambda text: text.replace(HIDDEN, MASKED))
-
-
-def _with_texts_masked(value: Any) -> Any:
-    return _replaced(value, lambda text: masked_text(text) if ":" in text or "=" in text else text)
 
 
 def _replaced(value: Any, change: Callable[[str], str]) -> Any:

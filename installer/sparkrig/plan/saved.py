@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from sparkrig.documents.secret_names import names_secret, without_addresses
 from sparkrig.documents.setflag import parse_set
 from sparkrig.errors import InvalidInput, Refused
 from sparkrig.model import (
@@ -29,7 +30,6 @@ from sparkrig.model import (
     ResolvedStack,
     Severity,
 )
-from sparkrig.stack.explain_secrets import is_secret_name
 
 KIND: Final = "SavedPlan"
 _ABOUT: Final = (
@@ -147,7 +147,10 @@ def without_secrets(sets: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ..
     for argument in sets:
         assignments, _ = parse_set(argument)
         names = [str(step) for assignment in assignments for step in assignment.path if isinstance(step, str)]
-        if any(is_secret_name(name) for name in names):
+        if (
+            any(names_secret(names[:end]) for end in range(1, len(names) + 1))
+            or without_addresses(argument) != argument
+        ):
             withheld.append(argument.partition("=")[0])
         else:
             written.append(argument)

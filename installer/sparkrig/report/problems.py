@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
+from sparkrig.documents.secret_names import with_covered
 from sparkrig.documents.setflag import is_flag
 from sparkrig.model import Position, Problem, Severity
 
@@ -20,9 +21,15 @@ _COLORS = {"error": "1;31", "warning": "1;33", "bold": "1", "frame": "1;34", "hi
 
 def render(problems: Iterable[Problem], sources: Mapping[str, str], color: bool = False) -> str:
     """All problems, sorted by place. ``sources`` maps a file's name to its text; without it no line is shown."""
-    lines = {name: _LINE_BREAK.split(text.removeprefix("\ufeff")) for name, text in sources.items()}
+    found = in_order(problems)
+    named = {problem.position.file for problem in found if problem.position is not None}
+    lines = {
+        name: _LINE_BREAK.split(with_covered(text.removeprefix("\ufeff"), None))
+        for name, text in sources.items()
+        if name in named
+    }
     paint = _painted if color else _unpainted
-    return "\n".join(_one(problem, lines, paint) for problem in in_order(problems))
+    return "\n".join(_one(problem, lines, paint) for problem in found)
 
 
 def in_order(problems: Iterable[Problem]) -> list[Problem]:
@@ -68,9 +75,10 @@ def _json(problem: Problem) -> dict[str, Any]:
 
 
 def _where(problem: Problem) -> str | None:
-    if problem.where is None and problem.position is not None and is_flag(problem.position):
-        return problem.position.file
-    return problem.where
+    where = problem.where
+    if where is None and problem.position is not None and is_flag(problem.position):
+        where = problem.position.file
+    return with_covered(where, None) if where else where
 
 
 def _order(problem: Problem) -> tuple[bool, str, int, int]:
@@ -113,7 +121,7 @@ def _source_line(at: Position | None, sources: Mapping[str, Sequence[str]]) -> s
     if at is None:
         return None
     if is_flag(at):
-        return at.file.partition(" ")[2]
+        return with_covered(at.file.partition(" ")[2], None)
     lines = sources.get(at.file)
     return lines[at.line - 1] if lines is not None and 0 < at.line <= len(lines) else None
 

@@ -25,12 +25,13 @@ from sparkrig.documents.nodes import (
     show_path,
     to_python,
 )
+from sparkrig.documents.secret_names import is_secret_name
 from sparkrig.documents.setflag import Assignment
 from sparkrig.model import ClusterFacts, Component, FollowRule, Position
 from sparkrig.stack.explain_chart import ChartDefaults
 from sparkrig.stack.explain_comments import comment_at
 from sparkrig.stack.explain_schema import ValueDoc, document, schema_at
-from sparkrig.stack.explain_secrets import conceal, is_hidden, is_secret_name
+from sparkrig.stack.explain_secrets import conceal, is_hidden
 from sparkrig.stack.follows import FOLLOWS
 from sparkrig.stack.layers import COMPONENT_LAYER, CRDS_LAYER, STACK_LAYER
 

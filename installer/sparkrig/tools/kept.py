@@ -1,4 +1,4 @@
-"""Texts that can be made again, kept in the cache until nobody asks for them any more."""
+"""What can be made or fetched again, kept in the cache until nobody asks for them any more."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ def recall(file: Path) -> str | None:
     """What ``keep`` wrote; None where it is missing or damaged."""
     try:
         digest, _, text = file.read_text("utf-8").partition("\n")
-        if time.time() - file.stat().st_mtime > DAY_S:
-            os.utime(file)
+        used(file)
     except (OSError, ValueError):
         return None
     return text if digest == _digest(text) else None
@@ -31,10 +30,18 @@ def keep(file: Path, text: str) -> None:
     """Writes a file that its owner alone may read; a cache that cannot be written costs time only."""
     with contextlib.suppress(OSError):
         write_atomically(file, f"{_digest(text)}\n{text}".encode())
-        _tidy(file.parent)
+        prune(file.parent)
 
 
-def _tidy(folder: Path) -> None:
+def used(file: Path) -> None:
+    """Notes that a file of the cache is still of use; where that cannot be written it may be made again one day."""
+    with contextlib.suppress(OSError):
+        if time.time() - file.stat().st_mtime > DAY_S:
+            os.utime(file)
+
+
+def prune(folder: Path) -> None:
+    """Removes the files of a folder of the cache that nobody has used for ``UNUSED_S``. Raises OSError."""
     oldest = time.time() - UNUSED_S
     with os.scandir(folder) as entries:
         for entry in entries:
