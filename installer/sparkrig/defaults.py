@@ -14,6 +14,13 @@ API_FIRST_CONTACT_S: Final = 5.0
 API_SILENT_TRY_S: Final = 3.0
 """One request to a server that nobody has heard of for ``API_READ_TIMEOUT_S``: each that waits adds to the end of a
 run whose cluster is gone."""
+API_OUTAGE_S: Final = 22.0
+"""How long a request is sent again while nobody listens or answers: a control plane that restarts is back in 20 s, and
+the jitter of two tries is added."""
+API_RECOVERY_S: Final = 10.0
+"""So long after an outage the API server may still refuse what it allows: its caches of roles fill after its start."""
+EXEC_PLUGIN_TIMEOUT_S: Final = 60.0
+"""A credential plugin that nobody can type to; those of cloud providers take seconds."""
 API_CONNECTIONS: Final = 8
 """Connections kept to the API server; its own default flow control serves this many at once."""
 API_RETRIES: Final = 4
