@@ -66,13 +66,14 @@ STABLE_WINDOW_S: Final = 2.0
 """Kinds known to flap (Deployment behind a crashing pod) must hold ready this long."""
 
 # --- the stack's lock
-LEASE_DURATION_S: Final = 30
+LEASE_DURATION_S: Final = 40
 """A dead holder's lease is taken over after this time."""
 LEASE_RENEW_S: Final = 5.0
-"""Heartbeat; three may be lost before the run gives the lease up."""
-LEASE_PATIENCE: Final = 2 / 3
-"""Part of the duration after which a lease that cannot be renewed is given up: what is left of it, 10 s, is the time
-that helm gets to end (``HELM_TERM_GRACE_S``) before another run may begin."""
+"""Heartbeat; five may be lost before the run gives the lease up."""
+LEASE_PATIENCE: Final = 0.7
+"""Part of the duration after which a lease that cannot be renewed is given up, 28 s: an API server that is away for
+20 s, a heartbeat before that, and two tries after. What is left, 12 s, is the time that helm gets to end
+(``HELM_TERM_GRACE_S``) before another run may begin."""
 LEASE_RETRY_S: Final = 1.0
 """After a heartbeat that failed."""
 
