@@ -42,6 +42,8 @@ HELM_TERM_GRACE_S: Final = 10.0
 """From TERM to KILL: helm marks its release failed in about a second when the API server answers."""
 HELM_QUERY_TIMEOUT_S: Final = 30.0
 """Deadline of a helm process that only reads; it takes a tenth of a second."""
+HELM_AT_ONCE: Final = 6
+"""helm processes at once, rendering included: each takes a core for a tenth of a second or more, and up to 250 MB."""
 HELM_HISTORY_MAX: Final = 10
 """Helm revisions kept a release; coupled with the stack revisions offered for rollback."""
 
