@@ -7,6 +7,7 @@ import json
 import os
 import ssl
 import textwrap
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,9 @@ from tests.loopback import TLS, HttpProxy, Loopback, http_proxy, loopback
 from sparkrig.cluster.api import ApiError, KubeApi
 from sparkrig.cluster.kubeconfig import read_kubeconfig
 from sparkrig.cluster.proxies import bypassed, proxy_for
+from sparkrig.cluster.watch import ObjectWatch
 from sparkrig.errors import AccessDenied, ClusterUnreachable, NotFound, OperationError, Refused, SparkrigError
-from sparkrig.model import ClusterHandle
+from sparkrig.model import ClusterHandle, ObjectRef
 
 V1 = "client.authentication.k8s.io/v1"
 
@@ -541,3 +543,32 @@ def test_yaml_of_a_kubeconfig_is_not_quoted(tmp_path: Path) -> None:
     with pytest.raises(OperationError) as error:
         read_kubeconfig(tmp_path / "bad")
     assert "secret" not in str(error.value)
+
+
+# --------------------------------------------------------------------------- watches
+
+
+def test_a_watch_that_is_too_old_each_time_does_not_spin(server: Loopback, tmp_path: Path) -> None:
+    """A list from a cache that is behind gives versions that the watch refuses: with pauses, each longer."""
+    gone = {"type": "ERROR", "object": {"kind": "Status", "code": 410, "reason": "Expired", "message": "too old"}}
+    group = {"kind": "APIResourceList", "groupVersion": "v1"}
+    pods = {"name": "pods", "kind": "Pod", "namespaced": True, "verbs": ["list"]}
+
+    def answer(_method: str, path: str, _headers: Mapping[str, str]) -> Any:
+        if "watch=true" in path:
+            return 200, {}, (json.dumps(gone) + "\n").encode()
+        if path.startswith("/api/v1/namespaces"):
+            return 200, {}, {"kind": "PodList", "apiVersion": "v1", "metadata": {"resourceVersion": "5"}, "items": []}
+        if path == "/api":
+            return 200, {}, {"kind": "APIVersions", "versions": ["v1"]}
+        if path == "/apis":
+            return 200, {}, {"kind": "APIGroupList", "groups": []}
+        return 200, {}, {**group, "resources": [pods]}
+
+    server.answer = answer
+    api = api_of(server.kubeconfig(tmp_path, {"token": "t"}))
+    with ObjectWatch(api) as watch:
+        watch.ensure([ObjectRef("", "v1", "Pod", "n", "*")])
+        time.sleep(2.0)
+    watches = [path for _, path, _ in server.seen if "watch=true" in path]
+    assert 1 <= len(watches) <= 8
