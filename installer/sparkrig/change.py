@@ -6,17 +6,16 @@ The only caller of the executor. Knows plans, not how they were made.
 from __future__ import annotations
 
 import datetime
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 import sparkrig
-from sparkrig import timeline
+from sparkrig import interrupts, timeline
 from sparkrig.cluster.releases import list_revisions
 from sparkrig.defaults import HISTORY_MAX
-from sparkrig.errors import SparkrigError
+from sparkrig.errors import Interrupted, Locked, SparkrigError
 from sparkrig.history.home import ensure_home
 from sparkrig.history.lock import Lock, identity
 from sparkrig.history.pruning import prune
@@ -153,33 +152,46 @@ def run(
             dialogue.show_plan(current)
             if changes_cluster(current) and not dialogue.confirm(current):
                 return Outcome(current, None, current.base, declined=True)
-        return _Recorded(session, lock, options, dialogue).run(current, stop, source)
+        with interrupts.in_order(stop, dialogue.note):
+            interrupts.begin()
+            return _Recorded(session, lock, options, dialogue, stop).run(current, source)
 
 
 class _Recorded:
     """The part of a change that happens under the lock."""
 
-    def __init__(self, session: Session, lock: Lock, options: Options, dialogue: Dialogue) -> None:
+    def __init__(self, session: Session, lock: Lock, options: Options, dialogue: Dialogue, stop: Stop) -> None:
         self._session = session
         self._lock = lock
         self._options = options
         self._dialogue = dialogue
+        self._stop = stop
 
-    def run(self, plan: Plan, stop: Stop, source: Source) -> Outcome:
+    def run(self, plan: Plan, source: Source) -> Outcome:
         history = self._session.history(plan.stack)
         with timeline.span("phase", "begin the revision"):
             revision, good = _begin(history, plan, self._options.message, source)
             operator = self._operator(plan.stack)
-        result = self._execute(plan, operator, stop, keep_going=self._options.on_failure == "continue")
+        result = self._execute(plan, operator, keep_going=self._options.on_failure == "continue")
         # After a revision that is not good an unchanged component is no more known to be well than a changed one.
         everything = good is None or good.number != revision.number - 1
         result = self._checked(plan, result, everything=everything)
         outcome = Outcome(plan, result, revision.number)
-        if not result.ok and not result.interrupted:
+        untouched = self._stop.lost is not None and not self._stop.began
+        if not result.ok and not result.interrupted and not untouched:
             outcome = self._return(outcome, revision, good, operator)
         with timeline.span("phase", "finish the revision"):
             unrecorded = self._record(history, revision, outcome)
-        if not unrecorded and _status(outcome) in (RevisionStatus.DEPLOYED, RevisionStatus.REMOVED):
+        if untouched:
+            raise Locked(
+                f"this run lost the lock of stack {plan.stack} before it changed anything: {self._stop.lost}",
+                hint="run the command again",
+            )
+        if (
+            not unrecorded
+            and not self._stop.interrupted
+            and _status(outcome) in (RevisionStatus.DEPLOYED, RevisionStatus.REMOVED)
+        ):
             self._put_away(history, revision)
         return replace(outcome, unrecorded=unrecorded)
 
@@ -190,7 +202,7 @@ class _Recorded:
         allowed = self._options.allow_crd_change
         return Operator(stack, session.api, session.helm, session.waiter, session.rules, allowed)
 
-    def _execute(self, plan: Plan, operator: Operator, stop: Stop, *, keep_going: bool = False) -> ApplyResult:
+    def _execute(self, plan: Plan, operator: Operator, *, keep_going: bool = False) -> ApplyResult:
         import asyncio
 
         from sparkrig.apply.executor import Executor
@@ -198,11 +210,11 @@ class _Recorded:
         operator.hurry(pressing(plan.operations))
 
         async def main(listener: Callable[[Event], None]) -> ApplyResult:
-            with _signals(stop, self._dialogue):
-                executor = Executor(
-                    operator.run, listener=listener, guard=self._lock.check, stop=stop, keep_going=keep_going
-                )
-                return await executor.execute(plan)
+            self._stop.attach(asyncio.get_running_loop())
+            executor = Executor(
+                operator.run, listener=listener, guard=self._lock.check, stop=self._stop, keep_going=keep_going
+            )
+            return await executor.execute(plan)
 
         with self._dialogue.progress(plan) as listener, timeline.span("phase", "apply"):
             return asyncio.run(main(listener))
@@ -210,9 +222,12 @@ class _Recorded:
     def _checked(self, plan: Plan, result: ApplyResult, *, everything: bool) -> ApplyResult:
         from sparkrig.checking import gate  # a tenth of a second that only a change has to pay
 
+        if self._stop.interrupted:
+            return replace(result, interrupted=True)
         try:
             with timeline.span("phase", "checks"):
-                return gate(self._session, plan, result, everything=everything, note=self._dialogue.note)
+                checked = gate(self._session, plan, result, everything=everything, note=self._dialogue.note)
+            return replace(checked, interrupted=checked.interrupted or self._stop.interrupted)
         except SparkrigError as error:  # the cluster went away before it could be asked: nothing is known to be well
             name = plan.stack
             operation = Operation(f"{Action.CHECK}/{name}", Action.CHECK, name, (), "", "", "gate checks", 0.0)
@@ -229,23 +244,30 @@ class _Recorded:
         target = good or replace(revision, number=0, after=())
         where = f"revision {target.number}" if target.number else "an empty stack"
         self._dialogue.note(f"returning to {where}")
+        self._stop.resume()
         try:
-            self._lock.check()
+            self._go_on()
             observed = self._session.observe(revision.stack)
             # What this run recorded is not in the cluster yet; the return starts from what it did.
             kept = kept_after(outcome.plan.kept, outcome.result.results)
             started = replace(revision, status=RevisionStatus.FAILED, after=outcome.result.after, kept=kept)
             plan = plan_restore(target, replace(observed, last=started), keep_history=False)
-            from sparkrig.apply.executor import Stop
             from sparkrig.verify.dryrun.restore import restorable
 
             anew = [op.component for op in outcome.plan.operations if op.desired and op.desired.immutable == "recreate"]
             plan, _ = restorable(self._session.api, plan, anew)
-            restored = self._execute(plan, operator, Stop())
+            self._go_on()
+            restored = self._execute(plan, operator)
             restored = self._checked(plan, restored, everything=False)
         except SparkrigError as error:
             return replace(outcome, restored_to=target.number, stopped=error.message)
         return replace(outcome, restored=restored, restored_to=target.number)
+
+    def _go_on(self) -> None:
+        """Raises Locked or Interrupted where the way back must not begin."""
+        self._lock.check()
+        if self._stop.reason is not None:
+            raise Interrupted(self._stop.reason)
 
     def _record(self, history: History, revision: Revision, outcome: Outcome) -> str:
         """Writes the outcome; returns why it could not, for a cluster that is gone must not hide what was done."""
@@ -352,32 +374,6 @@ def _status(outcome: Outcome) -> RevisionStatus:
 
 def _records(results: Sequence[OperationResult], prefix: str = "") -> tuple[OperationRecord, ...]:
     return tuple(OperationRecord(prefix + r.operation.id, r.status.value, r.seconds, r.message) for r in results)
-
-
-@contextmanager
-def _signals(stop: Stop, dialogue: Dialogue) -> Iterator[None]:
-    """The first Ctrl-C stops in order, the second ends what still runs."""
-    import asyncio
-
-    loop = asyncio.get_running_loop()
-    stop.attach(loop)
-
-    def on_signal(name: str) -> None:
-        again = stop.interrupted
-        if again:
-            dialogue.note(f"{name} again: ending what runs")
-        else:
-            dialogue.note(f"{name}: starting nothing more, letting running changes end (once more ends them)")
-        stop.ask(f"interrupted by {name}", hard=again, interrupted=True)
-
-    signals = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM"}
-    for number, name in signals.items():
-        loop.add_signal_handler(number, on_signal, name)
-    try:
-        yield
-    finally:
-        for number in signals:
-            loop.remove_signal_handler(number)
 
 
 def now() -> str:

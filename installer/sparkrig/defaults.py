@@ -14,6 +14,13 @@ API_FIRST_CONTACT_S: Final = 5.0
 API_SILENT_TRY_S: Final = 3.0
 """One request to a server that nobody has heard of for ``API_READ_TIMEOUT_S``: each that waits adds to the end of a
 run whose cluster is gone."""
+API_OUTAGE_S: Final = 22.0
+"""How long a request is sent again while nobody listens or answers: a control plane that restarts is back in 20 s, and
+the jitter of two tries is added."""
+API_RECOVERY_S: Final = 10.0
+"""So long after an outage the API server may still refuse what it allows: its caches of roles fill after its start."""
+EXEC_PLUGIN_TIMEOUT_S: Final = 60.0
+"""A credential plugin that nobody can type to; those of cloud providers take seconds."""
 API_CONNECTIONS: Final = 8
 """Connections kept to the API server; its own default flow control serves this many at once."""
 API_RETRIES: Final = 4
@@ -35,6 +42,8 @@ HELM_TERM_GRACE_S: Final = 10.0
 """From TERM to KILL: helm marks its release failed in about a second when the API server answers."""
 HELM_QUERY_TIMEOUT_S: Final = 30.0
 """Deadline of a helm process that only reads; it takes a tenth of a second."""
+HELM_AT_ONCE: Final = 6
+"""helm processes at once, rendering included: each takes a core for a tenth of a second or more, and up to 250 MB."""
 HELM_HISTORY_MAX: Final = 10
 """Helm revisions kept a release; coupled with the stack revisions offered for rollback."""
 
@@ -59,13 +68,14 @@ STABLE_WINDOW_S: Final = 2.0
 """Kinds known to flap (Deployment behind a crashing pod) must hold ready this long."""
 
 # --- the stack's lock
-LEASE_DURATION_S: Final = 30
+LEASE_DURATION_S: Final = 40
 """A dead holder's lease is taken over after this time."""
 LEASE_RENEW_S: Final = 5.0
-"""Heartbeat; three may be lost before the run gives the lease up."""
-LEASE_PATIENCE: Final = 2 / 3
-"""Part of the duration after which a lease that cannot be renewed is given up: what is left of it, 10 s, is the time
-that helm gets to end (``HELM_TERM_GRACE_S``) before another run may begin."""
+"""Heartbeat; five may be lost before the run gives the lease up."""
+LEASE_PATIENCE: Final = 0.7
+"""Part of the duration after which a lease that cannot be renewed is given up, 28 s: an API server that is away for
+20 s, a heartbeat before that, and two tries after. What is left, 12 s, is the time that helm gets to end
+(``HELM_TERM_GRACE_S``) before another run may begin."""
 LEASE_RETRY_S: Final = 1.0
 """After a heartbeat that failed."""
 

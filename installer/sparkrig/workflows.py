@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sparkrig import timeline
+from sparkrig import interrupts, timeline
 from sparkrig.change import Dialogue, Options, Outcome, Source, changes_cluster, run
 from sparkrig.cluster.releases import list_revisions
 from sparkrig.defaults import HELM_TIMEOUT_S
@@ -189,6 +189,7 @@ def down(session: Session, stack: str, options: Options, dialogue: Dialogue) -> 
     if not seen.empty:
         outcome = run(session, lambda: planned()[0], seen, options, dialogue, Source())
     if purging and outcome.ok and not outcome.declined:
+        interrupts.begin()
         forget(session.api, stack, wait_s=options.wait_lock_s, note=dialogue.note)
     return outcome
 

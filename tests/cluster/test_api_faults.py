@@ -17,7 +17,7 @@ import yaml
 from sparkrig.cluster.api import ApiError, ConnectionLost, Gone, KubeApi, OutcomeUnknown
 from sparkrig.cluster.transport import Rate
 from sparkrig.defaults import API_CONNECTIONS, API_RETRIES
-from sparkrig.errors import ClusterUnreachable
+from sparkrig.errors import AccessDenied, ClusterUnreachable
 from sparkrig.model import ClusterHandle
 
 Script = list[tuple[int, dict[str, str], Any]]
@@ -203,11 +203,43 @@ def test_the_callers_limit_bounds_all_tries_together(faulty: Faulty, api: KubeAp
 def test_a_server_that_goes_away_is_not_the_same_as_one_never_reached(
     faulty: Faulty, api: KubeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sparkrig.cluster.transport.RETRY_FIRST_S", 0.01)
+    monkeypatch.setattr("sparkrig.cluster.transport.API_OUTAGE_S", 1.0)
     api.version()
     faulty.script = [HANG_UP]
     with pytest.raises(ConnectionLost):
         api.get("/x")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [HANG_UP, (502, {}, "<html>bad gateway</html>"), (503, {}, "no backend"), status(500, "", "etcdserver: no leader")],
+)
+def test_an_api_server_that_is_away_for_seconds_is_waited_for(faulty: Faulty, api: KubeApi, fault: Any) -> None:
+    """Longer than four tries take; a load balancer says it in words of its own."""
+    api.version()
+    faulty.script = [fault]
+    healed: Callable[[], None] = lambda: setattr(faulty, "script", [(200, {}, {"ok": True})])  # noqa: E731
+    timer = threading.Timer(6.0, healed)
+    timer.start()
+    assert api.get("/api/v1/x") == {"ok": True}
+    timer.join()
+    assert len(faulty.seen) > API_RETRIES + 1
+
+
+def test_a_server_behind_the_api_server_that_is_away_is_not_waited_for(faulty: Faulty, api: KubeApi) -> None:
+    faulty.script = [status(503, "ServiceUnavailable", "the server is currently unable to handle the request")]
+    with pytest.raises(ApiError, match="currently unable"):
+        api.get("/apis/custom.metrics.k8s.io/v1/x")
+    assert len(faulty.seen) == API_RETRIES + 1
+
+
+def test_roles_that_are_not_known_yet_after_an_outage_are_waited_for(faulty: Faulty, api: KubeApi) -> None:
+    api.version()
+    faulty.script = [status(403, "Forbidden", "no role yet"), (200, {}, {})]
+    with pytest.raises(AccessDenied):
+        api.get("/x")
+    faulty.script = [HANG_UP, status(403, "Forbidden", "no role yet"), status(401, "", "no key yet"), (200, {}, {})]
+    assert api.get("/x") == {}
 
 
 def test_a_list_that_took_too_long_begins_again_in_one_page(faulty: Faulty, api: KubeApi) -> None:

@@ -211,12 +211,17 @@ def metadata(**run: Any) -> dict[str, Any]:
 def test_whose_objects_are_still_in_use() -> None:
     mine = _this_run(60)
     assert _in_use(metadata(**mine))
-    assert not _in_use(metadata(**{**mine, "started": "1"}))  # another process has got the number
-    assert not _in_use(metadata(**{**mine, "pid": 2**22 + 1}))
+    place, _, start = mine["process"].rpartition("/")
+    assert not _in_use(metadata(**{**mine, "run": "x", "process": f"{place}/{int(start) + 1}"}))  # the number's next
+    assert not _in_use(metadata(**{**mine, "run": "x", "process": f"{place.rpartition('/')[0]}/{2**22 + 1}/1"}))
     future = (datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=1)).isoformat()
     past = (datetime.datetime.now(datetime.UTC) - datetime.timedelta(minutes=1)).isoformat()
-    assert _in_use(metadata(**{**mine, "host": "elsewhere", "until": future}))
-    assert not _in_use(metadata(**{**mine, "host": "elsewhere", "until": past}))
+    elsewhere = {**mine, "run": "x", "process": f"other-boot/{place.partition('/')[2]}/{start}"}
+    assert _in_use(metadata(**{**elsewhere, "until": future}))
+    assert not _in_use(metadata(**{**elsewhere, "until": past}))
+    # Two containers: one host name, pid 1 in both, started at another moment. Each leaves alone what the other made.
+    container = {"host": mine["host"], "pid": mine["pid"], "run": "x", "process": "boot/4026/1/17", "until": future}
+    assert _in_use(metadata(**container))
     assert not _in_use({})
     assert not _in_use(metadata(host=1))
     assert not _in_use({"annotations": {RUN: "nonsense"}})

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 
+import pytest
 from tests.records import desired, state
 
+from sparkrig.apply import ending
 from sparkrig.apply.executor import Executor, LetThrough, Say, Stop
 from sparkrig.errors import Locked, OperationError
 from sparkrig.model import Action, ApplyResult, Event, Operation, OperationStatus, Plan, ReleaseState
@@ -229,6 +232,71 @@ def test_a_lost_lock_ends_everything_from_another_thread() -> None:
     assert statuses(result) == {"change": "interrupted"}
     assert "another run took it over" in result.results[0].message
     assert not result.interrupted
+
+
+@pytest.mark.parametrize("how", ["lost", "interrupted"])
+def test_the_way_back_does_not_outlive_the_lock_or_an_interrupt(how: str) -> None:
+    """One ``Stop`` for the change and for its return: a failure is forgotten in between, the rest is not."""
+    stop = Stop()
+    stop.ask("upgrade/a failed")
+    stop.resume()
+    assert not stop.asked
+    recorder = Recorder()
+    assert statuses(recorder.execute(plan_of(operation("back")), stop=stop)) == {"back": "done"}
+    if how == "lost":
+        stop.lose("another run took it over")
+    else:
+        stop.request("interrupted by SIGTERM", lambda _first: None)
+    stop.resume()
+    assert stop.asked
+    result = recorder.execute(plan_of(operation("more")), stop=stop)
+    assert statuses(result) == {"more": "skipped"}
+
+
+def test_whether_anything_was_begun() -> None:
+    stop = Stop()
+    looks = Recorder()
+    looks.execute(plan_of(operation("look", action=Action.WAIT)), stop=stop)
+    assert not stop.began
+
+    def guard() -> None:
+        raise Locked("this run lost the lock")
+
+    Recorder().execute(plan_of(operation("a")), stop=stop, guard=guard)
+    assert not stop.began
+    stop.resume()
+    Recorder().execute(plan_of(operation("a")), stop=stop)
+    assert stop.began
+
+
+def test_a_thread_ends_with_its_operation() -> None:
+    """A removal that waits in a thread: the run ends in moments, and nothing more is deleted after it."""
+    deleted: list[int] = []
+
+    def remove() -> None:
+        for number in range(1000):
+            ending.check()
+            deleted.append(number)
+            ending.pause(0.02)
+
+    async def scenario() -> ApplyResult:
+        stop = Stop()
+        stop.attach(asyncio.get_running_loop())
+        recorder = Recorder({"removal": lambda: asyncio.to_thread(remove)})
+        executor = Executor(recorder.run, listener=recorder.events.append, stop=stop)
+        running = asyncio.create_task(executor.execute(plan_of(operation("removal"))))
+        await asyncio.sleep(0.2)
+        assert deleted
+        await asyncio.to_thread(stop.lose, "another run took it over")
+        return await running
+
+    began = time.monotonic()
+    result = asyncio.run(scenario())  # waits for its threads
+    assert statuses(result) == {"removal": "interrupted"}
+    assert time.monotonic() - began < 5
+    count = len(deleted)
+    time.sleep(0.1)
+    assert len(deleted) == count
 
 
 def test_no_operation_starts_without_the_lock() -> None:

@@ -12,6 +12,7 @@ import yaml
 from sparkrig.model import Readiness
 from sparkrig.readiness import judge_workload, pods_of
 from sparkrig.readiness.explain import TEXT, explain_owners, explain_pods
+from sparkrig.readiness.pods import pods_under
 
 CASES = yaml.safe_load((Path(__file__).parents[1] / "cases/readiness/pods/explain.yaml").read_text(encoding="utf-8"))
 NOW = datetime.datetime(2026, 1, 1, 0, 10, tzinfo=datetime.UTC)
@@ -39,6 +40,7 @@ def test_controllers_that_cannot_make_pods_are_explained() -> None:
         event("StatefulSet", "web"),
         event("StatefulSet", "web-other"),
         event("ReplicaSet", "webs-1"),
+        event("ReplicaSet", "web-client-6d5f"),
         event("Deployment", "web", "ScalingReplicaSet", "Normal"),
         event("Pod", "web-1", "FailedScheduling"),
     ]
@@ -46,6 +48,42 @@ def test_controllers_that_cannot_make_pods_are_explained() -> None:
         "ReplicaSet web-6d5f: FailedCreate: no",
         "StatefulSet web: FailedCreate: no",
     ]
+
+
+def test_pods_are_told_by_their_owners_not_by_their_names() -> None:
+    """``triton`` and ``triton-client`` in one namespace; an operator's Deployment; a Service's selector."""
+
+    def thing(kind: str, uid: str, *owners: str, **labels: str) -> dict[str, Any]:
+        references = [{"uid": owner} for owner in owners]
+        metadata = {"name": uid, "uid": uid, "namespace": "n", "ownerReferences": references, "labels": labels}
+        return {"kind": kind, "metadata": metadata}
+
+    triton, client, custom = thing("Deployment", "t"), thing("Deployment", "c"), thing("SparkConnect", "cr")
+    between = [
+        thing("ReplicaSet", "rs-made", "made"),  # the deeper level first: order does not matter
+        thing("ReplicaSet", "rs-t", "t"),
+        thing("ReplicaSet", "rs-c", "c"),
+        thing("Deployment", "made", "cr"),
+    ]
+    pods = [
+        thing("Pod", "p-t", "rs-t", app="t"),
+        thing("Pod", "p-c", "rs-c", app="c"),
+        thing("Pod", "p-made", "rs-made"),
+        thing("Pod", "p-alone", app="alone"),
+    ]
+
+    def names(*roots: dict[str, Any]) -> list[str]:
+        return [item["metadata"]["name"] for item in pods_under(roots, between, pods)]
+
+    assert names(triton) == ["p-t"]
+    assert names(client) == ["p-c"]
+    assert names(custom) == ["p-made"]
+    assert names(pods[3]) == ["p-alone"]
+    service = {**thing("Service", "s"), "spec": {"selector": {"app": "c"}}}
+    assert names(service) == ["p-c"]
+    assert names({**service, "spec": {}}) == []
+    elsewhere = {**service, "metadata": {**service["metadata"], "namespace": "other"}}
+    assert names(elsewhere) == []
 
 
 def owned(by: str) -> list[dict[str, str]]:

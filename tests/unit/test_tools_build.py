@@ -164,6 +164,39 @@ def test_interrupted_build_leaves_no_binary_and_no_process(
     assert not list(settings.cache_dir.glob("tools/hello/tmp-*"))
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_to_the_command_ends_go_and_its_children(
+    settings: ToolSettings, stuck: Path, tmp_path: Path, number: signal.Signals
+) -> None:
+    run = subprocess.Popen(
+        [sys.executable, "-m", "sparkrig", "tools", "install", "hello"],
+        env={
+            **os.environ,
+            "SPARKRIG_CACHE_DIR": str(settings.cache_dir),
+            "SPARKRIG_DATA_DIR": str(CASES.parent),
+            "SPARKRIG_GO": str(stuck),
+            "PATH": "/usr/bin:/bin",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    builder, child = pids(tmp_path)
+    run.send_signal(number)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 130, err
+    assert err.splitlines()[-1] == ("interrupted" if number == signal.SIGINT else f"interrupted by {name(number)}")
+    assert until(lambda: not alive(builder))
+    assert until(lambda: not alive(child))
+    assert not list(settings.cache_dir.glob("tools/hello/tmp-*"))
+
+
+def name(number: signal.Signals) -> str:
+    from sparkrig.interrupts import NAMES
+
+    return NAMES[number]
+
+
 def test_stop_ends_a_build(settings: ToolSettings, stuck: Path, tmp_path: Path) -> None:
     settings = replace(settings, explicit={"SPARKRIG_GO": stuck})
     with pytest.raises(Interrupted, match=r"stopped building hello, second 1\.2\.3"):

@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
+from sparkrig.apply import ending
 from sparkrig.cluster.api import KubeApi, NotFoundApi
 from sparkrig.cluster.apierrors import ApiError
 from sparkrig.defaults import API_CONNECTIONS, CRD_GONE_S, CRD_SERVED_S, CRD_SETTLE_S
@@ -43,7 +44,7 @@ def migrate(api: KubeApi, before: Mapping[str, Any], crd: Mapping[str, Any], say
     collection = _collection(both, storage)
     _until_served(api, name, collection)
     if _read(api, name, collection, storage):
-        time.sleep(CRD_SETTLE_S)
+        ending.pause(CRD_SETTLE_S)
         _rewrite(api, name, collection, storage, say)
     left = [version for version in stored_versions(after) if version in wanted and version != storage]
     api.patch(path, {"status": {"storedVersions": [*left, storage]}}, subresource="status")
@@ -80,7 +81,7 @@ def _until_served(api: KubeApi, name: str, collection: str) -> None:
             return
         if time.monotonic() >= deadline:
             raise OperationError(f"CRD {name}: {collection} is not served after {CRD_SERVED_S:.0f} s")
-        time.sleep(0.1)
+        ending.pause(0.1)
 
 
 def _is_served(api: KubeApi, collection: str) -> bool:
@@ -156,4 +157,4 @@ def recreate(api: KubeApi, crd: Mapping[str, Any], say: Say) -> None:
     while api.get(path, missing_ok=True) is not None:
         if time.monotonic() >= deadline:
             raise OperationError(f"CRD {name} is still there {CRD_GONE_S:.0f} s after it was deleted")
-        time.sleep(0.2)
+        ending.pause(0.2)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from sparkrig import timeline
+from sparkrig.apply import ending
 from sparkrig.apply.turns import Turns
 from sparkrig.defaults import WORKERS
 from sparkrig.errors import SparkrigError
@@ -42,13 +43,18 @@ LOOKING = (Action.WAIT,)
 class Stop:
     """The one way to end a run early, shared by the executor, signal handlers and the lock's heartbeat.
 
-    Belongs to the event loop's thread; ``lose`` alone may be called from another one.
+    Belongs to the event loop's thread; ``lose`` and ``request`` alone may be called from others, and from signal
+    handlers. One for a whole change: what ended the change itself must end the way back from it too.
     """
 
     def __init__(self) -> None:
         self.reason: str | None = None
         self.interrupted = False
         """True when a person or the system asked for the end, not a failure."""
+        self.lost: str | None = None
+        """Why the lock is not this run's any more."""
+        self.began = False
+        """True once an operation that changes the cluster was started."""
         self._hard = False
         self._tasks: dict[asyncio.Task[OperationResult], Operation] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -73,10 +79,32 @@ class Stop:
 
     def lose(self, reason: str) -> None:
         """The lock is gone: end everything at once. Callable from any thread."""
-        if self._loop is not None and not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(functools.partial(self.ask, reason, hard=True))
+        self.lost = self.lost or reason
+        self._in_loop(functools.partial(self.ask, reason, hard=True))
+
+    def request(self, reason: str, then: Callable[[bool], None]) -> None:
+        """A person or the system asks for the end: in order, the second time at once. Callable from anywhere.
+
+        ``then`` is told whether it was the first time.
+        """
+
+        def ask() -> None:
+            first = not self.interrupted
+            self.ask(reason, hard=not first, interrupted=True)
+            then(first)
+
+        self._in_loop(ask)
+
+    def resume(self) -> None:
+        """After a failure: forget it, so that the way back can run. An interrupt and a lost lock stay."""
+        if not self.interrupted and self.lost is None:
+            self.reason, self._hard = None, False
+
+    def _in_loop(self, call: Callable[[], None]) -> None:
+        if self._loop is not None and self._loop.is_running():
+            self._loop.call_soon_threadsafe(call)
         else:
-            self.reason = self.reason or reason
+            call()
 
     def add(self, task: asyncio.Task[OperationResult], operation: Operation) -> None:
         """Takes charge of a running operation."""
@@ -177,11 +205,13 @@ class Executor:
         tell(OperationStatus.RUNNING, operation.reason)
         try:
             self._guard()
-            state = await self._run(
-                operation,
-                lambda message: tell(OperationStatus.RUNNING, message),
-                lambda: self._let_through(operation),
-            )
+            self.stop.began = self.stop.began or operation.action not in LOOKING
+            with ending.operation():
+                state = await self._run(
+                    operation,
+                    lambda message: tell(OperationStatus.RUNNING, message),
+                    lambda: self._let_through(operation),
+                )
         except asyncio.CancelledError:
             if self.stop.reason is None:
                 raise

@@ -16,6 +16,7 @@ from sparkrig.apply.crds import apply_crds
 from sparkrig.apply.failures import explained, last_attempt, old_hooks
 from sparkrig.apply.inventory import inventory, leaving
 from sparkrig.apply.keeping import give_up, take_back
+from sparkrig.apply.outage import is_back
 from sparkrig.apply.read_back import refuse_dropped
 from sparkrig.apply.removal import delete_all, is_custom, make_namespace, vacate, with_finalizers
 from sparkrig.apply.turns import Turns
@@ -212,7 +213,7 @@ class Operator:
             HelmError: with the failed hooks' pods, and with the webhooks that do not answer.
         """
         try:
-            return await call()
+            return await self._over_an_outage(operation, say, call)
         except HelmError as error:
             attempt = await asyncio.to_thread(last_attempt, self._api, operation.release, operation.namespace)
             old = await asyncio.to_thread(old_hooks, self._api, attempt) if attempt and error.code == "failed" else ()
@@ -225,6 +226,20 @@ class Operator:
         except HelmError as error:
             attempt = await asyncio.to_thread(last_attempt, self._api, operation.release, operation.namespace)
             raise await asyncio.to_thread(explained, self._api, attempt, error) from error
+
+    async def _over_an_outage(self, operation: Operation, say: Say, call: Callable[[], Awaitable[T]]) -> T:
+        """A helm call; once more where the API server was away meanwhile and is back in ``API_OUTAGE_S``.
+
+        helm itself gives up at the first refused connection.
+        """
+        try:
+            return await call()
+        except HelmError as error:
+            if error.code != "connection" or not await asyncio.to_thread(is_back, self._api, say):
+                raise
+        await self._recover(operation, say)
+        say("helm once more: the API server was away")
+        return await call()
 
     def _state(
         self, operation: Operation, desired: DesiredRelease, revision: int, manifests: Sequence[dict[str, Any]]
@@ -296,15 +311,15 @@ class Operator:
         if held:  # Helm deletes the controller first, and then nobody would take the finalizers off
             await asyncio.to_thread(self._delete, operation, held, say)
         say("helm uninstall")
-        await self._helm.uninstall(
-            operation.release,
-            operation.namespace,
-            keep_history=operation.keep_history,
-            deadline_s=operation.timeout_s,
-        )
+        await self._over_an_outage(operation, say, partial(self._uninstall_release, operation))
         await self._waiter.until_gone(going, timeout_s=operation.timeout_s, say=say)
         if operation.objects:  # only now: whoever makes them is gone
             await asyncio.to_thread(self._delete, operation, operation.objects, say)
+
+    async def _uninstall_release(self, operation: Operation) -> None:
+        release, deadline_s = operation.release, operation.timeout_s
+        keep = operation.keep_history
+        await self._helm.uninstall(release, operation.namespace, keep_history=keep, deadline_s=deadline_s)
 
     def _delete(self, operation: Operation, refs: Sequence[ObjectRef], say: Say) -> None:
         timeout_s = min(operation.timeout_s, DELETE_S)

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from sparkrig.apply import helm_history
+from sparkrig.apply import ending, helm_history
 from sparkrig.apply.contents import contents_of
 from sparkrig.apply.stuck import explain_namespace, explain_object
 from sparkrig.cluster.api import KindNotServed, KubeApi
@@ -53,6 +53,7 @@ def delete_all(
     """
     uids = {ref: found["metadata"]["uid"] for ref, found in _remaining(api, refs)}
     for ref in uids:
+        ending.check()
         _delete(api, ref)
     deadline = time.monotonic() + timeout_s
     while left := _not_gone(api, uids, say):
@@ -65,7 +66,7 @@ def delete_all(
             free([ref for ref, _ in left])
         ref = left[0][0]
         say(f"waiting for {len(left)} of {len(refs)} objects to go: {ref}")
-        time.sleep(REMOVAL_POLL_S)
+        ending.pause(REMOVAL_POLL_S)
 
 
 def _not_gone(api: KubeApi, uids: dict[ObjectRef, str], say: Say) -> list[tuple[ObjectRef, dict[str, Any]]]:
@@ -118,7 +119,7 @@ def vacate(api: KubeApi, stack: str, operation: Operation, say: Say, owner: Owne
                 detail=explain_namespace(api, found, owner),
             )
         say("waiting until it is gone")
-        time.sleep(REMOVAL_POLL_S)
+        ending.pause(REMOVAL_POLL_S)
     return ""
 
 
@@ -139,7 +140,7 @@ def _still_used(api: KubeApi, stack: str, operation: Operation, say: Say) -> str
             more = f" and {len(left) - 3} more" if len(left) > 3 else ""
             return f"it holds {', '.join(f'{c.ref.kind} {c.ref.name}' for c in left[:3])}{more}"
         say(f"waiting for {left[0].ref} to go")
-        time.sleep(REMOVAL_POLL_S)
+        ending.pause(REMOVAL_POLL_S)
 
 
 def make_namespace(api: KubeApi, stack: str, manifest: Mapping[str, Any], say: Say) -> None:
@@ -158,7 +159,7 @@ def make_namespace(api: KubeApi, stack: str, manifest: Mapping[str, Any], say: S
                 detail=explain_namespace(api, found, lambda _ref: ""),
             )
         say("waiting until the namespace's last life has ended")
-        time.sleep(REMOVAL_POLL_S)
+        ending.pause(REMOVAL_POLL_S)
     api.apply(manifest, force=True)
     helm_history.restore(api, stack, name)
 
@@ -200,7 +201,7 @@ def purge_history(api: KubeApi, stack: str) -> tuple[str, ...]:
     api.delete(home)
     deadline = time.monotonic() + NAMESPACE_GONE_S
     while api.get(home, missing_ok=True) is not None and time.monotonic() < deadline:
-        time.sleep(REMOVAL_POLL_S)
+        ending.pause(REMOVAL_POLL_S)
     return (SYSTEM_NAMESPACE,)
 
 

@@ -6,6 +6,7 @@ image errors) is fetched once, when there is something to explain.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,15 +16,20 @@ from typing import Any
 from sparkrig.cluster.api import KubeApi
 from sparkrig.cluster.watch import ObjectWatch
 from sparkrig.defaults import STABLE_WINDOW_S
-from sparkrig.errors import OperationError, SparkrigError
+from sparkrig.errors import AccessDenied, OperationError, SparkrigError
 from sparkrig.model import Judgement, ObjectRef, Readiness, ReadinessRule
 from sparkrig.readiness import NO_CONTEXT, Context, judge, judge_workload, needs_window
 from sparkrig.readiness.explain import explain_owners, explain_pods
+from sparkrig.readiness.pods import pods_under
 
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 """Kinds whose pods tell more than their own status."""
 
 POD = ObjectRef("", "v1", "Pod", "", "*")
+BETWEEN = (
+    *(("apps", f"{kind}s") for kind in ("replicaset", "deployment", "statefulset", "daemonset")),
+    ("batch", "jobs"),
+)
 REPLICA_SET = ObjectRef("apps", "v1", "ReplicaSet", "", "*")
 
 CATCH_UP_S = 0.5
@@ -194,16 +200,26 @@ class Waiter:
         """What the pods behind the given workloads say; best effort, an explanation must not fail a run."""
         lines: list[str] = []
         names = [ref.name for ref in refs]
+        roots = [found for ref in refs if (found := self._watch.get(ref)) is not None]
         for namespace in sorted({ref.namespace for ref in refs if ref.namespace})[:3]:
             try:
                 pods = self._api.list(f"/api/v1/namespaces/{namespace}/pods")
+                between = self._between(namespace)
                 events = self._api.list(f"/api/v1/namespaces/{namespace}/events")
             except SparkrigError as error:
                 lines.append(f"(cannot look at the pods of {namespace}: {error.message})")
                 continue
-            lines += explain_pods([pod for pod in pods if _belongs(pod, names)], events)
+            lines += explain_pods(pods_under(roots, between, pods), events)
             lines += explain_owners(names, events)
         return lines[:12]
+
+    def _between(self, namespace: str) -> list[dict[str, Any]]:
+        """What may stand between an object and its pods; a kind that may not be read hides the pods behind it."""
+        found: list[dict[str, Any]] = []
+        for group, plural in BETWEEN:
+            with contextlib.suppress(AccessDenied):
+                found += self._api.list(f"/apis/{group}/v1/namespaces/{namespace}/{plural}", metadata_only=True)
+        return found
 
 
 def unready(
@@ -225,11 +241,6 @@ def _with_pods(inventory: Sequence[ObjectRef]) -> list[ObjectRef]:
     """The objects, and for the kinds behind them all of those in their namespaces."""
     namespaces = {ref.namespace for ref in inventory if ref.kind in WORKLOADS}
     return [*inventory, *(replace(ref, namespace=name) for ref in (POD, REPLICA_SET) for name in namespaces)]
-
-
-def _belongs(pod: Mapping[str, Any], names: Sequence[str]) -> bool:
-    name = str(pod["metadata"]["name"])
-    return any(name == owner or name.startswith(f"{owner}-") for owner in names)
 
 
 def _holds_up(ref: ObjectRef, judgement: Judgement, optional: set[tuple[str, str]]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import gc
 import os
@@ -13,6 +14,7 @@ from typing import Annotated, Any, Final
 import typer
 
 import sparkrig
+from sparkrig import interrupts
 from sparkrig.cli.person import show_error
 from sparkrig.cli.quick import without_adapters
 from sparkrig.errors import ExitCode, OperationError, SparkrigError
@@ -40,6 +42,8 @@ COMMANDS: Final = (
 """Commands in the order of the help, each a module of this package with ``register``."""
 GROUPS: Final = ("cluster", "tools", "schema")
 """Groups of commands, each a module of this package with an ``app`` of its own."""
+CHANGING: Final = frozenset({"up", "rollback", "down"})
+"""Commands whose purpose is not their output."""
 GARBAGE: Final = 100_000
 """Objects made before Python looks for cycles among them (its own default: 700). Manifests, records and answers of the
 API server are trees of many small objects without cycles: looking costs a quarter of the time to read one."""
@@ -101,6 +105,7 @@ def needed(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[st
 def run(arguments: list[str] | None = None) -> int:
     """Runs one command line and returns its exit code; never a traceback for a user's mistake."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    interrupts.begin(False)
     try:
         command = command_line(needed(arguments, os.environ))
         code = command(args=arguments, prog_name="sparkrig", standalone_mode=False)
@@ -109,13 +114,18 @@ def run(arguments: list[str] | None = None) -> int:
         return int(ExitCode.USAGE)
     except SparkrigError as error:
         return show_error(error, as_json=_wants_json(arguments))
-    except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("interrupted; nothing was changed\n")
+    except (KeyboardInterrupt, typer.Abort) as error:
+        _say_interrupted(arguments, error)
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
-        # The reader went away (sparkrig ... | head): what it read was right.
+        # The reader went away (sparkrig ... | head): what it read was right. A change that was not made is no success.
         sys.stderr.close()
-        return int(ExitCode.OK)
+        return int(ExitCode.INTERRUPTED if CHANGING.intersection(arguments[:1]) else ExitCode.OK)
+    except SystemExit as end:
+        # typer ends the program by itself when the reader of its output is gone.
+        if CHANGING.intersection(arguments[:1]) and isinstance(end.__context__, BrokenPipeError):
+            return int(ExitCode.INTERRUPTED)
+        raise
     except OSError as error:
         return show_error(_unusable(error), as_json=_wants_json(arguments))
     return int(code or ExitCode.OK)
@@ -132,6 +142,15 @@ def _unusable(error: OSError) -> SparkrigError:
         f"{place}{error.strerror or error}",
         hint=hints.get(error.errno or 0, "check that the file exists and that its folder can be used"),
     )
+
+
+def _say_interrupted(arguments: Sequence[str], error: BaseException) -> None:
+    """What ended the run, and that nothing was changed where that is certain."""
+    cause = error.__cause__ or error.__context__ or error  # typer makes an Abort of it
+    words = f"interrupted by {cause}" if isinstance(cause, interrupts.Signaled) else "interrupted"
+    certain = not interrupts.begun() and not set(arguments[:1]) & {"cluster", "tools", "lock"}
+    with contextlib.suppress(OSError):  # the terminal may be gone
+        sys.stderr.write(f"{words}; nothing was changed\n" if certain else f"{words}\n")
 
 
 def _wants_json(arguments: list[str]) -> bool:
@@ -162,4 +181,5 @@ def main() -> None:
     """Entry point of the console script."""
     gc.set_threshold(GARBAGE)
     _open_standard_streams()
+    interrupts.install()
     sys.exit(run())

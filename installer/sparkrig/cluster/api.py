@@ -7,10 +7,8 @@ thread. Errors are those of errors.py and apierrors.py; credentials never reach 
 from __future__ import annotations
 
 import builtins
-import logging
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -25,13 +23,14 @@ from sparkrig.cluster.apierrors import (
     NotFoundApi,
     OutcomeUnknown,
 )
-from sparkrig.cluster.connection import WATCH_CONNECTIONS, Endpoint, keepalive_options, plain_endpoint
+from sparkrig.cluster.connection import Endpoint, endpoint_of
 from sparkrig.cluster.discovery import Discovery, ResourceInfo
-from sparkrig.cluster.kubeconfig import Credentials, find_credentials, kubeconfig_files
+from sparkrig.cluster.kubeconfig import find_credentials
+from sparkrig.cluster.loginprovider import LoginProvider
 from sparkrig.cluster.stream import WatchStream
 from sparkrig.cluster.transport import Answer, Request, Transport, Unreachable
-from sparkrig.defaults import API_CONNECTIONS, FIELD_MANAGER, LIST_PAGE
-from sparkrig.errors import ClusterUnreachable, NotFound, OperationError
+from sparkrig.defaults import FIELD_MANAGER, LIST_PAGE
+from sparkrig.errors import ClusterUnreachable
 from sparkrig.model import ClusterHandle, ObjectRef
 
 __all__ = [
@@ -56,7 +55,6 @@ PATCH_TYPES: Mapping[str, str] = {
     "json": "application/json-patch+json",
     "apply": "application/apply-patch+yaml",
 }
-_library_lock = threading.Lock()
 
 
 class KubeApi:
@@ -160,6 +158,10 @@ class KubeApi:
                 accept=METADATA_LIST if metadata_only else None,
                 timeout_s=timeout_s,
             )
+            if "items" not in page:  # empty lists have it too: what answers is no API server
+                raise ApiError(
+                    f"GET {path}: the answer is not a list (kind {page.get('kind') or 'unknown'})", body=page
+                )
             # A LIST leaves apiVersion and kind out of its items; who handles them needs both.
             kind, api_version = str(page.get("kind", "")).removesuffix("List"), page.get("apiVersion")
             items += [{"apiVersion": api_version, "kind": kind, **item} for item in page.get("items") or ()]
@@ -312,28 +314,33 @@ class KubeApi:
 
     def _connect(self) -> Transport:
         credentials = find_credentials(self.handle.kubeconfig, self.handle.context)
-        endpoint = _library_endpoint(self.handle, credentials) if credentials.needs_library else None
+        login = LoginProvider(self.handle.kubeconfig, credentials.context) if credentials.needs_library else None
+        endpoint = endpoint_of(credentials, login)
+        endpoint.authorization()  # a person may have to log in: that is not the API server's time
         # Compression pays on a network and costs CPU time on loopback.
-        transport = Transport(endpoint or plain_endpoint(credentials), compress=self.handle.provider == "context")
+        transport = Transport(endpoint, compress=self.handle.provider == "context")
         try:
             answer = transport.first_contact()
         except Unreachable as error:
-            raise self._unreachable(transport.endpoint, error.reason) from error
+            raise self._unreachable(endpoint, error.reason, error.hint) from error
         self._version = self._check_contact(transport, answer)
         return transport
 
     def _check_contact(self, transport: Transport, answer: Answer) -> str:
+        endpoint = transport.endpoint
         if answer.status >= 500:
             said = str(answer.body.get("message") or f"HTTP {answer.status}")
-            raise self._unreachable(transport.endpoint, f"answers, but does not work: {said}")
-        if answer.status == 401:
+            raise self._unreachable(endpoint, f"answers, but does not work: {said}")
+        if answer.status == 401 or not answer.by_kubernetes:
             raise transport.error(Request("GET", "/version"), answer)
-        if answer.status < 300 and "gitVersion" not in answer.body:
-            raise self._unreachable(transport.endpoint, "answers, but not as a Kubernetes API server does")
+        if answer.good and "gitVersion" not in answer.body:
+            raise self._unreachable(endpoint, "answers, but not as a Kubernetes API server does")
         return str(answer.body.get("gitVersion") or "").removeprefix("v")
 
-    def _unreachable(self, endpoint: Endpoint, reason: str) -> ClusterUnreachable:
-        if self.handle.provider == "sim":
+    def _unreachable(self, endpoint: Endpoint, reason: str, hint: str = "") -> ClusterUnreachable:
+        if hint:
+            pass
+        elif self.handle.provider == "sim":
             hint = f"start it again: sparkrig cluster create --on sim:{self.handle.name}"
         elif self.handle.provider == "kind":
             hint = f"is the container engine running? then: sparkrig cluster create --on kind:{self.handle.name}"
@@ -352,62 +359,3 @@ def _ref_of(manifest: Mapping[str, Any]) -> ObjectRef:
     if not (version and kind and name):
         raise Invalid("an object to apply needs apiVersion, kind and metadata.name")
     return ObjectRef(group, version, kind, str(metadata.get("namespace") or ""), name)
-
-
-def _library_endpoint(handle: ClusterHandle, credentials: Credentials) -> Endpoint:
-    """Let the kubernetes library read the kubeconfig: exec plugins, logins with refresh, proxies."""
-    from kubernetes.client import Configuration
-    from kubernetes.client.rest import RESTClientObject
-    from kubernetes.config import ConfigException, load_kube_config
-
-    files = ":".join(str(f) for f in kubeconfig_files(handle.kubeconfig))
-    configuration = Configuration(connection_pool_maxsize=API_CONNECTIONS)
-    configuration.socket_options = keepalive_options()
-    configuration.retries = False
-    with _plugin_errors() as said:
-        try:
-            load_kube_config(files, credentials.context, configuration)  # type: ignore[no-untyped-call]
-        except ConfigException as error:
-            raise NotFound(f"the kubeconfig {files} cannot be used: {error}") from None
-    has_credentials = configuration.api_key or configuration.cert_file
-    if said and not has_credentials:
-        raise OperationError(
-            f"the kubeconfig's credential plugin for context {credentials.context!r} failed: {said[-1]}",
-            hint="run the plugin's login, e.g. with `kubectl get nodes`, and try again",
-        )
-    pool = RESTClientObject(configuration).pool_manager
-    configuration.connection_pool_maxsize = WATCH_CONNECTIONS
-    watch_pool = RESTClientObject(configuration).pool_manager
-
-    def authorization() -> str | None:
-        with _plugin_errors():
-            return configuration.get_api_key_with_prefix("BearerToken")
-
-    return Endpoint(
-        str(configuration.host).rstrip("/"),
-        credentials.context,
-        pool,
-        watch_pool,
-        authorization,
-        tuple(credentials.impersonation()),
-    )
-
-
-@contextmanager
-def _plugin_errors() -> Iterator[list[str]]:
-    """Collect what the library would log: it reports a failing plugin to the root logger and goes on without."""
-    said: list[str] = []
-
-    def collect(record: logging.LogRecord) -> bool:
-        said.append(record.getMessage())
-        return False
-
-    root, quiet = logging.getLogger(), logging.NullHandler()
-    with _library_lock:
-        root.addFilter(collect)
-        root.addHandler(quiet)  # without a handler logging.error() would install one that writes to stderr for good
-        try:
-            yield said
-        finally:
-            root.removeHandler(quiet)
-            root.removeFilter(collect)

@@ -64,8 +64,18 @@ _JUDGED = re.compile(r'admission webhook "[^"]*" denied the request')
 _BY_STATUS: Mapping[int, type[ApiError]] = {400: Invalid, 404: NotFoundApi, 409: Conflict, 410: Gone, 422: Invalid}
 
 
-def translate(status: int, body: Mapping[str, Any], *, method: str, path: str, server: str) -> SparkrigError:
-    """Return the exception for an answer of 400 or more."""
+def translate(
+    status: int, body: Mapping[str, Any], *, method: str, path: str, server: str, location: str = "", page: bool = False
+) -> SparkrigError:
+    """Return the exception for an answer that is not a success. ``page``: it is a web page, whatever its status."""
+    if status < 400 or (page and status not in (401, 429) and status < 500):
+        what = f"redirects to {location}" if location else f"answers HTTP {status} with a web page"
+        what = f"answers HTTP {status}" if status < 400 and not location and not page else what
+        return AccessDenied(
+            f"the API server at {server} cannot be used: {method} {path} {what}, not a Kubernetes answer",
+            hint="a proxy or login page stands before it: log in again, or choose another context with "
+            "--on context:NAME",
+        )
     said = str(body.get("message") or body.get("reason") or f"HTTP {status}").strip()
     if status in (401, 403) and not _JUDGED.match(said):
         return _denied(status, said, method=method, path=path, server=server)

@@ -1,7 +1,8 @@
 """TLS, credentials and connection pools to one API server.
 
-Contexts with certificates or tokens are served from here with urllib3 alone: importing the kubernetes library
-costs a quarter of a second, which a ``status`` of half a second cannot spare. api.py takes the library for the rest.
+All of it is done here with urllib3, whatever kind of user and whether or not there is a proxy: one set of TLS flags,
+and no import of the kubernetes library, which costs a quarter of a second and reads exec plugins differently in each
+of its versions. Only the token of an ``auth-provider`` comes from the library; see api.py.
 """
 
 from __future__ import annotations
@@ -16,9 +17,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import unquote, urlsplit
 
+from sparkrig.cluster.execplugin import ExecPlugin
 from sparkrig.cluster.kubeconfig import Credentials
+from sparkrig.cluster.proxies import ProxyChoice, proxy_for
 from sparkrig.defaults import API_CONNECTIONS
 from sparkrig.errors import OperationError
 
@@ -31,6 +35,16 @@ TOKEN_FILE_AGE_S = 60.0
 """A token file is read again after this time; projected tokens are renewed long before they end."""
 
 
+class TokenSource(Protocol):
+    """Where the Authorization header comes from. Thread-safe."""
+
+    def authorization(self) -> str | None:
+        """The header as of now; may read a file or run a program."""
+
+    def renew(self, refused: str | None) -> bool:
+        """Look for other credentials after the API server refused this header (401); True when there are some."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """An API server and the way in. Holds credentials: never log or print."""
@@ -39,9 +53,13 @@ class Endpoint:
     context: str
     pool: urllib3.PoolManager = field(repr=False)
     watch_pool: urllib3.PoolManager = field(repr=False)
-    authorization: Callable[[], str | None] = field(repr=False)
-    """The Authorization header as of now; may read a file or run a plugin. Thread-safe."""
+    tokens: TokenSource = field(repr=False)
     headers: tuple[tuple[str, str], ...] = ()
+    proxy: ProxyChoice | None = None
+
+    def authorization(self) -> str | None:
+        """The Authorization header as of now; see ``TokenSource``."""
+        return self.tokens.authorization()
 
 
 class SharedContext(ssl.SSLContext):
@@ -66,11 +84,12 @@ class SharedContext(ssl.SSLContext):
             raise ValueError(f"a shared TLS context speaks {', '.join(self.PROTOCOLS)} only")
 
 
-def plain_endpoint(credentials: Credentials) -> Endpoint:
-    """Make the pools for certificates and tokens.
+def endpoint_of(credentials: Credentials, tokens: TokenSource | None = None) -> Endpoint:
+    """Make the pools for a context. ``tokens`` is where an ``auth-provider`` has its token from.
 
     Raises:
         OperationError: a certificate or key cannot be read.
+        Refused: the kubeconfig's credential plugin is one that Helm could not use.
     """
     import urllib3
 
@@ -82,14 +101,53 @@ def plain_endpoint(credentials: Credentials) -> Endpoint:
     if name := credentials.cluster.get("tls-server-name"):
         arguments["server_hostname"] = str(name)
         arguments["assert_hostname"] = False if context.verify_mode == ssl.CERT_NONE else str(name)
+    proxy = proxy_for(credentials.server, credentials.cluster.get("proxy-url"), os.environ)
+    pool, watch_pool = (_pool(proxy, maxsize, arguments) for maxsize in (API_CONNECTIONS, WATCH_CONNECTIONS))
+
+    def on_certificate(certificate: str, key: str) -> None:
+        _load_client_certificate(
+            context, {"client-certificate-data": _encoded(certificate), "client-key-data": _encoded(key)}
+        )
+        for each in (pool, watch_pool):  # open connections were made with the certificate before
+            each.clear()
+
     return Endpoint(
         credentials.server,
         credentials.context,
-        urllib3.PoolManager(1, maxsize=API_CONNECTIONS, **arguments),
-        urllib3.PoolManager(1, maxsize=WATCH_CONNECTIONS, **arguments),
-        _token_source(credentials.user),
+        pool,
+        watch_pool,
+        tokens or _token_source(credentials, on_certificate),
         tuple(credentials.impersonation()),
+        proxy,
     )
+
+
+def _pool(proxy: ProxyChoice | None, maxsize: int, arguments: Mapping[str, Any]) -> urllib3.PoolManager:
+    import urllib3
+
+    if proxy is None:
+        return urllib3.PoolManager(1, maxsize=maxsize, **arguments)
+    parts = urlsplit(proxy.url)
+    if parts.scheme.startswith("socks"):
+        try:
+            from urllib3.contrib.socks import SOCKSProxyManager
+        except ImportError:
+            raise OperationError(
+                f"the proxy {proxy.shown} ({proxy.source}) speaks SOCKS, which needs the Python package PySocks",
+                hint="pip install pysocks, into the environment that sparkrig is installed in",
+            ) from None
+        # Go's socks5 lets the proxy look names up, as this one does.
+        address = proxy.url.replace("socks5://", "socks5h://", 1)
+        return SOCKSProxyManager(address, num_pools=1, maxsize=maxsize, **arguments)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise OperationError(
+            f"the proxy {proxy.shown} ({proxy.source}) is not a URL of kind http, https or socks5",
+            hint="write it as http://HOST:PORT",
+        )
+    headers = {}
+    if parts.username is not None:
+        headers = urllib3.make_headers(proxy_basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}")
+    return urllib3.ProxyManager(proxy.url, num_pools=1, maxsize=maxsize, proxy_headers=headers, **arguments)
 
 
 def keepalive_options() -> list[tuple[int, int, int]]:
@@ -149,11 +207,34 @@ def _decoded(encoded: str | None) -> str | None:
     return base64.b64decode(encoded).decode("ascii") if encoded else None
 
 
-def _token_source(user: Mapping[str, Any]) -> Callable[[], str | None]:
+def _encoded(pem: str) -> str:
+    return base64.b64encode(pem.encode("ascii")).decode("ascii")
+
+
+def _token_source(credentials: Credentials, on_certificate: Callable[[str, str], None]) -> TokenSource:
+    """What a user's entry asks for; of several a token goes first, then the plugin, as in client-go."""
+    user = credentials.user
     if file := user.get("tokenFile"):
         return _TokenFile(Path(file))
-    header = f"Bearer {user['token']}" if user.get("token") else None
-    return lambda: header
+    if user.get("token"):
+        return _Fixed(f"Bearer {user['token']}")
+    if settings := user.get("exec"):
+        return ExecPlugin(credentials.context, settings, credentials.server, credentials.cluster, on_certificate)
+    if user.get("username"):
+        pair = f"{user['username']}:{user.get('password') or ''}"
+        return _Fixed("Basic " + base64.b64encode(pair.encode()).decode("ascii"))
+    return _Fixed(None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Fixed:
+    header: str | None = field(repr=False)
+
+    def authorization(self) -> str | None:
+        return self.header
+
+    def renew(self, _refused: str | None) -> bool:
+        return False
 
 
 class _TokenFile:
@@ -163,14 +244,22 @@ class _TokenFile:
         self._header = ""
         self._read_at = float("-inf")
 
-    def __call__(self) -> str:
+    def authorization(self) -> str:
         with self._lock:
-            if time.monotonic() - self._read_at > TOKEN_FILE_AGE_S:
-                try:
-                    self._header = f"Bearer {self._path.read_text(encoding='ascii').strip()}"
-                except (OSError, ValueError) as error:
-                    raise OperationError(
-                        f"the token file {self._path} cannot be read: {type(error).__name__}"
-                    ) from None
-                self._read_at = time.monotonic()
-            return self._header
+            return self._current()
+
+    def renew(self, refused: str | None) -> bool:
+        """Reads the file again: whoever renews tokens may have done so before the old one was looked for again."""
+        with self._lock:
+            if self._header == refused:
+                self._read_at = float("-inf")
+            return self._current() != refused
+
+    def _current(self) -> str:
+        if time.monotonic() - self._read_at > TOKEN_FILE_AGE_S:
+            try:
+                self._header = f"Bearer {self._path.read_text(encoding='ascii').strip()}"
+            except (OSError, ValueError) as error:
+                raise OperationError(f"the token file {self._path} cannot be read: {type(error).__name__}") from None
+            self._read_at = time.monotonic()
+        return self._header

@@ -106,7 +106,9 @@ class Feed(threading.Thread):
                 if time.monotonic() - opened < RETRY_S:  # a proxy that cuts watches off must not make us spin
                     self._stopping.wait(RETRY_S)
             except Gone:
+                # A fresh list mends it. Where the watch from that is too old as well, listing on and on does not.
                 version = ""
+                pause = self._pause(pause)
             except AccessDenied as error:
                 self._end_forbidden(error)
                 return
@@ -120,8 +122,12 @@ class Feed(threading.Thread):
                 with self._lock:
                     self.error = error
                 self._notify()
-                self._stopping.wait(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter only
-                pause = min(pause * 2, RETRY_LONGEST_S)
+                pause = self._pause(pause)
+
+    def _pause(self, seconds: float) -> float:
+        """Wait, and return how long the next pause is."""
+        self._stopping.wait(seconds * random.uniform(0.5, 1.0))  # noqa: S311 - jitter only
+        return min(seconds * 2, RETRY_LONGEST_S)
 
     def _path(self) -> str:
         group, version, kind, namespace = self.key

@@ -1,7 +1,6 @@
 """Reads kubeconfig files by kubectl's rules, and says which credentials a context uses.
 
-Pure file reading: nothing here talks to a cluster. Credentials that need a program or a login (exec plugins,
-auth providers) are left to the kubernetes library; see ``Credentials.needs_library``.
+Pure file reading: nothing here talks to a cluster or runs a program; see ``connection``.
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from sparkrig.errors import NotFound, OperationError
 
@@ -42,13 +40,8 @@ class Credentials:
 
     @property
     def needs_library(self) -> bool:
-        """True when a program, a login or a proxy stands between us and the API server."""
-        if any(key in self.user for key in ("exec", "auth-provider", "username")) or "proxy-url" in self.cluster:
-            return True
-        host = urlsplit(self.server).hostname or ""
-        # As in Go's clients, a proxy in the environment never applies to this machine itself.
-        local = host in ("localhost", "::1") or host.startswith("127.")
-        return not local and any(os.environ.get(n) or os.environ.get(n.upper()) for n in ("https_proxy", "all_proxy"))
+        """True for an ``auth-provider`` (OpenID Connect with refresh), whose token the kubernetes library gets."""
+        return "auth-provider" in self.user
 
     def impersonation(self) -> list[tuple[str, str]]:
         """Return the headers of a user that acts as another (``as``, ``as-groups``, ``as-uid``, ``as-user-extra``)."""
@@ -87,6 +80,8 @@ def read_kubeconfig(explicit: Path | None = None) -> Kubeconfig:
     sections: dict[str, dict[str, Mapping[str, Any]]] = {"contexts": {}, "clusters": {}, "users": {}}
     for file in found:
         document = _load(file)
+        if document is None:  # as for kubectl, an empty file is one that says nothing
+            continue
         current = current or document.get("current-context") or None
         for section, entries in sections.items():
             for name, entry in _entries(document, section, file):
@@ -149,7 +144,7 @@ def _choices(config: Kubeconfig) -> str:
     return f"contexts there: {names}; choose one with --on context:NAME"
 
 
-def _load(file: Path) -> Mapping[str, Any]:
+def _load(file: Path) -> Mapping[str, Any] | None:
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -160,8 +155,8 @@ def _load(file: Path) -> Mapping[str, Any]:
         where = getattr(error, "problem_mark", None)
         line = f" (line {where.line + 1})" if where else ""
         raise OperationError(f"the kubeconfig {file} cannot be read{line}: {type(error).__name__}") from None
-    if not isinstance(document, Mapping):
-        raise OperationError(f"the kubeconfig {file} is empty or not a mapping")
+    if document is not None and not isinstance(document, Mapping):
+        raise OperationError(f"the kubeconfig {file} is not a mapping", hint="correct it, or take it out of KUBECONFIG")
     return document
 
 
@@ -175,4 +170,11 @@ def _entries(document: Mapping[str, Any], section: str, file: Path) -> Iterator[
 def _absolute(entry: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
     """Return ``entry`` with the file names in it made absolute: they are relative to the kubeconfig's folder."""
     keys = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
-    return {**entry, **{k: str(folder / entry[k]) for k in keys if entry.get(k)}}
+    absolute = {**entry, **{k: str(folder / entry[k]) for k in keys if entry.get(k)}}
+    plugin = entry.get("exec")
+    if isinstance(plugin, Mapping) and "/" in (command := str(plugin.get("command") or "")):
+        absolute["exec"] = {
+            **plugin,
+            "command": str(folder.absolute() / command),
+        }  # a name without a slash is looked for in PATH
+    return absolute

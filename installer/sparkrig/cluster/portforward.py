@@ -17,7 +17,8 @@ from urllib.parse import quote, urlsplit
 
 from sparkrig.cluster.api import KubeApi
 from sparkrig.cluster.apierrors import ApiError, ConnectionLost
-from sparkrig.cluster.transport import Answer, Request, explain_failure
+from sparkrig.cluster.noanswer import explain_failure
+from sparkrig.cluster.transport import Answer, Request
 from sparkrig.defaults import API_CONNECT_TIMEOUT_S, PORT_FORWARD_OPEN_S
 from sparkrig.errors import OperationError
 

@@ -14,13 +14,16 @@ from urllib.parse import urlencode
 
 from sparkrig.cluster.apierrors import ConnectionLost, OutcomeUnknown, translate
 from sparkrig.cluster.connection import Endpoint
+from sparkrig.cluster.noanswer import explained, is_permanent, never_sent
 from sparkrig.defaults import (
     API_BURST,
     API_CONNECT_TIMEOUT_S,
     API_CONNECTIONS,
     API_FIRST_CONTACT_S,
+    API_OUTAGE_S,
     API_RATE,
     API_READ_TIMEOUT_S,
+    API_RECOVERY_S,
     API_RETRIES,
     API_SILENT_TRY_S,
 )
@@ -30,9 +33,11 @@ if TYPE_CHECKING:
     import urllib3
 
 RETRY_FIRST_S = 0.2
-RETRY_LONGEST_S = 5.0
+RETRY_LONGEST_S = 2.0
 RETRY_AFTER_LONGEST_S = 30.0
 """A Retry-After beyond this is cut: the caller's own deadline decides how often to come back."""
+OWN_GROUPS = ("apiextensions.k8s.io", "coordination.k8s.io", "rbac.authorization.k8s.io", "storage.k8s.io")
+"""Groups with a dot that every API server answers itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +68,29 @@ class Answer:
     status: int
     body: dict[str, Any]
     retry_after_s: float | None
+    location: str = ""
+    """Where a redirect points, without query."""
+    page: bool = False
+    """True for a web page: API servers send none, proxies and login pages do."""
+
+    @property
+    def good(self) -> bool:
+        """True for a success that Kubernetes may have said: a redirect is none, nor is a login page with a 200."""
+        return 200 <= self.status < 300 and not self.page
+
+    @property
+    def by_kubernetes(self) -> bool:
+        """False where something else answered in the API server's place."""
+        return not self.page and not 300 <= self.status < 400
 
 
 class Unreachable(Exception):
-    """No answer at first contact. ``reason`` is in a person's words."""
+    """No answer at first contact. ``reason`` is in a person's words; ``hint`` is empty where nothing special helps."""
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, hint: str = "") -> None:
         super().__init__(reason)
         self.reason = reason
+        self.hint = hint
 
 
 class Rate:
@@ -101,6 +121,8 @@ class Transport:
         self._rate = Rate(API_RATE, API_BURST)
         self._silent_since: float | None = None
         """When the first of the requests began that nobody has answered; None after each answer."""
+        self._failed_at = float("-inf")
+        """When a request last ended without an answer."""
 
     def first_contact(self) -> Answer:
         """GET /version within ``API_FIRST_CONTACT_S``, name resolution included, tried again while there is time.
@@ -134,8 +156,8 @@ class Transport:
             except urllib3.exceptions.HTTPError as error:
                 pause = _backoff(attempt)
                 # Refused means nobody listens: a second and a third try catch a restart, more would only bore.
-                if _is_permanent(error) or attempt >= 2 or time.monotonic() + pause > deadline:
-                    return result.put(Unreachable(explain_failure(error)))
+                if is_permanent(error) or attempt >= 2 or time.monotonic() + pause > deadline:
+                    return result.put(Unreachable(*explained(self.endpoint, error)))
             except SparkrigError as error:
                 return result.put(error)
             except Exception as error:
@@ -146,8 +168,9 @@ class Transport:
     def send(self, request: Request, timeout_s: float | None = None) -> dict[str, Any]:
         """Send, retry what may be retried, and return the parsed body.
 
-        ``timeout_s`` bounds the whole, retries included (default: ``API_READ_TIMEOUT_S`` each try). Once the server has
-        been silent for that long, to whomever, each request gets one short try.
+        An API server that goes away is waited for ``API_OUTAGE_S``. ``timeout_s`` bounds the whole, retries included
+        (default: ``API_READ_TIMEOUT_S`` each try). Once the server has been silent for longer than an outage, to
+        whomever, each request gets one short try.
 
         Raises:
             SparkrigError: as ``apierrors.translate`` says, ConnectionLost when no answer came.
@@ -155,23 +178,40 @@ class Transport:
         import urllib3
 
         deadline = time.monotonic() + timeout_s if timeout_s is not None else float("inf")
-        for attempt in range(API_RETRIES + 1):
-            last = attempt == API_RETRIES
+        began = time.monotonic()
+        renewed = False
+        attempt = 0
+        while True:
             longest = API_SILENT_TRY_S if self._silent() else float("inf")
+            used = self.endpoint.authorization()
             try:
                 answer = self._once(request, max(min(deadline - time.monotonic(), longest), 0.05))
             except urllib3.exceptions.HTTPError as error:
                 pause = _backoff(attempt)
-                if last or self._silent() or time.monotonic() + pause > deadline or not _may_resend(request, error):
+                last = time.monotonic() + pause > min(began + max(API_OUTAGE_S, 0.0), deadline)
+                if last or self._silent() or not _may_resend(request, error):
                     raise self._lost(request, error) from error
             else:
-                if answer.status < 400:
+                if answer.good:
                     return answer.body
+                if answer.status == 401 and not renewed and self.endpoint.tokens.renew(used):
+                    renewed = True
+                    continue
                 pause = _asked_for(answer) if answer.retry_after_s is not None else _backoff(attempt)
-                if last or time.monotonic() + pause > deadline or not _may_retry(request, answer):
+                if time.monotonic() + pause > deadline or not self._again(request, answer, attempt, began):
                     raise self.error(request, answer)
             time.sleep(pause)
-        raise AssertionError("unreachable: the last try returns or raises")
+            attempt += 1
+
+    def _again(self, request: Request, answer: Answer, attempt: int, began: float) -> bool:
+        """Whether an answer that is no success is one that passes."""
+        waited = time.monotonic() - began
+        if answer.status in (401, 403) and answer.by_kubernetes:
+            # Refused before anything was done. An API server that has just started does not know its roles yet.
+            return time.monotonic() - self._failed_at < API_RECOVERY_S and not _judged(answer)
+        if not _may_retry(request, answer):
+            return False
+        return attempt < API_RETRIES or (_is_outage(request, answer) and waited < API_OUTAGE_S)
 
     def date(self) -> str | None:
         """Return the Date header of a small answer (RFC 9110); None where there is none.
@@ -192,23 +232,33 @@ class Transport:
         """Send a request whose answer is read as it comes, on a connection of its own; no retries."""
         import urllib3
 
+        used = self.endpoint.authorization()
         try:
             response = self._raw(request, self.endpoint.watch_pool, API_CONNECT_TIMEOUT_S, read_timeout_s, stream=True)
-            if response.status >= 400:
-                raise self.error(request, _answer(response.status, response.read(), response.headers))
+            if not 200 <= response.status < 300 or _is_page(response.headers):
+                answer = _answer(response.status, response.read(), response.headers)
+                if answer.status == 401:
+                    self.endpoint.tokens.renew(used)  # a watch is opened again by whoever follows it
+                raise self.error(request, answer)
         except urllib3.exceptions.HTTPError as error:
             raise self._lost(request, error) from error
         return response
 
     def error(self, request: Request, answer: Answer) -> SparkrigError:
-        """Return the exception for an answer of 400 or more."""
+        """Return the exception for an answer that is not a success."""
         return translate(
-            answer.status, answer.body, method=request.method, path=request.path, server=self.endpoint.server
+            answer.status,
+            answer.body,
+            method=request.method,
+            path=request.path,
+            server=self.endpoint.server,
+            location=answer.location,
+            page=answer.page,
         )
 
     def _silent(self) -> bool:
         since = self._silent_since
-        return since is not None and time.monotonic() - since > API_READ_TIMEOUT_S
+        return since is not None and time.monotonic() - since > API_OUTAGE_S
 
     def _once(self, request: Request, left_s: float) -> Answer:
         time.sleep(self._rate.pause_s(time.monotonic()))
@@ -251,40 +301,16 @@ class Transport:
                 retries=False,
             )
         except urllib3.exceptions.HTTPError:
+            self._failed_at = time.monotonic()
             self._silent_since = self._silent_since or began
             raise
         self._silent_since = None
         return response
 
     def _lost(self, request: Request, error: Exception) -> ConnectionLost:
-        kind = ConnectionLost if request.idempotent or _never_sent(error) else OutcomeUnknown
-        server = self.endpoint.server
-        return kind(f"{request.method} {request.path}: the API server at {server} {explain_failure(error)}")
-
-
-def explain_failure(error: BaseException) -> str:
-    """Say in a person's words why there was no answer; a verb phrase about the API server."""
-    import urllib3.exceptions as ue
-
-    if isinstance(error, ue.MaxRetryError) and error.reason:
-        return explain_failure(error.reason)
-    if isinstance(error, ue.SSLError):
-        return f"cannot be trusted: {str(error).split('] ')[-1].split(' (_ssl')[0]}"
-    if isinstance(error, ue.NameResolutionError):
-        return "has a host name that cannot be resolved"
-    if isinstance(error, ue.NewConnectionError):
-        return "refuses the connection" if "refused" in str(error) else f"cannot be reached: {_last_part(error)}"
-    if isinstance(error, ue.ConnectTimeoutError):
-        return f"accepts no connection in {API_CONNECT_TIMEOUT_S:.0f} s"
-    if isinstance(error, ue.ReadTimeoutError):
-        return "accepts the connection, but does not answer in time"
-    if isinstance(error, ue.ProtocolError):
-        return "closed the connection without an answer"
-    return f"cannot be reached: {_last_part(error)}"
-
-
-def _last_part(error: BaseException) -> str:
-    return str(error).rsplit(": ", 1)[-1]
+        kind = ConnectionLost if request.idempotent or never_sent(error) else OutcomeUnknown
+        reason, hint = explained(self.endpoint, error)
+        return kind(f"{request.method} {request.path}: the API server at {self.endpoint.server} {reason}", hint=hint)
 
 
 def _answer(status: int, data: bytes, headers: Mapping[str, str]) -> Answer:
@@ -295,7 +321,12 @@ def _answer(status: int, data: bytes, headers: Mapping[str, str]) -> Answer:
     body = parsed if isinstance(parsed, dict) else {"message": str(parsed)}
     after = headers.get("Retry-After") or ""
     seconds = min(float(after), RETRY_AFTER_LONGEST_S) if after.isdigit() else None
-    return Answer(status, body, seconds)
+    location = (headers.get("Location") or "").partition("?")[0] if 300 <= status < 400 else ""
+    return Answer(status, body, seconds, location, _is_page(headers))
+
+
+def _is_page(headers: Mapping[str, str]) -> bool:
+    return (headers.get("Content-Type") or "").partition(";")[0].strip().lower() == "text/html"
 
 
 def _asked_for(answer: Answer) -> float:
@@ -307,26 +338,10 @@ def _backoff(attempt: int) -> float:
     return min(RETRY_FIRST_S * 2.0**attempt, RETRY_LONGEST_S) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter only
 
 
-def _never_sent(error: BaseException) -> bool:
-    import urllib3.exceptions as ue
-
-    if isinstance(error, ue.MaxRetryError) and error.reason:
-        return _never_sent(error.reason)
-    return isinstance(error, (ue.NewConnectionError, ue.ConnectTimeoutError)) or _is_permanent(error)
-
-
-def _is_permanent(error: BaseException) -> bool:
-    import urllib3.exceptions as ue
-
-    if isinstance(error, ue.SSLError):
-        return "EOF" not in str(error)  # a control plane that restarts hangs up in mid-handshake
-    return isinstance(error, (ue.NameResolutionError, ue.LocationValueError))
-
-
 def _may_resend(request: Request, error: BaseException) -> bool:
-    if _is_permanent(error):
+    if is_permanent(error):
         return False
-    return request.idempotent or _never_sent(error)
+    return request.idempotent or never_sent(error)
 
 
 def _may_retry(request: Request, answer: Answer) -> bool:
@@ -337,3 +352,20 @@ def _may_retry(request: Request, answer: Answer) -> bool:
     # Nor will an object whose fields have the wrong types, which the API server calls an error of its own.
     lasting = "webhook" in said or "failed to create typed patch object" in said
     return answer.status >= 500 and answer.status != 501 and request.idempotent and not lasting
+
+
+def _judged(answer: Answer) -> bool:
+    """Whether a webhook refused the object: that says nothing of a start."""
+    return str(answer.body.get("message", "")).startswith("admission webhook")
+
+
+def _is_outage(request: Request, answer: Answer) -> bool:
+    """Whether a 5xx tells that the control plane is away, and not one of the servers behind it (aggregated APIs).
+
+    A load balancer says so in its own words; an API server that lost its etcd says so of the kinds it serves itself.
+    """
+    if answer.status in (502, 503, 504) and answer.body.get("kind") != "Status":
+        return True
+    group = request.path.split("/")[2] if request.path.startswith("/apis/") and request.path.count("/") > 2 else ""
+    own = request.path.startswith("/api/") or "." not in group or group.endswith(OWN_GROUPS)
+    return own and bool(group or request.path.startswith("/api"))

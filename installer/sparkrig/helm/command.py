@@ -2,7 +2,8 @@
 
 pyhelm3's own ``Command.run`` goes through a shell, so a signal reaches ``sh`` and helm writes on.
 Here helm is started from an argv list in a session of its own, gets SIGKILL from the kernel when
-the thread that started it ends, gets TERM at our deadline and its group KILL after a grace.
+the thread that started it ends (``tools.lifeline``), gets TERM at our deadline and its group KILL after
+a grace. ``HELM_AT_ONCE`` of them run at the same time, whoever asks for how many.
 
 The kernel's parent-death signal follows the *thread* that forked, not the process. asyncio forks in
 the thread that runs the event loop; sparkrig runs its loop in the main thread, which lives as long
@@ -14,22 +15,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import ctypes
 import logging
 import os
 import shlex
 import signal
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
+from weakref import WeakKeyDictionary
 
 from sparkrig import defaults, timeline
 from sparkrig.errors import ToolError
 from sparkrig.helm import priority
 from sparkrig.helm.errors import HelmTimeout, classify
 from sparkrig.helm.parts import without_client
+from sparkrig.tools.lifeline import tied
 
 if TYPE_CHECKING:
     from pyhelm3 import Command
@@ -41,7 +42,7 @@ Failed = pyhelm3_errors.Error
 """Raised for a helm that ended with a status other than 0."""
 
 _LOG = logging.getLogger(__name__)
-_PR_SET_PDEATHSIG = 1
+_slots_of: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 _SECRET_FLAGS = frozenset({"--kube-token", "--password", "--set", "--set-string", "--set-json", "--set-literal"})
 _ERROR_CLASSES: Mapping[str, type[pyhelm3_errors.Error]] = {
     "connection": pyhelm3_errors.ConnectionError,
@@ -125,17 +126,20 @@ class HelmCommand(Command):
             pyhelm3.errors.Error: helm ended with a status other than 0.
         """
         argv = [self._executable, *map(str, command), *self._extra]
+        async with _slots():
+            return await self._started(argv, str(command[0]), input)
+
+    async def _started(self, argv: list[str], verb: str, data: bytes | None) -> bytes:
         _LOG.info("run: %s", redact(argv))
         try:
             process = await asyncio.create_subprocess_exec(
-                *argv,
-                stdin=asyncio.subprocess.DEVNULL if input is None else asyncio.subprocess.PIPE,
+                *tied(argv, background=self._background),
+                stdin=asyncio.subprocess.DEVNULL if data is None else asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
                 env=dict(self._environment),
                 start_new_session=True,
                 pass_fds=self._descriptors,
-                preexec_fn=_before_exec(background=self._background),
             )
         except OSError as error:
             raise ToolError(
@@ -147,8 +151,8 @@ class HelmCommand(Command):
         if self._background:
             priority.lower_group(process.pid, self.counter.running)
         try:
-            with timeline.span("helm", str(command[0])):
-                stdout, stderr = await self._finish(process, input)
+            with timeline.span("helm", verb):
+                stdout, stderr = await self._finish(process, data)
         finally:
             self.counter.running.discard(process.pid)
         if process.returncode != 0:
@@ -181,6 +185,14 @@ class HelmCommand(Command):
         return True
 
 
+def _slots() -> asyncio.Semaphore:
+    """What bounds the helm processes of the running event loop."""
+    loop = asyncio.get_running_loop()
+    if (slots := _slots_of.get(loop)) is None:
+        slots = _slots_of[loop] = asyncio.Semaphore(defaults.HELM_AT_ONCE)
+    return slots
+
+
 async def _insist(ending: Any, process: asyncio.subprocess.Process) -> bool:
     """Waits for ``ending`` even when cancelled meanwhile; a second cancel shortens the grace to nothing."""
     task = asyncio.ensure_future(ending)
@@ -195,32 +207,6 @@ async def _insist(ending: Any, process: asyncio.subprocess.Process) -> bool:
 def _signal_group(leader: int, number: signal.Signals) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(leader, number)
-
-
-def _before_exec(*, background: bool) -> Callable[[], None] | None:
-    """Returns what the child runs before exec, or None where there is nothing to do."""
-    steps = [step for step in (_end_with_parent(), priority.lower if background else None) if step is not None]
-
-    def run() -> None:
-        for step in steps:
-            step()
-
-    return run if steps else None
-
-
-def _end_with_parent() -> Callable[[], None] | None:
-    """Returns what ties the child's life to ours, or None where the kernel has no parent-death signal."""
-    if sys.platform != "linux":
-        return None
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
-    parent = os.getpid()
-
-    def ask_kernel() -> None:
-        prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-        if os.getppid() != parent:  # the parent died between fork and prctl: no signal would ever come
-            os._exit(1)
-
-    return ask_kernel
 
 
 def environment(

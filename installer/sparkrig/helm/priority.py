@@ -3,21 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
-NICENESS: Final = 10
+from sparkrig.tools.lifeline import NICENESS
+
 AGAIN_S: Final = 0.15
 """Linux takes one change of a group's niceness in a tenth of a second from who is not root."""
-
-
-def lower() -> None:
-    """Takes this process behind others. For a child, before it becomes helm: threads inherit it."""
-    with contextlib.suppress(OSError):
-        os.nice(NICENESS)
 
 
 def lower_group(pid: int, running: Collection[int]) -> None:

@@ -13,13 +13,14 @@ from __future__ import annotations
 import datetime
 import getpass
 import os
+import secrets
 import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sparkrig.cluster.api import Conflict, KubeApi, NotFoundApi
+from sparkrig.cluster.api import Conflict, KubeApi, NotFoundApi, OutcomeUnknown
 from sparkrig.defaults import (
     LABEL_STACK,
     LEASE_DURATION_S,
@@ -34,12 +35,14 @@ from sparkrig.history import process
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM_NAMESPACE}/leases"
 
 
+MARK = " run "
+"""Before the random part of a holder, which nobody needs to read."""
 PROCESS = "sparkrig.dev/process"
 """Annotation of a Lease: the holder's process, as ``history.process`` names it."""
 
 
 def identity() -> str:
-    """Who this run is: ``user@host pid N``, unique on one host at a time."""
+    """Who this run is, for a person: ``user@host pid N``. Not unique: in containers many runs are pid 1 of one host."""
     try:
         user = getpass.getuser()
     except (KeyError, OSError):
@@ -66,7 +69,7 @@ class Lock:
         self._duration_s = duration_s
         self._renew_s = renew_s
         self._on_lost = on_lost
-        self._holder = identity()
+        self._holder = f"{identity()}{MARK}{secrets.token_hex(8)}"
         self._mark = process.mark()
         self._lease: dict[str, Any] = {}
         self._renewed = float("-inf")
@@ -98,7 +101,7 @@ class Lock:
     def check(self) -> None:
         """Raises Locked unless the Lease is this run's and fresh."""
         if self._lost is None and time.monotonic() - self._renewed > self._duration_s:
-            self._lost = "the lease was not renewed in time (a paused process or an unreachable API server)"
+            self._lose("the lease was not renewed in time (a paused process or an unreachable API server)")
         if self._lost is not None:
             raise Locked(
                 f"this run lost the lock of stack {self._stack}: {self._lost}",
@@ -130,6 +133,12 @@ class Lock:
 
     def _try(self) -> str | None:
         """One attempt; returns the holder in words when it is somebody else's."""
+        try:
+            return self._attempt()
+        except OutcomeUnknown:  # the new Lease may be there, and then names this run
+            return self._attempt()
+
+    def _attempt(self) -> str | None:
         lease = self._api.get(self._path, missing_ok=True)
         try:
             if lease is None:
@@ -139,7 +148,7 @@ class Lock:
             spec = lease.get("spec") or {}
             holder = spec.get("holderIdentity") or ""
             if holder and holder != self._holder and not (_stale(spec) or _died(lease)):
-                return f"{holder}, {_since(spec)}"
+                return f"{holder.partition(MARK)[0]}, {_since(spec)}"
             self._lease = lease
             self._put(holder=self._holder, renewed=self._now(), acquired=True)
         except Conflict:

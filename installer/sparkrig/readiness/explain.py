@@ -50,7 +50,8 @@ def explain_owners(names: Iterable[str], events: Iterable[Object]) -> list[str]:
         name, kind = str(about.get("name", "")), about.get("kind")
         if event.get("type") != "Warning" or kind == "Pod" or not str(event.get("reason", "")).startswith("Failed"):
             continue
-        if any(name == owner or (kind == "ReplicaSet" and name.startswith(f"{owner}-")) for owner in wanted):
+        # A ReplicaSet's name is its Deployment's and a hash, which has no hyphen.
+        if name in wanted or (kind == "ReplicaSet" and name.rpartition("-")[0] in wanted):
             lines[f"{kind} {name}: {event['reason']}: {_message(event)}"] = None
     return list(lines)
 

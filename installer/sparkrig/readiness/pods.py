@@ -63,6 +63,38 @@ def pods_of(obj: Object, pods: Iterable[Object], replica_sets: Iterable[Object] 
     return [pod for pod in pods if _owned(pod, uid) and _carries(pod, labels)]
 
 
+def pods_under(roots: Iterable[Object], between: Iterable[Object], pods: Iterable[Object]) -> list[Object]:
+    """Return the pods that objects own, through as many levels as there are, and those that a Service selects.
+
+    ``between`` holds what may stand in the middle: ReplicaSets, Jobs, workloads that an operator made.
+    """
+    found = list(roots)
+    known = {str(item["metadata"].get("uid")) for item in found}
+    middle = list(between)
+    while more := [item for item in middle if _uid(item) not in known and _owners(item) & known]:
+        known.update(map(_uid, more))
+    selectors = [
+        (item["metadata"].get("namespace"), selector)
+        for item in found
+        if item.get("kind") == "Service" and (selector := (item.get("spec") or {}).get("selector"))
+    ]
+
+    def selected(pod: Object) -> bool:
+        return any(
+            space == pod["metadata"].get("namespace") and _carries(pod, selector) for space, selector in selectors
+        )
+
+    return [pod for pod in pods if _uid(pod) in known or _owners(pod) & known or selected(pod)]
+
+
+def _uid(obj: Object) -> str:
+    return str(obj["metadata"].get("uid"))
+
+
+def _owners(obj: Object) -> set[str]:
+    return {str(owner.get("uid")) for owner in obj["metadata"].get("ownerReferences") or ()}
+
+
 def _newest_replica_set(deployment: Object, replica_sets: Iterable[Object]) -> Object | None:
     revision = (deployment["metadata"].get("annotations") or {}).get(REVISION)
     mine = (each for each in replica_sets if _owned(each, deployment["metadata"].get("uid")))

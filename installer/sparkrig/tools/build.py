@@ -16,6 +16,7 @@ from sparkrig.defaults import TOOL_BUILD_TIMEOUT_S, TOOL_TERM_GRACE_S
 from sparkrig.errors import Interrupted
 from sparkrig.tools.cache import folder_of, place, workspace
 from sparkrig.tools.golang import find_go
+from sparkrig.tools.lifeline import tied
 from sparkrig.tools.model import Progress, StopCheck, Tool, ToolSettings, ToolSpec
 from sparkrig.tools.probe import UnfitError, fitting_version
 
@@ -82,7 +83,7 @@ def _log_file(spec: ToolSpec, settings: ToolSettings) -> Path:
 def _run_go(command: Sequence[str], where: Path, log: Path, what: str, on_progress: Progress, stop: StopCheck) -> None:
     with log.open("wb") as file:
         process = subprocess.Popen(
-            command,
+            tied(command),
             cwd=where,
             env=go_environment(os.environ),
             stdin=subprocess.DEVNULL,

@@ -240,7 +240,7 @@ def _places(cluster: Cluster, pairs: Sequence[Pair]) -> list[tuple[str, str, str
 
 @contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """SIGTERM ends a run as Ctrl-C does. Only the main thread gets signals, and may say what they do."""
+    """SIGTERM and SIGHUP end a run as Ctrl-C does. Only the main thread gets signals, and may say what they do."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -248,7 +248,9 @@ def _ended_by_signals() -> Iterator[None]:
     def on_signal(_number: int, _frame: object) -> None:
         raise KeyboardInterrupt
 
-    old = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    wanted = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+    numbers = [number for number in wanted if signal.getsignal(number) is not signal.SIG_IGN]
+    old = {number: signal.signal(number, on_signal) for number in numbers}
     try:
         yield
     finally:

@@ -10,17 +10,19 @@ import secrets
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from sparkrig.cluster.api import KindNotServed, KubeApi
 from sparkrig.defaults import CHECK_CLEANUP_S, LABEL_CHECK, LABEL_STACK
 from sparkrig.errors import SparkrigError
+from sparkrig.history import process
 from sparkrig.model import ObjectRef
 from sparkrig.verify.checks.base import Context, Wrong
 
 RUN = "sparkrig.dev/check-run"
 """Annotation: which process made the object, and until when it may be needed."""
+THIS_RUN = secrets.token_hex(8)
+"""Tells this process from every other one, wherever it runs."""
 MARGIN_S = 60.0
 """Clocks differ, and a delete may wait for a busy API server."""
 
@@ -96,29 +98,25 @@ def _marked(context: Context, manifest: Mapping[str, Any]) -> dict[str, Any]:
 
 def _this_run(timeout_s: float) -> dict[str, Any]:
     until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=timeout_s + MARGIN_S)
-    me = {"host": socket.gethostname(), "pid": os.getpid(), "started": _started(os.getpid())}
+    me = {"host": socket.gethostname(), "pid": os.getpid(), "process": process.mark(), "run": THIS_RUN}
     return {**me, "until": until.isoformat("T", "seconds")}
 
 
 def _in_use(metadata: Mapping[str, Any]) -> bool:
+    """Whether the run that made it may still need it.
+
+    Host name and pid do not name a run: containers share both. The mark names a process of one boot and one pid
+    namespace, so that one which is certainly dead is known; any other run has the time that it gave itself.
+    """
     try:
         run = json.loads((metadata.get("annotations") or {})[RUN])
-        if run["host"] == socket.gethostname() and run["started"]:
-            return bool(_started(int(run["pid"])) == run["started"])
+        if run.get("run") == THIS_RUN:
+            return True
+        if process.is_dead(str(run.get("process") or "")):
+            return False
         return datetime.datetime.fromisoformat(run["until"]) > datetime.datetime.now(datetime.UTC)
-    except (KeyError, ValueError, TypeError):
+    except (KeyError, ValueError, TypeError, AttributeError):
         return False  # it carries our label and no word of a run: nobody waits for it
-
-
-def _started(pid: int) -> str:
-    """When a process of this machine was started, in clock ticks since boot; empty when it is not there."""
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return ""
-    # The command in parentheses may hold spaces; the start time is field 22, 20 behind the parenthesis.
-    state, *rest = fields.rpartition(")")[2].split()
-    return "" if state == "Z" else rest[18]
 
 
 def _delete(api: KubeApi, path: str) -> None:
