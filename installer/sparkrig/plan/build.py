@@ -16,8 +16,9 @@ from sparkrig.model import (
     Plan,
     ReleaseState,
     ResolvedStack,
+    RevisionStatus,
 )
-from sparkrig.plan.changes import GONE, describe_change, describe_trouble
+from sparkrig.plan.changes import GONE, describe_change, describe_crd_repair, describe_trouble
 from sparkrig.plan.graph import ordered
 from sparkrig.plan.keeping import (
     after_claims,
@@ -102,16 +103,23 @@ def plan_up(
         action, reason = _decide(desired, state, found, observed, repair=repair)
         trouble = describe_trouble(desired.component, observed)
         changed = changed_secrets(desired, state) if state is not None else ()
+        mends = action is None and _mends_crds(desired, observed, repair=repair)
+        crds = (_operation(Action.CRDS, desired, (), "as recorded", state),) if mends else ()
+        operations += crds
         if action is None and changed:
             changes.append(Change(desired.component, "~", f"{desired.chart.version}  restarts: {', '.join(changed)}"))
-            operations.append(roll_operation(desired, state, changed, ()))
+            operations.append(roll_operation(desired, state, changed, tuple(o.id for o in crds)))
             operations.append(_wait(desired, (operations[-1].id,), "until it is ready", state))
             continue
         if action is None and state is not None:
             unchanged.append(state)
+            if crds:
+                changes.append(describe_crd_repair(desired, observed))
+                operations.append(_wait(desired, (crds[0].id,), "until it is ready", state))
+                continue
             same = Change(desired.component, "=", "unchanged")
             changes.append(trouble or (taken_back(state) if desired.component in claimed else same))
-            if trouble and not observed.missing.get(desired.component):
+            if trouble and observed.live.get(desired.component) and not observed.missing.get(desired.component):
                 operations.append(_wait(desired, (), "not ready yet", state))
             continue
         if action is None:
@@ -220,7 +228,21 @@ def _decide(
         return Action.UPGRADE, f"somebody else changed it (Helm revision {state.helm_revision} -> {found.revision})"
     if repair and observed.missing.get(desired.component):
         return Action.REPAIR, f"{len(observed.missing[desired.component])} objects are missing"
+    if repair and desired.crd_owner is not CrdOwner.US and (drift := observed.crd_drift.get(desired.component)):
+        return Action.REPAIR, f"{len(drift)} CRDs are missing"
     return None, ""
+
+
+def _mends_crds(desired: DesiredRelease, observed: ObservedState, *, repair: bool) -> bool:
+    """Whether CRDs that are not as recorded are applied again, though nothing else of the release changes.
+
+    After a run that failed or never ended they may be what that run left, and the next run goes on from there.
+    """
+    unfinished = observed.pending is not None or (
+        observed.last is not None and observed.last.status in (RevisionStatus.FAILED, RevisionStatus.ROLLED_BACK)
+    )
+    drifted = bool(observed.crd_drift.get(desired.component))
+    return desired.crd_owner is CrdOwner.US and drifted and (repair or unfinished)
 
 
 def _change_release(
