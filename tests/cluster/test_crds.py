@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.mini import CONFIGMAP, World
 
-from sparkrig.apply.crd_migration import CRDS, DIGEST
+from sparkrig.plan.crd_drift import CRDS, DIGEST
 from sparkrig.apply.read_back import refuse_dropped
 from sparkrig.cluster.api import KubeApi, NotFoundApi
 from sparkrig.errors import OperationError
