@@ -37,6 +37,7 @@ from sparkrig.plan.changes import GONE
 from sparkrig.plan.graph import helm_s
 from sparkrig.plan.server_changes import CHANGING, Rehearsal
 from sparkrig.session import Session
+from sparkrig.stack.manifests_crds import api_versions
 from sparkrig.verify.dryrun.findings import judged
 from sparkrig.verify.dryrun.rehearse import Release, rehearse
 from sparkrig.verify.preflight.apis import suits
@@ -291,16 +292,23 @@ def _rendered(session: Session, case: Case) -> tuple[list[Wanted], list[Finding]
     known = {w.name: renders.recall(w.desired, upgrade=not w.fresh) for w in todo} if renders else {}
     todo = [w for w in todo if known[w.name] is None]
 
-    async def all_of_them() -> list[str | BaseException]:
+    async def all_of_them(some: Sequence[Wanted], served: Sequence[str]) -> dict[str, str | BaseException]:
         calls = [
             session.offline_helm.template(
-                w.desired, kube_version=case.survey.kubernetes or None, api_versions=versions, is_upgrade=not w.fresh
+                w.desired, kube_version=case.survey.kubernetes or None, api_versions=served, is_upgrade=not w.fresh
             )
-            for w in todo
+            for w in some
         ]
-        return await asyncio.gather(*calls, return_exceptions=True)
+        done = await asyncio.gather(*calls, return_exceptions=True)
+        return dict(zip((w.name for w in some), done, strict=True))
 
-    texts = dict(zip((w.name for w in todo), asyncio.run(all_of_them()) if todo else [], strict=True))
+    texts = asyncio.run(all_of_them(todo, versions)) if todo else {}
+    if refused := [w for w in todo if isinstance(texts[w.name], HelmError)]:
+        # A chart may ask for what another one of this run has among its templates, which is known only now.
+        there = [item for text in texts.values() if isinstance(text, str) for item in objects(text)]
+        there += [item for kept in known.values() for item in kept or ()]
+        if more := set(api_versions(there)) - set(versions):
+            texts |= asyncio.run(all_of_them(refused, sorted({*versions, *more})))
     findings, wanted = [], []
     for one in case.wanted:
         text, found = texts.get(one.name), known.get(one.name) or []

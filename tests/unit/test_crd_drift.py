@@ -90,9 +90,7 @@ def test_what_has_custom_resources_of_a_missing_crd_comes_back_behind_it() -> No
     b = desired("b", crd_needs=("a",))
     gadget = ObjectRef("example.org", "v1", "Thing", "b-ns", "x")
     last = revision(3, recorded(), state(b, inventory=(gadget,)))
-    there = observed(
-        release(A), release(b), last=last, crd_drift={"a": (MISSING,)}, missing={"b": (gadget,)}
-    )
+    there = observed(release(A), release(b), last=last, crd_drift={"a": (MISSING,)}, missing={"b": (gadget,)})
     plan = plan_up(stack(A, b), there, repair=True)
     repair = next(operation for operation in plan.operations if operation.action is Action.REPAIR)
     assert (repair.component, repair.needs) == ("b", ("crds/a",))

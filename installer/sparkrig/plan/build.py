@@ -234,10 +234,7 @@ def _decide(
 
 
 def _mends_crds(desired: DesiredRelease, observed: ObservedState, *, repair: bool) -> bool:
-    """Whether CRDs that are not as recorded are applied again, though nothing else of the release changes.
-
-    After a run that failed or never ended they may be what that run left, and the next run goes on from there.
-    """
+    """Whether CRDs are applied again though nothing else changes: a run that failed may have left them otherwise."""
     unfinished = observed.pending is not None or (
         observed.last is not None and observed.last.status in (RevisionStatus.FAILED, RevisionStatus.ROLLED_BACK)
     )
@@ -329,15 +326,20 @@ def _link(operations: list[Operation], resolved: ResolvedStack) -> list[Operatio
     needs = {desired.component: desired for desired in resolved.releases}
     changing = (Action.INSTALL, Action.UPGRADE, Action.REPAIR)
     return [
-        _with(operation, needs=(*operation.needs, *_edges(needs[operation.component], merged)))
+        _with(operation, needs=(*operation.needs, *_edges(needs[operation.component], merged, needs)))
         if operation.action in changing
         else operation
         for operation in merged.values()
     ]
 
 
-def _edges(desired: DesiredRelease, operations: Mapping[str, Operation]) -> tuple[str, ...]:
+def _edges(
+    desired: DesiredRelease, operations: Mapping[str, Operation], known: Mapping[str, DesiredRelease]
+) -> tuple[str, ...]:
     wanted = [f"wait/{name}" for name in desired.needs] + [f"crds/{name}" for name in desired.crd_needs]
+    # Where Helm or a hook brings the CRDs, the release itself has to be there.
+    brought = [name for name in desired.crd_needs if known[name].crd_owner is not CrdOwner.US]
+    wanted += [f"{action}/{name}" for name in brought for action in (Action.INSTALL, Action.UPGRADE, Action.REPAIR)]
     return tuple(name for name in wanted if name in operations)
 
 
