@@ -25,7 +25,8 @@ def kinds(api: KubeApi, world: World) -> Iterator[tuple[Kind, Kind]]:
 
 def fails_without(api_version: str) -> str:
     """The beginning of a template that refuses a cluster which does not serve that."""
-    return f'{{{{ if not (.Capabilities.APIVersions.Has "{api_version}") }}}}{{{{ fail "no {api_version}" }}}}{{{{ end }}}}\n'
+    asked = f'.Capabilities.APIVersions.Has "{api_version}"'
+    return "{{ if not (" + asked + ') }}{{ fail "no ' + api_version + '" }}{{ end }}\n'
 
 
 def test_validate_render_and_up_know_what_the_stack_brings(world: World, kinds: tuple[Kind, Kind]) -> None:
