@@ -24,6 +24,8 @@ PAUSE_LONGEST_S: Final = 0.5
 JUDGE_AFTER_S: Final = 2.0
 """How long a CRD may be silent before it is asked what it lacks, and how long until it is asked again."""
 
+NUDGE_AFTER_S: Final = 10.0
+"""API servers that are several wait five seconds before they establish a CRD. Once: each write costs them work."""
 NUDGED: Final = "sparkrig.dev/nudged"
 """Annotation that is set and removed again, so that the API server sees a change of the CRD."""
 
@@ -99,8 +101,12 @@ class Serving:
         silent = [name for name, found in still if now >= found.judged + JUDGE_AFTER_S]
         if late or silent:
             await asyncio.to_thread(_refuse, self._api, late or silent, self._timeout_s if late else None)
-        if silent:
-            await asyncio.to_thread(_nudge, self._api, silent)
+        stuck = [name for name, found in still if not found.nudged and now >= found.since + NUDGE_AFTER_S]
+        if stuck:
+            await asyncio.to_thread(_nudge, self._api, stuck)
+        for name in stuck:
+            if (found := self._waiting.get(name)) is not None:
+                found.nudged = True
         for name in silent:
             if (found := self._waiting.get(name)) is not None:
                 found.judged = now
@@ -112,6 +118,7 @@ class _Waiting:
     served: asyncio.Future[None]
     since: float
     judged: float = field(init=False)
+    nudged: bool = False
 
     def __post_init__(self) -> None:
         self.judged = self.since

@@ -145,7 +145,7 @@ def plan_up(
     changes += secret_changes
     operations += removals(removed, operations, observed, reason="no longer in the stack")
     operations += last_of_all(giving, operations)
-    changes += [Change(state.component, "-", f"removed {state.version}", _kept(state)) for state in removed]
+    changes += [Change(state.component, "-", f"removed {state.version}", _kept(state, observed)) for state in removed]
     changes += [kept_change(state, observed, resolved.name) for state in staying]
     base = observed.last.number if observed.last else 0
     return Plan(resolved.name, "up", base, ordered(operations), tuple(changes), tuple(unchanged), kept)
@@ -164,7 +164,7 @@ def plan_down(stack: str, observed: ObservedState) -> Plan:
     places = [place for place in observed.secrets if place not in given]
     operations += secret_removals(places, operations, reason="the stack is removed")
     operations += last_of_all(giving, operations)
-    changes = [Change(s.component, "-", f"removed {s.version}".rstrip(), _kept(s)) for s in everything]
+    changes = [Change(s.component, "-", f"removed {s.version}".rstrip(), _kept(s, observed)) for s in everything]
     changes += [kept_change(s, observed, stack) for s in staying]
     changes += removed_changes(operations)
     base = observed.last.number if observed.last else 0
@@ -384,11 +384,12 @@ def _is_present(component: str, removed: Iterable[ReleaseState], observed: Obser
     return found is not None and found.status not in GONE
 
 
-def _kept(state: ReleaseState) -> tuple[str, ...]:
+def _kept(state: ReleaseState, observed: ObservedState) -> tuple[str, ...]:
     kept = sorted({ref.kind for ref in state.inventory if ref.kind in state.keep})
     lines = [f"keeps {', '.join(kept)}"] if kept else []
-    if state.crds:
-        lines.append(f"keeps {len(state.crds)} CRDs and their custom resources")
+    missing = {one.name for one in observed.crd_drift.get(state.component, ()) if one.what == "missing"}
+    if crds := set(state.crds) - missing:
+        lines.append(f"keeps {len(crds)} CRDs and their custom resources")
     if state.leaves:
         lines.append(f"takes {', '.join(map(str, state.leaves))} with it, made by its programs")
     return tuple(lines)
