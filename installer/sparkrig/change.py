@@ -326,8 +326,8 @@ def why_stop(result: ApplyResult, good: Revision | None, changed_crds: Sequence[
         )
     if changed_crds:
         return (
-            f"CRDs were changed ({', '.join(changed_crds)}), which a rollback does not undo: check that the old "
-            "version works with them and run `sparkrig rollback`, or mend the cause and run up again"
+            f"CRDs were changed ({', '.join(changed_crds)}), which the automatic return does not undo: run "
+            "`sparkrig rollback`, which returns them too, or mend the cause and run up again"
         )
     return ""
 

@@ -67,7 +67,8 @@ def gate(
     if not result.ok or result.interrupted or plan.action == "down":
         return result
     touched = {operation.component for operation in plan.operations}
-    subjects = _subjects(session, result.after)
+    # What was applied just now need not be compared; a return from a failure leaves CRDs as they are (docs/adr/0041).
+    subjects = _subjects(session, [replace(state, crd_digests={}) for state in result.after])
     asked = subjects if everything else [s for s in subjects if s.component in _with_dependents(touched, result.after)]
     # Read anew: the change may have brought what the facts tell, such as the labels of GPU nodes.
     facts = read_facts(session.api, session.handle)

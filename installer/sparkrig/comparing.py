@@ -10,8 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
+from sparkrig.apply.crd_drift import crd_changes, crd_drift, read_crds
 from sparkrig.cluster.api import KindNotServed, KubeApi, NotFoundApi
 from sparkrig.cluster.releases import list_releases, read_release
 from sparkrig.defaults import API_CONNECTIONS
@@ -19,6 +21,7 @@ from sparkrig.documents.plain import objects
 from sparkrig.errors import AccessDenied, NotFound, SparkrigError
 from sparkrig.model import (
     Chart,
+    CrdDrift,
     CrdOwner,
     DesiredRelease,
     ObjectRef,
@@ -46,8 +49,6 @@ from sparkrig.plan.differences import (
 from sparkrig.plan.fields import comparable, drifted_fields, value_at
 from sparkrig.proven import Proven
 from sparkrig.session import Session
-
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 def compare_revisions(session: Session, stack: str, first: int, second: int | None, parts: Parts) -> StackChange:
@@ -91,8 +92,8 @@ def compare_with_cluster(
     releases = list_releases(session.api) if observed is None else observed.releases
     with ThreadPoolExecutor(API_CONNECTIONS, "diff") as pool:
         same = {s.component for s in last.after if proven and proven.holds(s, releases.get((s.namespace, s.release)))}
-        asked = _asked(session.api, last.after, parts, pool, same)
-        live = _Live(session, parts, pool, seen, *asked, proven)
+        asked = _asked(session.api, last.after, parts, pool, same, observed)
+        live = _Live(session, parts, pool, seen, *asked, stack, proven)
         changes = [_drift(live, state, releases.get((state.namespace, state.release))) for state in last.after]
     unfinished = f"revision {pending.number} was begun and never finished; the next run picks it up" if pending else ""
     return StackChange(stack, last.number, None, tuple(changes), (unfinished,) if unfinished else ())
@@ -268,14 +269,20 @@ class _Live:
     seen: Seen
     releases: Mapping[str, Future[Mapping[str, Any]]]
     """Component -> its release as Helm stored it; none where nothing differs."""
-    crds: Future[frozenset[str]] | None
-    """None where no component brought any."""
+    crds: Future[Mapping[str, tuple[CrdDrift, ...]]] | None
+    """Component -> its CRDs that are not as recorded; None where no component brought any."""
+    stack: str
     proven: Proven | None
 
 
 def _asked(
-    api: KubeApi, states: Sequence[ReleaseState], parts: Parts, pool: ThreadPoolExecutor, same: Collection[str]
-) -> tuple[Mapping[str, Future[Mapping[str, Any]]], Future[frozenset[str]] | None]:
+    api: KubeApi,
+    states: Sequence[ReleaseState],
+    parts: Parts,
+    pool: ThreadPoolExecutor,
+    same: Collection[str],
+    observed: ObservedState | None,
+) -> tuple[Mapping[str, Future[Mapping[str, Any]]], Future[Mapping[str, tuple[CrdDrift, ...]]] | None]:
     """All that is certain to be needed, asked at once: while answers come, those that have come are read.
 
     Of the components in ``same`` no release is.
@@ -283,7 +290,10 @@ def _asked(
     if not parts.manifests:
         return {}, None
     releases = {state.component: pool.submit(_read, api, state) for state in states if state.component not in same}
-    return releases, pool.submit(_crds, api) if any(state.crds for state in states) else None
+    if not any(state.crds for state in states):
+        return releases, None
+    known = observed.crd_drift if observed is not None else None
+    return releases, pool.submit(lambda: crd_drift(api, states, read_crds(api)) if known is None else known)
 
 
 def _drift(live: _Live, state: ReleaseState, found: ObservedRelease | None) -> ComponentChange:
@@ -294,8 +304,8 @@ def _drift(live: _Live, state: ReleaseState, found: ObservedRelease | None) -> C
     if parts.manifests:
         if (answer := live.releases.get(state.component)) is not None:
             changes += _differing(live, state, found, _stored(session.api, state, notes, answer))
-        there = live.crds.result() if live.crds else frozenset()
-        changes += [ObjectChange(_crd(name), "missing") for name in state.crds if name not in there]
+        drift = (live.crds.result() if live.crds else {}).get(state.component, ())
+        changes += crd_changes(session.api, state, drift, live.stack, partial(_look, session.api))
     schema = session.values_schema(state.component)
     change = compare_live(state, changes, moved=moved, parts=parts, notes=notes, schema=schema)
     return replace(change, change="removed") if _is_gone(found) else change
@@ -376,11 +386,3 @@ def _as_the_server_has_it(api: KubeApi, ref: ObjectRef, manifest: Mapping[str, A
         return comparable(api.apply({**manifest, "metadata": metadata}, force=True, dry_run=True))
     except SparkrigError:
         return None  # no right to change it, an immutable field, a webhook that knows no dry run
-
-
-def _crds(api: KubeApi) -> frozenset[str]:
-    return frozenset(item["metadata"]["name"] for item in api.list(CRDS, metadata_only=True))
-
-
-def _crd(name: str) -> ObjectRef:
-    return ObjectRef("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "", name)

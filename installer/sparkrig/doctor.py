@@ -37,11 +37,12 @@ from sparkrig.plan.changes import GONE
 from sparkrig.plan.graph import helm_s
 from sparkrig.plan.server_changes import CHANGING, Rehearsal
 from sparkrig.session import Session
+from sparkrig.stack.manifests_crds import api_versions
 from sparkrig.verify.dryrun.findings import judged
 from sparkrig.verify.dryrun.rehearse import Release, rehearse
 from sparkrig.verify.preflight.apis import suits
 from sparkrig.verify.preflight.collect import ask_rights, collect, confirm, learn, namespaces_of
-from sparkrig.verify.preflight.data import Case, Survey, Wanted
+from sparkrig.verify.preflight.data import Case, Wanted
 from sparkrig.verify.preflight.examine import examine
 from sparkrig.verify.preflight.finding import Finding, Level, fail, in_order, ok, warn
 from sparkrig.verify.preflight.objects import crd_kinds, is_hook, kind_of, runs_now
@@ -116,7 +117,7 @@ def refuse_unfit(
     changing = (Action.INSTALL, Action.UPGRADE, Action.REPAIR)
     names = [operation.component for operation in operations if operation.action in changing]
     wanted = [desired for desired in resolved.releases if desired.component in names]
-    case, findings = _prepared(session, resolved, wanted, observed.releases)
+    case, findings = _prepared(session, resolved, wanted, observed.releases, _crds_alone(operations, names))
     findings = [*findings, *examine(case), *_rights(session, case)]
     rehearsed = _rehearse(session, case, operations)
     known = {(finding.code, finding.subject) for finding in findings}
@@ -142,7 +143,7 @@ def rehearsals(session: Session, resolved: ResolvedStack, observed: ObservedStat
     if not names:
         return ()
     wanted = [desired for desired in resolved.releases if desired.component in names]
-    case, _ = _prepared(session, resolved, wanted, observed.releases)
+    case, _ = _prepared(session, resolved, wanted, observed.releases, _crds_alone(made.operations, names))
     return _rehearse(session, case, made.operations)
 
 
@@ -213,8 +214,13 @@ _NO_CHART: Any = None
 
 
 def _prepared(
-    session: Session, resolved: ResolvedStack, releases: Sequence[DesiredRelease], there: Releases
+    session: Session,
+    resolved: ResolvedStack,
+    releases: Sequence[DesiredRelease],
+    there: Releases,
+    crds_alone: Sequence[DesiredRelease] = (),
 ) -> tuple[Case, list[Finding]]:
+    """The releases as preflight judges them; of ``crds_alone`` the run applies the CRDs and nothing else."""
     own = frozenset(key for key, found in there.items() if found.stack == resolved.name)
     components = session.catalog.components
     wanted = [
@@ -236,10 +242,11 @@ def _prepared(
         reused={name: components[name] for name in resolved.reused},
         releases=own,
         gpu_provided=any("gpu" in components[name].provides for name in offers),
+        crds=[crd for desired in crds_alone for crd in _crds(desired)],
     )
     rendered, findings = _rendered(session, case)
     kinds = {kind_of(item) for w in rendered for item in w.objects}
-    ours = {kind for w in rendered for crd in w.crds for kind, _, _ in crd_kinds(crd)}
+    ours = {kind for crds in (case.crds, *(w.crds for w in rendered)) for crd in crds for kind, _, _ in crd_kinds(crd)}
     if "kinds" not in survey.denied:
         survey = replace(survey, kinds=learn(session.api, survey, kinds - ours))
     claims = foreign_claims(resolved, ObservedState(there, None, None))
@@ -259,6 +266,12 @@ def _prepared(
     return replace(case, wanted=rendered, survey=survey), findings
 
 
+def _crds_alone(operations: Sequence[Operation], changing: Sequence[str]) -> list[DesiredRelease]:
+    """The components whose CRDs are applied again though nothing else of them changes."""
+    bringing = [o.desired for o in operations if o.action is Action.CRDS and o.component not in changing]
+    return [desired for desired in bringing if desired is not None]
+
+
 def _crds(desired: DesiredRelease) -> list[dict[str, Any]]:
     if desired.crd_owner is not CrdOwner.US or desired.chart.path is _NO_CHART:
         return []
@@ -271,7 +284,7 @@ def _rendered(session: Session, case: Case) -> tuple[list[Wanted], list[Finding]
 
     from sparkrig.renders import Renders
 
-    versions = _api_versions(case.survey, case.wanted)
+    versions = _api_versions(case)
     todo = [w for w in case.wanted if w.desired.chart.path is not _NO_CHART and suits(case, w)]
     renders = (
         Renders(session.helm_tool.path, session.helm_tool.version, case.survey.kubernetes, versions) if todo else None
@@ -279,16 +292,23 @@ def _rendered(session: Session, case: Case) -> tuple[list[Wanted], list[Finding]
     known = {w.name: renders.recall(w.desired, upgrade=not w.fresh) for w in todo} if renders else {}
     todo = [w for w in todo if known[w.name] is None]
 
-    async def all_of_them() -> list[str | BaseException]:
+    async def all_of_them(some: Sequence[Wanted], served: Sequence[str]) -> dict[str, str | BaseException]:
         calls = [
             session.offline_helm.template(
-                w.desired, kube_version=case.survey.kubernetes or None, api_versions=versions, is_upgrade=not w.fresh
+                w.desired, kube_version=case.survey.kubernetes or None, api_versions=served, is_upgrade=not w.fresh
             )
-            for w in todo
+            for w in some
         ]
-        return await asyncio.gather(*calls, return_exceptions=True)
+        done = await asyncio.gather(*calls, return_exceptions=True)
+        return dict(zip((w.name for w in some), done, strict=True))
 
-    texts = dict(zip((w.name for w in todo), asyncio.run(all_of_them()) if todo else [], strict=True))
+    texts = asyncio.run(all_of_them(todo, versions)) if todo else {}
+    if refused := [w for w in todo if isinstance(texts[w.name], HelmError)]:
+        # A chart may ask for what another one of this run has among its templates, which is known only now.
+        there = [item for text in texts.values() if isinstance(text, str) for item in objects(text)]
+        there += [item for kept in known.values() for item in kept or ()]
+        if more := set(api_versions(there)) - set(versions):
+            texts |= asyncio.run(all_of_them(refused, sorted({*versions, *more})))
     findings, wanted = [], []
     for one in case.wanted:
         text, found = texts.get(one.name), known.get(one.name) or []
@@ -317,10 +337,11 @@ def _too_large(desired: DesiredRelease, manifest: str) -> list[Finding]:
     return [fail("release-size", desired.component, message, hint + parts)]
 
 
-def _api_versions(survey: Survey, wanted: Sequence[Wanted]) -> list[str]:
+def _api_versions(case: Case) -> list[str]:
     """What charts may ask ``.Capabilities.APIVersions`` for, beyond what helm knows of Kubernetes itself."""
-    kinds = [kind for kind in survey.kinds if "." in kind[0] and not kind[0].endswith(".k8s.io")]
-    kinds += [kind for one in wanted for crd in one.crds for kind, _, _ in crd_kinds(crd)]
+    kinds = [kind for kind in case.survey.kinds if "." in kind[0] and not kind[0].endswith(".k8s.io")]
+    brought = [*case.crds, *(crd for one in case.wanted for crd in one.crds)]
+    kinds += [kind for crd in brought for kind, _, _ in crd_kinds(crd)]
     return sorted({text for g, v, k in kinds for text in (f"{g}/{v}", f"{g}/{v}/{k}")})
 
 

@@ -588,6 +588,9 @@ class ReleaseState:
     """What the stack file said of objects that cannot be changed, for a return from this state."""
     leaves: tuple[ObjectRef, ...] = ()
     """What its programs make and no release contains: removed behind the release."""
+    crd_digests: Mapping[str, str] = field(default_factory=dict)
+    """CRD that sparkrig applied -> digest of what was applied (``history.crds`` stores the content). Empty where Helm
+    or a hook applies the CRDs, and in records of older versions."""
 
 
 class RevisionStatus(enum.StrEnum):
@@ -638,6 +641,16 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
+class CrdDrift:
+    """A CRD of a recorded release that is not as recorded."""
+
+    name: str
+    what: Literal["missing", "changed", "unserved"]
+    why: str
+    """Continues "CRD NAME …": ``is missing``, ``was changed by kubectl``."""
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedState:
     """What the cluster holds, as far as the plan needs it."""
 
@@ -655,6 +668,8 @@ class ObservedState:
     """Component -> objects of its inventory that are gone."""
     secrets: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """(namespace, name) -> fingerprint of each Secret that the stack made."""
+    crd_drift: Mapping[str, tuple[CrdDrift, ...]] = field(default_factory=dict)
+    """Component -> its CRDs that are not as recorded."""
 
 
 # --------------------------------------------------------------------------- plan

@@ -7,7 +7,7 @@ certificate, a checksum over them), and what ``up`` installs differs there too; 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +17,10 @@ from sparkrig.documents.plain import objects
 from sparkrig.errors import NotFound
 from sparkrig.helm.archive import crds as chart_crds
 from sparkrig.helm.client import HelmClient
+from sparkrig.helm.errors import HelmError
 from sparkrig.model import ClusterFacts, CrdOwner, DesiredRelease, DesiredSecret, ObservedState
 from sparkrig.session import Session
+from sparkrig.stack.manifests_crds import api_versions
 
 Object = dict[str, Any]
 Key = tuple[str, str, str, str]
@@ -86,9 +88,11 @@ def render(session: Session, only: Sequence[str] = ()) -> RenderedStack:
     crds = {name: _crds(desired) for name, desired in known.items()}
     wanted = [desired for desired in resolved.releases if not only or desired.component in only]
 
+    # As `up` has it: CRDs come before the releases that ask for them, whichever component of the stack brings them.
+    kinds = served | {kind for brought in crds.values() for kind in api_versions(brought)}
+
     async def one(desired: DesiredRelease) -> Rendering:
-        kinds = served | {kind for name in _before(desired, known) for kind in _kinds(crds[name])}
-        first, second = await asyncio.gather(*(_text(session, desired, facts, kinds, observed) for _ in range(2)))
+        first, second = await _twice(session, desired, facts, kinds, observed, known)
         here, there = objects(first), objects(second)
         varying = tuple(_varying(here, there))
         return Rendering(
@@ -101,6 +105,30 @@ def render(session: Session, only: Sequence[str] = ()) -> RenderedStack:
     spaces = {desired.namespace for desired in wanted}
     secrets = tuple(secret for secret in resolved.secrets if not only or spaces.intersection(secret.namespaces))
     return RenderedStack(tuple(asyncio.run(all_of_them())), secrets)
+
+
+async def _twice(
+    session: Session,
+    desired: DesiredRelease,
+    facts: ClusterFacts,
+    kinds: frozenset[str],
+    observed: ObservedState | None,
+    known: Mapping[str, DesiredRelease],
+) -> list[str]:
+    """Two renderings. A chart that refuses because an API is missing is asked again with what other charts define.
+
+    That is needed for CRDs among the templates of another chart only, so the others are rendered only then.
+    """
+    try:
+        return await asyncio.gather(*(_text(session, desired, facts, kinds, observed) for _ in range(2)))
+    except HelmError as error:
+        others = [other for other in known.values() if other is not desired and other.crd_owner is CrdOwner.HELM]
+        texts = (_text(session, other, facts, kinds, observed) for other in others)
+        there = await asyncio.gather(*texts, return_exceptions=True)
+        more = frozenset(v for text in there if isinstance(text, str) for v in api_versions(objects(text)))
+        if more <= kinds:
+            raise error from None
+        return await asyncio.gather(*(_text(session, desired, facts, kinds | more, observed) for _ in range(2)))
 
 
 async def _text(
@@ -127,27 +155,6 @@ def _crds(desired: DesiredRelease) -> list[Object]:
         return []
     found = chart_crds(desired.chart.path, desired.values)
     return [labelled(crd, desired.component, desired.crd_labels) for crd in found]
-
-
-def _before(desired: DesiredRelease, known: dict[str, DesiredRelease]) -> set[str]:
-    """The component and all whose CRDs are certain to be there when it is installed."""
-    found: set[str] = set()
-    todo = [desired.component]
-    while todo:
-        name = todo.pop()
-        if name in known and name not in found:
-            found.add(name)
-            todo += [*known[name].needs, *known[name].crd_needs]
-    return found
-
-
-def _kinds(crds: Iterable[Object]) -> Iterator[str]:
-    for crd in crds:
-        spec = crd["spec"]
-        for version in spec.get("versions") or ():
-            if version.get("served", True):
-                yield f"{spec['group']}/{version['name']}"
-                yield f"{spec['group']}/{version['name']}/{spec['names']['kind']}"
 
 
 # ------------------------------------------------------------------ what varies

@@ -91,7 +91,7 @@ def _component_status(session: Session, state: ReleaseState, observed: ObservedS
         ready=sum(j.readiness is Readiness.READY for j in judged),
         total=len(judged),
         missing=tuple(ref for ref in observed.missing.get(state.component, ()) if ref not in extra),
-        problems=tuple(j.message for j in observed.live.get(state.component, ())),
+        problems=(*(j.message for j in observed.live.get(state.component, ())), *_crd_problems(state, observed)),
         namespace=state.namespace,
         url=_url(state, component.urls) if component else None,
         helm_revision=state.helm_revision,
@@ -99,6 +99,15 @@ def _component_status(session: Session, state: ReleaseState, observed: ObservedS
         notes=tuple(f"{ref}: {j.message} (optional)" for ref, j in extra.items()),
         changed=release.modified if release else None,
     )
+
+
+def _crd_problems(state: ReleaseState, observed: ObservedState) -> tuple[str, ...]:
+    drift = observed.crd_drift.get(state.component, ())
+    if not drift:
+        return ()
+    from sparkrig.plan.crd_drift import shown
+
+    return (*shown(drift), "next: sparkrig up --repair")
 
 
 def _url(state: ReleaseState, urls: tuple[Mapping[str, Any], ...]) -> str | None:

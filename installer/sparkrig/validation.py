@@ -173,12 +173,20 @@ class _Rendering:
         """Renders ``fresh``, all at once; ``there`` are those whose CRDs count."""
         from sparkrig.helm.archive import read_chart
         from sparkrig.stack.manifests import check_objects
-        from sparkrig.stack.manifests_crds import CrdSchemas, crds_of
+        from sparkrig.stack.manifests_crds import CrdSchemas, api_versions, crds_of
 
         texts = [crd for desired in there for crd in crds_of(read_chart(desired.chart.path))]
-        versions = tuple(dict.fromkeys(text for crd in texts for text in crd.api_versions))
+        served = self.session.api.served() if self.session.request.target is not None else frozenset[str]()
+        versions = tuple(dict.fromkeys((*(text for crd in texts for text in crd.api_versions), *sorted(served))))
         done = await asyncio.gather(*(self.render(desired, versions) for desired in fresh), return_exceptions=True)
         everything = [item for result in done if isinstance(result, list) for item in result]
+        # A chart may ask for what another one has among its templates, which is known only now.
+        more = tuple(dict.fromkeys((*versions, *api_versions(everything))))
+        if more != versions and any(isinstance(result, HelmError) for result in done):
+            failed = [desired for desired, result in zip(fresh, done, strict=True) if isinstance(result, HelmError)]
+            again = iter(await asyncio.gather(*(self.render(one, more) for one in failed), return_exceptions=True))
+            done = [next(again) if isinstance(result, HelmError) else result for result in done]
+            versions = more
         crds = CrdSchemas(texts, everything)
         found: list[Problem] = []
         for desired, result in zip(fresh, done, strict=True):
@@ -211,6 +219,7 @@ class _Rendering:
             "release": [desired.release, desired.namespace, desired.chart.digest],
             "values": desired.values,
             "charts": sorted(other.chart.digest for other in there),
+            "on": self.session.request.target,
         }
         text = json.dumps(told, sort_keys=True, ensure_ascii=True)
         return cache_dir() / "validated" / hashlib.sha256(text.encode()).hexdigest()

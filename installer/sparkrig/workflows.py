@@ -123,12 +123,14 @@ def _rehearsed(made: Plan, said: Sequence[Rehearsal]) -> Plan:
 
 def rollback(session: Session, stack: str, number: int | None, options: Options, dialogue: Dialogue) -> Outcome:
     """Brings the whole stack back to a recorded revision; default: the newest good one before this."""
+    from sparkrig.apply.crd_drift import drift_from
+
     target = _rollback_target(session, stack, number)
     judged: dict[str, Plan] = {}
 
     def planned() -> tuple[Plan, tuple[Disturbance, ...]]:
         observed = session.observe(stack)
-        wished = plan_restore(target, observed)
+        wished = plan_restore(target, observed, crd_drift=drift_from(session.api, target))
         # Under the lock it mostly is the same once more: the API server has been asked about each object then.
         if judged.get("wished") != wished:
             judged.update(wished=wished, returnable=_returnable(session, wished, observed))
@@ -140,6 +142,7 @@ def rollback(session: Session, stack: str, number: int | None, options: Options,
     _refuse_disturbances(disturbed, options)
     if seen.empty:
         return Outcome(seen, None, seen.base)
+    session.crd_review.refuse(options.allow_crd_change)
     if changes_cluster(seen) and not dialogue.confirm(seen):
         return Outcome(seen, None, seen.base, declined=True)
     message = options.message or f"back to revision {target.number}"

@@ -162,11 +162,11 @@ def test_a_way_back_over_a_handing_over_loses_no_custom_resource(install: Instal
     install.up("helm", "a")
     uid = kind.make("mine", {"a": "x"})["metadata"]["uid"]
     install.up("us", "a", "b")
-    for number, managers in ((1, {"helm"}), (2, {"helm"}), (1, {"helm"})):
+    for number, managers in ((1, {"helm"}), (2, {"sparkrig"}), (1, {"helm"})):
         back = world.run("rollback", str(number), "--yes")
         assert back.code == 0, back.err + back.out
         assert [item["metadata"]["uid"] for item in kind.api.list(kind.collection())] == [uid]
-        assert kind.spec_managers() == managers, "Helm's from the first way back on; no rollback changes that"
+        assert kind.spec_managers() == managers, "whose CRD it was is part of what a revision recorded"
     install.up("us", "a", "b")
     assert kind.spec_managers() == {"sparkrig"}
     assert fields_of(kind) == {"a", "b"}

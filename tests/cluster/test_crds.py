@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from tests.mini import CONFIGMAP, World
 
-from sparkrig.apply.crd_migration import CRDS, DIGEST
 from sparkrig.apply.read_back import refuse_dropped
 from sparkrig.cluster.api import KubeApi, NotFoundApi
 from sparkrig.errors import OperationError
 from sparkrig.model import ObjectRef
+from sparkrig.plan.crd_drift import CRDS, DIGEST
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 

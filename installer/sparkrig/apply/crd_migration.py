@@ -19,11 +19,9 @@ from sparkrig.cluster.api import KubeApi, NotFoundApi
 from sparkrig.cluster.apierrors import ApiError
 from sparkrig.defaults import API_CONNECTIONS, CRD_GONE_S, CRD_SERVED_S, CRD_SETTLE_S
 from sparkrig.errors import OperationError
+from sparkrig.plan.crd_drift import CRDS, DIGEST
 from sparkrig.plan.crd_safety import storage_version, stored_versions
 
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-DIGEST: Final = "sparkrig.dev/crd-digest"
-"""Annotation: ``sha256:…`` over the CRD as it was applied, without this annotation."""
 STAYS: Final = "mend what is named (or delete the objects) and run up again; both versions stay until then"
 Say = Callable[[str], None]
 

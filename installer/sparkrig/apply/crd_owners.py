@@ -12,14 +12,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
-from sparkrig.apply.crd_migration import CRDS, DIGEST
-from sparkrig.apply.crds import KEEP, KEPT, LAST_APPLIED, NAMESPACE, RELEASE, applies, installed
+from sparkrig.apply.crds import KEEP, KEPT, LAST_APPLIED, NAMESPACE, RELEASE, installed
 from sparkrig.cluster.api import PATCH_TYPES, KubeApi
 from sparkrig.defaults import FIELD_MANAGER, LABEL_COMPONENT
 from sparkrig.helm.archive import crds as chart_crds
 from sparkrig.model import Action, CrdOwner, DesiredRelease, ObjectRef, Operation
+from sparkrig.plan.crd_drift import CRD_KIND, CRDS, DIGEST, applies
 
-CRD_KIND: Final = "CustomResourceDefinition"
 Say = Callable[[str], None]
 
 HELM: Final = "helm"

@@ -11,14 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sparkrig.apply.crd_migration import CRDS
-from sparkrig.apply.crd_owners import CRD_KIND, changing_hands, new_owner
-from sparkrig.apply.crds import installed, is_current, labelled, owners
+from sparkrig.apply.crd_owners import changing_hands, new_owner
+from sparkrig.apply.crds import installed, is_current, owners, wanted_crds
 from sparkrig.cluster.api import KubeApi
 from sparkrig.defaults import API_CONNECTIONS
 from sparkrig.errors import Refused, SparkrigError
 from sparkrig.helm.archive import crds as chart_crds
+from sparkrig.history.crds import CrdStore
 from sparkrig.model import Action, CrdOwner, Operation, Plan, ReleaseState
+from sparkrig.plan.crd_drift import CRD_KIND, CRDS
 from sparkrig.plan.crd_safety import HOPELESS, Danger, dangers, storage_version
 from sparkrig.plan.crd_use import Reach, reach
 
@@ -55,6 +56,7 @@ class CrdReview:
 
     def __init__(self, api: KubeApi) -> None:
         self._api = api
+        self._store: CrdStore | None = None
         self.changes: tuple[CrdChange, ...] = ()
         self.rendered: Mapping[str, Sequence[Mapping[str, Any]]] = {}
         """Component -> the CRDs among its templates, which Helm will apply; whoever renders them puts them here."""
@@ -67,6 +69,7 @@ class CrdReview:
             self.changes = ()
             return plan
         there = installed(self._api)
+        self._store = CrdStore(self._api, plan.stack)
         states = [*plan.unchanged, *(operation.state for operation in plan.operations if operation.state)]
         lines: dict[str, list[str]] = {}
         changes: list[CrdChange] = []
@@ -129,15 +132,14 @@ class CrdReview:
 
     def _wanted(self, operation: Operation) -> list[dict[str, Any]]:
         """The CRDs as they will be. What a hook's job applies is taken to be what lies in the chart's ``crds/``."""
+        if operation.action is Action.CRDS and self._store is not None:
+            return wanted_crds(operation, self._store)
         desired = operation.desired
         if desired is None:
             return []
         if desired.crd_owner is CrdOwner.HELM:
             return [dict(crd) for crd in self.rendered.get(operation.component, ())]
-        found = chart_crds(desired.chart.path, desired.values)
-        if desired.crd_owner is CrdOwner.HOOK:
-            return found
-        return [labelled(crd, operation.component, desired.crd_labels) for crd in found]
+        return chart_crds(desired.chart.path, desired.values)
 
     def _look(self, component: str, crd: Mapping[str, Any], states: Iterable[ReleaseState]) -> CrdChange | None:
         name = crd["metadata"]["name"]

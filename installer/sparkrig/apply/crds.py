@@ -15,12 +15,15 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sparkrig.apply.crd_migration import CRDS, DIGEST, migrate, recreate
+from sparkrig.apply.crd_migration import migrate, recreate
 from sparkrig.apply.crd_serving import Serving
 from sparkrig.apply.waiting import Waiter
 from sparkrig.cluster.api import KubeApi
 from sparkrig.defaults import FIELD_MANAGER, LABEL_COMPONENT
-from sparkrig.model import ObjectRef
+from sparkrig.helm.archive import crds as chart_crds
+from sparkrig.history.crds import CrdStore
+from sparkrig.model import ObjectRef, Operation
+from sparkrig.plan.crd_drift import CRDS, DIGEST, applies, is_as_applied, other_managers
 from sparkrig.plan.crd_safety import HOPELESS, dangers, stored_versions
 from sparkrig.plan.removal import CRD
 
@@ -31,8 +34,6 @@ NAMESPACE: Final = "meta.helm.sh/release-namespace"
 KEEP: Final = "helm.sh/resource-policy"
 KEPT: Final = "keep"
 """A Helm release that had the CRD before us leaves it when its next manifest lacks it."""
-_OURS: Final = ("f:group", "f:scope", "f:versions")
-"""Fields of the spec that whoever applies a CRD owns; a change by somebody else takes them away."""
 
 Say = Callable[[str], None]
 
@@ -44,22 +45,23 @@ class Applied:
     names: tuple[str, ...]
     changed: tuple[str, ...]
     """Those that existed before with another spec."""
+    digests: Mapping[str, str]
+    """Name -> digest of what was applied."""
 
 
 async def apply_crds(
     api: KubeApi,
     waiter: Waiter,
-    crds: Sequence[Mapping[str, Any]],
+    wanted: Sequence[Mapping[str, Any]],
     *,
-    component: str,
-    labels: Mapping[str, str],
     timeout_s: float,
     say: Say,
     turn: Callable[[], AbstractAsyncContextManager[None]],
 ) -> Applied:
-    """Applies the CRDs that are not as wanted, and returns once what they define is served.
+    """Applies the CRDs (from ``labelled``) that are not as wanted, and returns once what all of them define is served.
 
-    Each is applied in its ``turn``, which lasts until it is served.
+    Each is applied in its ``turn``, which lasts until it is served. One that is as wanted may still not be served: a
+    run that died behind its first write leaves it so.
 
     No stack label is set: a CRD outlives the stack that brought it and may serve several.
 
@@ -68,8 +70,8 @@ async def apply_crds(
             version, or it is not served after ``timeout_s`` seconds.
     """
     there = await asyncio.to_thread(installed, api)
-    wanted = [labelled(crd, component, labels) for crd in crds]
-    todo = [crd for crd in wanted if not is_current(there.get(crd["metadata"]["name"]), crd)]
+    todo = [dict(crd) for crd in wanted if not is_current(there.get(crd["metadata"]["name"]), crd)]
+    current = [crd for crd in wanted if is_current(there.get(crd["metadata"]["name"]), crd)]
     changed: list[str] = []
     leaving: list[ObjectRef] = []
     serving = Serving(api, timeout_s=timeout_s, say=say)
@@ -88,13 +90,15 @@ async def apply_crds(
             else:
                 await serving.until_served(crd)
 
-    outcomes = await asyncio.gather(*(one(crd) for crd in todo), return_exceptions=True)
+    work = [*(one(crd) for crd in todo), *(serving.until_served(crd) for crd in current)]
+    outcomes = await asyncio.gather(*work, return_exceptions=True)
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome
     if leaving:
         await waiter.until_ready(leaving, (), timeout_s=timeout_s, say=say)
-    return Applied(tuple(sorted(crd["metadata"]["name"] for crd in wanted)), tuple(sorted(changed)))
+    digests = {str(crd["metadata"]["name"]): digest_of(crd) for crd in wanted}
+    return Applied(tuple(sorted(digests)), tuple(sorted(changed)), digests)
 
 
 def installed(api: KubeApi) -> dict[str, dict[str, Any]]:
@@ -104,18 +108,25 @@ def installed(api: KubeApi) -> dict[str, dict[str, Any]]:
 
 def is_current(metadata: Mapping[str, Any] | None, crd: Mapping[str, Any]) -> bool:
     """Whether the CRD with that metadata is as ``crd`` (from ``labelled``) was applied, and nobody changed it since."""
-    if metadata is None or metadata.get("deletionTimestamp"):
-        return False
-    if (metadata.get("annotations") or {}).get(DIGEST) != crd["metadata"]["annotations"][DIGEST]:
-        return False
-    mine = [e for e in metadata.get("managedFields") or () if e.get("manager") == FIELD_MANAGER]
-    return any(entry.get("operation") == "Apply" and all(key in _spec(entry) for key in _OURS) for entry in mine)
+    return is_as_applied(metadata, digest_of(crd))
 
 
-def _spec(entry: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What an entry of managedFields owns of the spec."""
-    owned: Mapping[str, Any] = (entry.get("fieldsV1") or {}).get("f:spec") or {}
-    return owned
+def wanted_crds(operation: Operation, store: CrdStore) -> list[dict[str, Any]]:
+    """What a CRDs operation applies: the CRDs of the chart, or without a chart those that the release recorded.
+
+    Raises:
+        OperationError: the recorded ones are gone.
+    """
+    desired = operation.desired
+    if desired is not None:
+        found = chart_crds(desired.chart.path, desired.values)
+        return [labelled(crd, operation.component, desired.crd_labels) for crd in found]
+    return store.read(operation.state) if operation.state is not None and operation.state.crd_digests else []
+
+
+def digest_of(crd: Mapping[str, Any]) -> str:
+    """The digest that ``labelled`` wrote on a CRD."""
+    return str(crd["metadata"]["annotations"][DIGEST])
 
 
 def owners(metadata: Mapping[str, Any], component: str) -> tuple[str, ...]:
@@ -124,20 +135,10 @@ def owners(metadata: Mapping[str, Any], component: str) -> tuple[str, ...]:
     found = []
     if RELEASE in annotations:
         found.append(f"Helm release {annotations.get(NAMESPACE)}/{annotations[RELEASE]}")
-    found += [f"field manager {manager}" for manager in sorted(_other_managers(metadata))]
+    found += [f"field manager {manager}" for manager in sorted(other_managers(metadata))]
     if labels.get(LABEL_COMPONENT, component) != component:
         found.append(f"component {labels[LABEL_COMPONENT]}")
     return tuple(found)
-
-
-def _other_managers(metadata: Mapping[str, Any]) -> set[str]:
-    entries = metadata.get("managedFields") or ()
-    return {str(e.get("manager")) for e in entries if applies(e)} - {FIELD_MANAGER}
-
-
-def applies(entry: Mapping[str, Any]) -> bool:
-    """Whether the entry is of somebody who applies the CRD, not of one who fills in a certificate or the status."""
-    return any(key in _spec(entry) for key in _OURS)
 
 
 def _apply(api: KubeApi, crd: dict[str, Any], say: Say) -> tuple[bool, dict[str, Any]]:
@@ -163,7 +164,7 @@ def _sole_owner(api: KubeApi, path: str, crd: dict[str, Any]) -> dict[str, Any]:
     Who owns single fields (a certificate's injector, the API server's status) keeps them.
     """
     metadata = crd["metadata"]
-    strangers = _other_managers(metadata)
+    strangers = other_managers(metadata)
     left = [key for key in (LAST_APPLIED, RELEASE, NAMESPACE) if key in (metadata.get("annotations") or {})]
     if not strangers and not left:
         return crd

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sparkrig.apply.crd_owners import CRD_KIND
 from sparkrig.cluster.api import KubeApi
 from sparkrig.documents.plain import objects
 from sparkrig.errors import OperationError
 from sparkrig.helm.recovery import stored_manifest
 from sparkrig.model import ObjectRef, Operation, refs_of
+from sparkrig.plan.crd_drift import CRD_KIND
 
 KEEP_ANNOTATION = "helm.sh/resource-policy"
 """Helm leaves an object with this annotation (value ``keep``) in the cluster when it uninstalls."""

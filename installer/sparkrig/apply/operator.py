@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from sparkrig.apply.claims import let_go
 from sparkrig.apply.clearing import clear_the_way
 from sparkrig.apply.crd_owners import crds_of, pass_on
-from sparkrig.apply.crds import apply_crds
+from sparkrig.apply.crds import Applied, apply_crds, wanted_crds
 from sparkrig.apply.failures import explained, last_attempt, old_hooks
 from sparkrig.apply.inventory import inventory, leaving
 from sparkrig.apply.keeping import give_up, take_back
@@ -25,15 +25,17 @@ from sparkrig.cluster.api import KubeApi
 from sparkrig.defaults import CRDS_AT_ONCE, FIELD_MANAGER, LABEL_STACK
 from sparkrig.documents.plain import objects
 from sparkrig.errors import OperationError
-from sparkrig.helm.archive import crds as chart_crds
 from sparkrig.helm.client import HelmClient, validates_fields
 from sparkrig.helm.errors import HelmError
 from sparkrig.helm.recovery import newest_revision, recover
+from sparkrig.history.crds import CrdStore
 from sparkrig.model import Action, DesiredRelease, ObjectRef, Operation, ReadinessRule, ReleaseState
 from sparkrig.plan.removal import CLAIM, DELETE_S
 from sparkrig.secrets.cluster import SecretBook
 from sparkrig.secrets.rolling import roll
 
+CRDS_LONGEST_S = 120.0
+"""How long a CRD may take until it is served, whatever the timeout of its component."""
 Say = Callable[[str], None]
 T = TypeVar("T")
 
@@ -62,7 +64,8 @@ class Operator:
         self._applied: dict[str, ReleaseState] = {}
         self._uninstalled: set[str] = set()
         """Components whose release a recovery marked so, to be installed anew."""
-        self._crds: dict[str, tuple[str, ...]] = {}
+        self._crds: dict[str, Applied] = {}
+        self._crd_store = CrdStore(api, stack)
         self._crd_turns = Turns(CRDS_AT_ONCE)
         self._crd_ranks = itertools.count()
         self._book = SecretBook(stack, api)
@@ -89,7 +92,7 @@ class Operator:
             case Action.RECOVER:
                 await self._recover(operation, say)
             case Action.CRDS:
-                await self._apply_crds(operation, say)
+                return await self._apply_crds(operation, say)
             case Action.INSTALL | Action.UPGRADE | Action.REPAIR:
                 return await self._install(operation, say)
             case Action.WAIT:
@@ -151,24 +154,27 @@ class Operator:
             if recovered.after == "uninstalled":
                 self._uninstalled.add(operation.component)
 
-    async def _apply_crds(self, operation: Operation, say: Say) -> None:
-        desired = _desired(operation)
+    async def _apply_crds(self, operation: Operation, say: Say) -> ReleaseState | None:
+        """Applies the CRDs of the chart, or without a chart those that the release recorded."""
         # Operations begin with the longest path: the CRDs that most of the run waits for are applied before others.
         turn = partial(self._crd_turns.at, next(self._crd_ranks))
-        found = await asyncio.to_thread(chart_crds, desired.chart.path, desired.values)
-        if found:
-            applied = await apply_crds(
-                self._api,
-                self._waiter,
-                found,
-                component=operation.component,
-                labels=desired.crd_labels,
-                timeout_s=min(120.0, operation.timeout_s),
-                say=say,
-                turn=turn,
-            )
-            self._crds[operation.component] = applied.names
-            self.changed_crds += applied.changed
+        wanted = await asyncio.to_thread(wanted_crds, operation, self._crd_store)
+        if not wanted:
+            return None
+        keeping = asyncio.create_task(asyncio.to_thread(self._crd_store.keep, wanted))
+        timeout_s = min(CRDS_LONGEST_S, operation.timeout_s)
+        try:
+            applied = await apply_crds(self._api, self._waiter, wanted, timeout_s=timeout_s, say=say, turn=turn)
+        finally:
+            await keeping
+        self._crds[operation.component] = applied
+        self.changed_crds += applied.changed
+        desired, state = operation.desired, operation.state
+        if desired is None or state is None or desired.digest != state.digest:
+            return None  # what is recorded of a release that changes comes with the release
+        state = replace(state, crds=tuple(sorted({*state.crds, *applied.names})), crd_digests=applied.digests)
+        self._applied[operation.component] = state
+        return state
 
     async def _install(self, operation: Operation, say: Say) -> ReleaseState:
         desired = _desired(operation)
@@ -245,6 +251,7 @@ class Operator:
         self, operation: Operation, desired: DesiredRelease, revision: int, manifests: Sequence[dict[str, Any]]
     ) -> ReleaseState:
         refs = inventory(self._api, manifests, desired.namespace)
+        applied = self._crds.get(operation.component)
         return ReleaseState(
             component=desired.component,
             release=desired.release,
@@ -256,7 +263,7 @@ class Operator:
             digest=desired.digest,
             helm_revision=revision,
             inventory=refs,
-            crds=crds_of(self._api, desired, refs, self._crds.get(operation.component, ())),
+            crds=crds_of(self._api, desired, refs, applied.names if applied else ()),
             values=desired.values,
             keep=desired.keep,
             needs=desired.needs,
@@ -266,6 +273,7 @@ class Operator:
             secrets=self._marks_of(desired),
             immutable=desired.immutable,
             leaves=desired.leaves,
+            crd_digests=applied.digests if applied else {},
         )
 
     async def _rollback(self, operation: Operation, say: Say) -> ReleaseState:

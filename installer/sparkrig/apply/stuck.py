@@ -7,12 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from sparkrig.apply.claims import explain_claim
-from sparkrig.apply.crd_migration import CRDS
 from sparkrig.cluster.api import KubeApi
 from sparkrig.cluster.apierrors import ApiError, NotFoundApi
 from sparkrig.defaults import API_CONNECTIONS
 from sparkrig.errors import SparkrigError
 from sparkrig.model import ObjectRef
+from sparkrig.plan.crd_drift import CRDS
 from sparkrig.plan.crd_safety import strategy
 from sparkrig.plan.removal import CLAIM
 

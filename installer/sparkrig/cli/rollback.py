@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from sparkrig.cli.options import (
+    AllowCrdChangeOption,
     AllowDisruptionOption,
     CatalogOption,
     HistoryMaxOption,
@@ -46,6 +47,7 @@ def rollback(
     catalog: CatalogOption = None,
     message: MessageOption = "",
     history_max: HistoryMaxOption = HISTORY_MAX,
+    allow_crd_change: AllowCrdChangeOption = None,
     allow_disruption: AllowDisruptionOption = None,
     wait_lock: WaitLockOption = "0",
     yes: YesOption = False,
@@ -53,7 +55,7 @@ def rollback(
     trace: TraceOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Bring the whole stack back to an earlier revision; that is a new revision itself. CRDs stay as they are."""
+    """Bring the whole stack back to an earlier revision, CRDs included; that is a new revision itself."""
     from sparkrig import workflows
     from sparkrig.change import Options
 
@@ -62,6 +64,7 @@ def rollback(
         wait_lock_s=seconds(wait_lock),
         history_max=history_max,
         allow_disruption=tuple(allow_disruption or ()),
+        allow_crd_change=tuple(allow_crd_change or ()),
     )
     with timed(timings, trace):
         started = time.monotonic()

@@ -60,10 +60,7 @@ class Discovery:
         """
         key = (group, version, kind)
         with self._lock:
-            if not self._loaded:
-                for path in ("/api", "/apis"):
-                    self._learn(_aggregated(self._fetch(path, AGGREGATED)))
-                self._loaded = True
+            self._load()
             if key not in self._known:
                 self._learn(self._group_version(group, version))
             try:
@@ -81,12 +78,24 @@ class Discovery:
         with self._lock:
             return frozenset(self._known)
 
+    def plurals(self) -> frozenset[tuple[str, str]]:
+        """Return (group, plural) of every resource, as the aggregated document had it when it was first read."""
+        with self._lock:
+            self._load()
+            return frozenset((info.group, info.plural) for info in self._known.values())
+
     def fresh(self) -> list[ResourceInfo]:
         """Return every resource that is served now, its preferred version first; two requests."""
         found = [info for path in ("/api", "/apis") for info in _aggregated(self._fetch(path, AGGREGATED))]
         with self._lock:
             self._learn(found)
         return found
+
+    def _load(self) -> None:
+        if not self._loaded:
+            for path in ("/api", "/apis"):
+                self._learn(_aggregated(self._fetch(path, AGGREGATED)))
+            self._loaded = True
 
     def _learn(self, resources: Iterable[ResourceInfo]) -> None:
         self._known.update({(r.group, r.version, r.kind): r for r in resources})

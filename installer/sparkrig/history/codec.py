@@ -114,6 +114,7 @@ def _encode_state(state: ReleaseState) -> dict[str, Any]:
         "namespaceLabels": state.namespace_labels,
         "immutable": state.immutable,
         "leaves": [_list(ref) for ref in state.leaves],
+        "crdDigests": state.crd_digests,
     }
 
 
@@ -139,6 +140,7 @@ def _decode_state(document: Mapping[str, Any]) -> ReleaseState:
         namespace_labels=document.get("namespaceLabels", {}),
         immutable=document.get("immutable", "fail"),
         leaves=tuple(ObjectRef(*_five(item)) for item in document.get("leaves", ())),
+        crd_digests=document.get("crdDigests", {}),
     )
 
 

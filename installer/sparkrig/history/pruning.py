@@ -5,7 +5,7 @@ that a kept stack revision may return to stays, older ones go, and a removed rel
 kept is purged when no kept revision contains it. So every revision offered for rollback can be rolled
 back, whatever number of Helm revisions a run made.
 
-Deletes Helm's release Secrets of this stack's releases and revision Secrets of this stack only.
+Deletes Helm's release Secrets of this stack's releases, and revisions and stored CRDs of this stack only.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from sparkrig.cluster.api import KubeApi
 from sparkrig.cluster.releases import HelmSecret
+from sparkrig.history.crds import CrdStore
 from sparkrig.history.store import History, RevisionInfo
 from sparkrig.model import Revision, RevisionStatus
 
@@ -62,6 +63,7 @@ def prune(api: KubeApi, history: History, secrets: Iterable[HelmSecret], keep: i
         api.delete(secret.path)
     for info in going:
         history.delete(info)
+    CrdStore(api, history.stack).prune(state for kept in staying for state in (*kept.after, *kept.before, *kept.kept))
     return tuple(info.number for info in going)
 
 

@@ -41,6 +41,11 @@ class History:
         self._api = api
         self._stack = stack
 
+    @property
+    def stack(self) -> str:
+        """Whose revisions these are."""
+        return self._stack
+
     def infos(self) -> tuple[RevisionInfo, ...]:
         """Every revision by its labels, oldest first; one metadata-only LIST.
 

@@ -16,8 +16,9 @@ from sparkrig.model import (
     Plan,
     ReleaseState,
     ResolvedStack,
+    RevisionStatus,
 )
-from sparkrig.plan.changes import GONE, describe_change, describe_trouble
+from sparkrig.plan.changes import GONE, describe_change, describe_crd_repair, describe_trouble
 from sparkrig.plan.graph import ordered
 from sparkrig.plan.keeping import (
     after_claims,
@@ -102,16 +103,23 @@ def plan_up(
         action, reason = _decide(desired, state, found, observed, repair=repair)
         trouble = describe_trouble(desired.component, observed)
         changed = changed_secrets(desired, state) if state is not None else ()
+        mends = action is None and _mends_crds(desired, observed, repair=repair)
+        crds = (_operation(Action.CRDS, desired, (), "as recorded", state),) if mends else ()
+        operations += crds
         if action is None and changed:
             changes.append(Change(desired.component, "~", f"{desired.chart.version}  restarts: {', '.join(changed)}"))
-            operations.append(roll_operation(desired, state, changed, ()))
+            operations.append(roll_operation(desired, state, changed, tuple(o.id for o in crds)))
             operations.append(_wait(desired, (operations[-1].id,), "until it is ready", state))
             continue
         if action is None and state is not None:
             unchanged.append(state)
+            if crds:
+                changes.append(describe_crd_repair(desired, observed))
+                operations.append(_wait(desired, (crds[0].id,), "until it is ready", state))
+                continue
             same = Change(desired.component, "=", "unchanged")
             changes.append(trouble or (taken_back(state) if desired.component in claimed else same))
-            if trouble and not observed.missing.get(desired.component):
+            if trouble and observed.live.get(desired.component) and not observed.missing.get(desired.component):
                 operations.append(_wait(desired, (), "not ready yet", state))
             continue
         if action is None:
@@ -137,7 +145,7 @@ def plan_up(
     changes += secret_changes
     operations += removals(removed, operations, observed, reason="no longer in the stack")
     operations += last_of_all(giving, operations)
-    changes += [Change(state.component, "-", f"removed {state.version}", _kept(state)) for state in removed]
+    changes += [Change(state.component, "-", f"removed {state.version}", _kept(state, observed)) for state in removed]
     changes += [kept_change(state, observed, resolved.name) for state in staying]
     base = observed.last.number if observed.last else 0
     return Plan(resolved.name, "up", base, ordered(operations), tuple(changes), tuple(unchanged), kept)
@@ -156,7 +164,7 @@ def plan_down(stack: str, observed: ObservedState) -> Plan:
     places = [place for place in observed.secrets if place not in given]
     operations += secret_removals(places, operations, reason="the stack is removed")
     operations += last_of_all(giving, operations)
-    changes = [Change(s.component, "-", f"removed {s.version}".rstrip(), _kept(s)) for s in everything]
+    changes = [Change(s.component, "-", f"removed {s.version}".rstrip(), _kept(s, observed)) for s in everything]
     changes += [kept_change(s, observed, stack) for s in staying]
     changes += removed_changes(operations)
     base = observed.last.number if observed.last else 0
@@ -220,7 +228,18 @@ def _decide(
         return Action.UPGRADE, f"somebody else changed it (Helm revision {state.helm_revision} -> {found.revision})"
     if repair and observed.missing.get(desired.component):
         return Action.REPAIR, f"{len(observed.missing[desired.component])} objects are missing"
+    if repair and desired.crd_owner is not CrdOwner.US and (drift := observed.crd_drift.get(desired.component)):
+        return Action.REPAIR, f"{len(drift)} CRDs are missing"
     return None, ""
+
+
+def _mends_crds(desired: DesiredRelease, observed: ObservedState, *, repair: bool) -> bool:
+    """Whether CRDs are applied again though nothing else changes: a run that failed may have left them otherwise."""
+    unfinished = observed.pending is not None or (
+        observed.last is not None and observed.last.status in (RevisionStatus.FAILED, RevisionStatus.ROLLED_BACK)
+    )
+    drifted = bool(observed.crd_drift.get(desired.component))
+    return desired.crd_owner is CrdOwner.US and drifted and (repair or unfinished)
 
 
 def _change_release(
@@ -307,15 +326,20 @@ def _link(operations: list[Operation], resolved: ResolvedStack) -> list[Operatio
     needs = {desired.component: desired for desired in resolved.releases}
     changing = (Action.INSTALL, Action.UPGRADE, Action.REPAIR)
     return [
-        _with(operation, needs=(*operation.needs, *_edges(needs[operation.component], merged)))
+        _with(operation, needs=(*operation.needs, *_edges(needs[operation.component], merged, needs)))
         if operation.action in changing
         else operation
         for operation in merged.values()
     ]
 
 
-def _edges(desired: DesiredRelease, operations: Mapping[str, Operation]) -> tuple[str, ...]:
+def _edges(
+    desired: DesiredRelease, operations: Mapping[str, Operation], known: Mapping[str, DesiredRelease]
+) -> tuple[str, ...]:
     wanted = [f"wait/{name}" for name in desired.needs] + [f"crds/{name}" for name in desired.crd_needs]
+    # Where Helm or a hook brings the CRDs, the release itself has to be there.
+    brought = [name for name in desired.crd_needs if known[name].crd_owner is not CrdOwner.US]
+    wanted += [f"{action}/{name}" for name in brought for action in (Action.INSTALL, Action.UPGRADE, Action.REPAIR)]
     return tuple(name for name in wanted if name in operations)
 
 
@@ -360,11 +384,12 @@ def _is_present(component: str, removed: Iterable[ReleaseState], observed: Obser
     return found is not None and found.status not in GONE
 
 
-def _kept(state: ReleaseState) -> tuple[str, ...]:
+def _kept(state: ReleaseState, observed: ObservedState) -> tuple[str, ...]:
     kept = sorted({ref.kind for ref in state.inventory if ref.kind in state.keep})
     lines = [f"keeps {', '.join(kept)}"] if kept else []
-    if state.crds:
-        lines.append(f"keeps {len(state.crds)} CRDs and their custom resources")
+    missing = {one.name for one in observed.crd_drift.get(state.component, ()) if one.what == "missing"}
+    if crds := set(state.crds) - missing:
+        lines.append(f"keeps {len(crds)} CRDs and their custom resources")
     if state.leaves:
         lines.append(f"takes {', '.join(map(str, state.leaves))} with it, made by its programs")
     return tuple(lines)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sparkrig.documents.secret_names import HIDDEN, with_texts_covered
 from sparkrig.model import Action, Change, DesiredRelease, ObservedRelease, ObservedState, Readiness, ReleaseState
+from sparkrig.plan.crd_drift import shown
 from sparkrig.stack.explain_secrets import conceal
 
 GONE = ("uninstalled",)
@@ -40,10 +41,22 @@ def describe_trouble(component: str, observed: ObservedState) -> Change | None:
         names = tuple(str(ref) for ref in missing[:SHOWN])
         more = (f"and {len(missing) - SHOWN} more",) if len(missing) > SHOWN else ()
         text = f"unchanged, but {len(missing)} of its objects {'are' if len(missing) > 1 else 'is'} missing"
-        return Change(component, "!", text, (*names, *more, "next: sparkrig up --repair"))
+        crds = shown(observed.crd_drift.get(component, ()), SHOWN)
+        return Change(component, "!", text, (*names, *more, *crds, "next: sparkrig up --repair"))
+    drift = observed.crd_drift.get(component, ())
+    if drift:
+        text = f"unchanged, but {len(drift)} of its CRDs {'are' if len(drift) > 1 else 'is'} not as recorded"
+        return Change(component, "!", text, (*shown(drift, SHOWN), "next: sparkrig up --repair"))
     if unwell:
         return Change(component, "!", "unchanged, but not ready", tuple(j.message for j in unwell[:SHOWN]))
     return None
+
+
+def describe_crd_repair(desired: DesiredRelease, observed: ObservedState) -> Change:
+    """The line for a release whose CRDs alone are applied again."""
+    drift = observed.crd_drift[desired.component]
+    text = f"{desired.chart.version}  repair: {len(drift)} CRD{'s are' if len(drift) > 1 else ' is'} not as recorded"
+    return Change(desired.component, "!", text, shown(drift, SHOWN))
 
 
 def _what(desired: DesiredRelease, state: ReleaseState, reason: str) -> str:

@@ -270,10 +270,8 @@ def _purged_changes(survey: Survey, data: Sequence[Operation], purge: Collection
         number = len(operation.objects)
         if operation.component == "CRDs":
             count = sum(len(survey.custom_resources[ref.name]) for ref in operation.objects)
-            lines = [f"{ref.name}: {_count(len(survey.custom_resources[ref.name]))}" for ref in operation.objects]
-            changes.append(
-                Change("CRDs", "-", f"{number} CRD{'s' if number != 1 else ''} with {_count(count)}", _short(lines))
-            )
+            text = f"{number} CRD{'s' if number != 1 else ''} with {_count(count)}"
+            changes.append(Change("CRDs", "-", text, _purged_crds(survey, operation)))
         else:
             changes.append(_purged_claims(operation))
     if "crds" in purge:
@@ -286,6 +284,16 @@ def _purged_changes(survey: Survey, data: Sequence[Operation], purge: Collection
         text = f"{number} revision{'s' if number != 1 else ''} and Helm's history: no rollback any more"
         changes.append(Change("history", "-", text))
     return changes
+
+
+def _purged_crds(survey: Survey, operation: Operation) -> tuple[str, ...]:
+    """Every CRD with custom resources, those with the most first; those without any are counted."""
+    counts = {ref.name: len(survey.custom_resources[ref.name]) for ref in operation.objects}
+    used = sorted((name for name, count in counts.items() if count), key=lambda name: (-counts[name], name))
+    lines = [f"{name}: {_count(counts[name])}" for name in used]
+    if empty := len(counts) - len(used):
+        lines.append(f"{empty} {'more ' if used else ''}without custom resources")
+    return tuple(lines)
 
 
 def _purged_claims(operation: Operation) -> Change:

@@ -7,13 +7,24 @@ the manifest of a release that was uninstalled with its history kept).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from sparkrig.model import Action, Change, ObservedRelease, ObservedState, Operation, Plan, ReleaseState, Revision
+from sparkrig.model import (
+    Action,
+    Change,
+    CrdDrift,
+    ObservedRelease,
+    ObservedState,
+    Operation,
+    Plan,
+    ReleaseState,
+    Revision,
+)
 from sparkrig.plan.build import PENDING, recorded_states, removals, strays
 from sparkrig.plan.changes import GONE
+from sparkrig.plan.crd_drift import CRD_KIND
 from sparkrig.plan.graph import ordered
 from sparkrig.plan.keeping import (
     after_claims,
@@ -29,12 +40,20 @@ from sparkrig.plan.keeping import (
 from sparkrig.plan.secrets import as_started
 
 
-def plan_restore(target: Revision, observed: ObservedState, *, keep_history: bool = True) -> Plan:
+def plan_restore(
+    target: Revision,
+    observed: ObservedState,
+    *,
+    keep_history: bool = True,
+    crd_drift: Mapping[str, Sequence[CrdDrift]] | None = None,
+) -> Plan:
     """The way from what is observed to what ``target`` recorded.
 
     Releases that are as the target left them (same Helm revision, deployed, nothing missing) stay
-    untouched. CRDs and the effects of hooks are not undone. ``keep_history`` False forgets what is
-    uninstalled: a release that only a failed run knew has nothing worth returning to.
+    untouched. The effects of hooks are not undone. ``keep_history`` False forgets what is
+    uninstalled: a release that only a failed run knew has nothing worth returning to. ``crd_drift`` names the CRDs
+    that are not as the target recorded them (component -> CRDs): they are applied again as they were then. Without it
+    CRDs stay as they are.
     """
     operations: list[Operation] = []
     changes: list[Change] = []
@@ -45,15 +64,23 @@ def plan_restore(target: Revision, observed: ObservedState, *, keep_history: boo
         if is_given_up(found, target.stack):
             operations.append(claim(state))
             claimed.append(state.component)
+        drift = tuple((crd_drift or {}).get(state.component, ()))
+        crds = _crds(state, drift)
+        operations += crds
         if _is_as_recorded(state, found) and not observed.missing.get(state.component):
             unchanged.append(state)
+            if crds:
+                operations.append(_operation(Action.WAIT, state, (crds[0].id,), "until it is ready"))
+                changes.append(Change(state.component, "~", f"{state.version}  CRDs", _crd_lines(state, drift)))
+                continue
             if observed.live.get(state.component):
                 operations.append(_operation(Action.WAIT, state, (), "not ready yet"))
             same = Change(state.component, "=", "unchanged")
             changes.append(taken_back(state) if state.component in claimed else same)
             continue
-        operations += _return(state, found, there=state.namespace in observed.namespaces)
-        changes.append(Change(state.component, *_describe(state, found, observed)))
+        returning = _return(state, found, there=state.namespace in observed.namespaces)
+        operations += [_after(operation, crds) for operation in returning]
+        changes.append(Change(state.component, *_describe(state, found, observed), _crd_lines(state, drift)))
     again = tuple(_kept_then(target, observed))
     for state in again:
         found = observed.releases.get((state.namespace, state.release))
@@ -127,6 +154,28 @@ def _return(state: ReleaseState, found: ObservedRelease | None, *, there: bool) 
     return operations
 
 
+def _crds(state: ReleaseState, drift: Sequence[CrdDrift]) -> tuple[Operation, ...]:
+    """Applies the recorded CRDs again where they are not as they were, as far as the record has them."""
+    recorded = [one for one in drift if one.name in state.crd_digests]
+    return (_operation(Action.CRDS, state, (), "custom resource definitions first"),) if recorded else ()
+
+
+def _crd_lines(state: ReleaseState, drift: Sequence[CrdDrift]) -> tuple[str, ...]:
+    """What becomes of CRDs that no record holds; of the others the review says what is done."""
+    left = [one.name for one in drift if one.name not in state.crd_digests]
+    lines = [f"CRDs stay missing: {', '.join(left)}: that revision does not hold them"] if left else []
+    in_manifest = {ref.name for ref in state.inventory if ref.kind == CRD_KIND}
+    if not state.crd_digests and set(state.crds) - in_manifest:
+        lines.append("CRDs stay as they are: that revision does not hold them")
+    return tuple(lines[:1])
+
+
+def _after(operation: Operation, crds: Sequence[Operation]) -> Operation:
+    if operation.action is not Action.ROLLBACK:
+        return operation
+    return replace(operation, needs=(*operation.needs, *(other.id for other in crds)))
+
+
 def _operation(action: Action, state: ReleaseState, needs: tuple[str, ...], reason: str) -> Operation:
     return Operation(
         id=f"{action.value}/{state.component}",
@@ -149,7 +198,16 @@ def _with_edges(operation: Operation, operations: Iterable[Operation], states: I
     known = {other.id for other in operations}
     needs = next(state.needs for state in states if state.component == operation.component)
     edges = tuple(f"wait/{name}" for name in needs if f"wait/{name}" in known)
+    edges += tuple(other.id for other in operations if _brings_kinds_of(other, operation))
     return replace(operation, needs=(*operation.needs, *edges))
+
+
+def _brings_kinds_of(crds: Operation, operation: Operation) -> bool:
+    """Whether ``crds`` applies CRDs of another component of which the release has custom resources."""
+    if crds.action is not Action.CRDS or crds.state is None or crds.component == operation.component:
+        return False
+    groups = {name.partition(".")[2] for name in crds.state.crd_digests}
+    return any(ref.group in groups for ref in (operation.state.inventory if operation.state else ()))
 
 
 def _describe(

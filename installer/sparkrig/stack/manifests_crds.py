@@ -51,6 +51,20 @@ def crds_of(chart: ChartLike) -> list[CrdText]:
     return found
 
 
+def api_versions(objects: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What ``helm template --api-versions`` is told of the CRDs among objects."""
+    found: dict[str, None] = {}
+    for item in objects:
+        spec = item.get("spec") if item.get("kind") == _CRD else None
+        if not isinstance(spec, Mapping):
+            continue
+        for version in spec.get("versions") or ():
+            if version.get("served", True):
+                name = f"{spec.get('group')}/{version.get('name')}"
+                found |= {name: None, f"{name}/{(spec.get('names') or {}).get('kind')}": None}
+    return list(found)
+
+
 def _in_file(text: str, file: str) -> Iterator[CrdText]:
     for document in _SEPARATOR.split(text):
         if _CRD not in document:

@@ -1,4 +1,4 @@
-"""``crds``: the CustomResourceDefinitions are established, and the API server serves them."""
+"""``crds``: the CustomResourceDefinitions are established and served, and they are those that were applied."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from sparkrig.cluster.api import KubeApi
 from sparkrig.model import Readiness
+from sparkrig.plan.crd_drift import find_drift
 from sparkrig.readiness import judge
 from sparkrig.verify.checks.base import Context, Depth, Kind, NotYet, Wrong, no_needs
 
@@ -22,6 +23,8 @@ def ask(context: Context) -> str:
     wrong = [f"{name}{why}" for name in names if name not in served and (why := _lacks(context.api, name))]
     if wrong:
         raise NotYet("; ".join(wrong))
+    if changed := [name for name in _changed(context) if name.partition(" ")[0] in names]:
+        raise Wrong("; ".join(changed))
     return f"{len(names)} established"
 
 
@@ -45,6 +48,16 @@ def _lacks(api: KubeApi, name: str) -> str:
         return " does not exist"
     verdict = judge(item)
     return "" if verdict.readiness is Readiness.READY else f": {verdict.message}"
+
+
+def _changed(context: Context) -> list[str]:
+    """The component's CRDs that exist and are not as sparkrig applied them, each with what became of it."""
+    if not context.subject.state.crd_digests:
+        return []
+    there = {item["metadata"]["name"]: item["metadata"] for item in context.api.list(PATH, metadata_only=True)}
+    states = [subject.state for subject in context.cluster.subjects]
+    drift = find_drift(states, there, lambda _name: "").get(context.subject.component, ())
+    return [f"{one.name} {one.why}" for one in drift if one.what == "changed"]
 
 
 def _names(context: Context) -> list[str]:

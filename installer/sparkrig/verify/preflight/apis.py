@@ -84,11 +84,12 @@ def suits(case: Case, wanted: Wanted) -> bool:
 def served(case: Case) -> dict[Kind, ResourceInfo]:
     """Every kind that is served, or will be once the stack has applied its CRDs."""
     kinds = dict(case.survey.kinds)
+    crds = list(case.crds)
     for wanted in case.wanted:
-        crds = [*wanted.crds, *(o for o in wanted.objects if kind_of(o)[2] == "CustomResourceDefinition")]
-        for crd in crds:
-            for kind, plural, namespaced in crd_kinds(crd):
-                kinds.setdefault(kind, ResourceInfo(*kind, plural, namespaced))
+        crds += [*wanted.crds, *(o for o in wanted.objects if kind_of(o)[2] == "CustomResourceDefinition")]
+    for crd in crds:
+        for kind, plural, namespaced in crd_kinds(crd):
+            kinds.setdefault(kind, ResourceInfo(*kind, plural, namespaced))
     return kinds
 
 

@@ -99,3 +99,5 @@ class Case:
     """(namespace, name) of the Helm releases this stack has in the cluster."""
     gpu_provided: bool = False
     """True when a component that is on makes the nodes offer their GPUs."""
+    crds: Sequence[Object] = ()
+    """CRDs that the run applies of components that do not change otherwise."""

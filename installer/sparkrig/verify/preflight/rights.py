@@ -51,6 +51,10 @@ def needed(case: Case, *, looking: bool = False) -> dict[Need, list[str]]:
     for group, resources in LOOKS.items() if looking else ():
         add("sparkrig", "", group, resources, READ)
     kinds = served(case)
+    for crd in case.crds:
+        info = kinds.get(kind_of(crd))
+        if info is not None:
+            add("CRDs", "", info.group, (info.plural,), WRITE)
     for wanted in case.wanted:
         add(wanted.name, wanted.desired.namespace, "", ("secrets",), WRITE)
         for item in [*wanted.objects, *wanted.crds]:
