@@ -37,6 +37,7 @@ from sparkrig.plan.changes import GONE
 from sparkrig.plan.graph import helm_s
 from sparkrig.plan.server_changes import CHANGING, Rehearsal
 from sparkrig.session import Session
+from sparkrig.verify.dryrun.effects import effects_of_upgrade
 from sparkrig.verify.dryrun.findings import judged
 from sparkrig.verify.dryrun.rehearse import Release, rehearse
 from sparkrig.verify.preflight.apis import suits
@@ -162,8 +163,15 @@ def _rehearse(session: Session, case: Case, operations: Sequence[Operation]) -> 
         if (operation := changing.get(wanted.name)) is not None
     ]
     said = {one.component: one for one in rehearse(session.api, releases)}
+    components = session.catalog.components
     return tuple(
-        replace(said.get(release.component, Rehearsal(release.component)), weight_s=_weight_s(release.objects))
+        replace(
+            said.get(release.component, Rehearsal(release.component)),
+            weight_s=_weight_s(release.objects),
+            effects=effects_of_upgrade(
+                session.api, components.get(release.component), changing[release.component], release.objects
+            ),
+        )
         for release in releases
     )
 

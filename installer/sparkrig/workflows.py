@@ -6,9 +6,9 @@ No flags, no printing, no exit codes: what a person sees goes through ``change.D
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sparkrig import timeline
 from sparkrig.change import Dialogue, Options, Outcome, Source, changes_cluster, run
@@ -26,7 +26,7 @@ from sparkrig.model import (
     VerifyResult,
 )
 from sparkrig.plan.build import PENDING, foreign_claims, moved_claims, plan_up, recorded_states, strays
-from sparkrig.plan.disturbance import Disturbance, disturbances, may_disturb, with_disturbances
+from sparkrig.plan.disturbance import Disturbance, disturbances, may_disturb, use_claims, with_disturbances
 from sparkrig.plan.keeping import foreign_returns, still_kept
 from sparkrig.plan.restore import missing_helm_revisions, plan_restore
 from sparkrig.plan.secrets import lost_secrets
@@ -287,7 +287,13 @@ def _with_disturbances(session: Session, made: Plan) -> tuple[Plan, tuple[Distur
     made = session.crd_review.reviewed(made)
     if not may_disturb(made, session.catalog.components):
         return made, ()
-    found = disturbances(made, session.catalog.components, session.api.list("/api/v1/pods"))
+    pods = session.api.list("/api/v1/pods")
+    claims: Sequence[Mapping[str, Any]] | None = ()
+    if use_claims(pods):
+        from sparkrig.cluster.claims import list_claims
+
+        claims = list_claims(session.api)
+    found = disturbances(made, session.catalog.components, pods, claims)
     return with_disturbances(made, found), found
 
 

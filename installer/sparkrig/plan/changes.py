@@ -105,3 +105,9 @@ def value_at(values: Mapping[str, Any], path: str) -> Any:
             return None
         found = found.get(key.replace("\0", "."))
     return found
+
+
+def applies(when: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Whether ``{value: PATH, equals: V, default: D}`` holds of some values."""
+    found = value_at(values, when["value"])
+    return bool((when.get("default") if found is None else found) == when["equals"])

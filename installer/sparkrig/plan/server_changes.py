@@ -44,6 +44,8 @@ class Rehearsal:
     """Objects on which the API server took long, or did not answer."""
     weight_s: float | None = None
     """Rough seconds that the change will take."""
+    effects: tuple[str, ...] | None = None
+    """What the change does to running pods of others; None where that was not looked at."""
 
 
 def with_rehearsals(plan: Plan, found: Iterable[Rehearsal]) -> Plan:
@@ -76,6 +78,7 @@ def _prepared(operation: Operation, found: Rehearsal) -> Operation:
         reselected=tuple(one.ref for one in anew if one.reselects),
         leftovers=found.leftovers,
         weight_s=found.weight_s,
+        effects=found.effects if found.effects is not None else operation.effects,
     )
 
 
