@@ -39,6 +39,7 @@ from sparkrig.plan.server_changes import CHANGING, Rehearsal
 from sparkrig.session import Session
 from sparkrig.verify.dryrun.effects import effects_of_upgrade
 from sparkrig.verify.dryrun.findings import judged
+from sparkrig.verify.dryrun.one_way import one_way
 from sparkrig.verify.dryrun.rehearse import Release, rehearse
 from sparkrig.verify.preflight.apis import suits
 from sparkrig.verify.preflight.collect import ask_rights, collect, confirm, learn, namespaces_of
@@ -171,6 +172,7 @@ def _rehearse(session: Session, case: Case, operations: Sequence[Operation]) -> 
             effects=effects_of_upgrade(
                 session.api, components.get(release.component), changing[release.component], release.objects
             ),
+            one_way=one_way(session.api, components.get(release.component), changing[release.component]),
         )
         for release in releases
     )

@@ -154,14 +154,20 @@ def _returnable(session: Session, made: Plan, observed: ObservedState) -> Plan:
     Raises:
         Refused: an object cannot be brought back by a change, and the stack does not let it be made anew.
     """
-    from sparkrig.verify.dryrun.restore import restorable
+    from sparkrig.verify.dryrun.effects import with_effects_of_return
+    from sparkrig.verify.dryrun.restore import Leaving, restorable
 
-    states = observed.last.after if observed.last else ()
-    allowed = [state.component for state in states if state.immutable == "recreate"]
-    made, obstacles = restorable(session.api, made, allowed)
+    states = recorded_states(observed)
+    components = session.catalog.components
+    leaving = Leaving(
+        components,
+        {state.component: state.version for state in states},
+        [state.component for state in states if state.immutable == "recreate"],
+    )
+    made, obstacles = restorable(session.api, made, leaving)
     if obstacles:
         raise Refused("the way back meets objects that cannot be changed; nothing was changed", detail=obstacles)
-    return made
+    return with_effects_of_return(session.api, made, components, {state.component: state.values for state in states})
 
 
 def down(session: Session, stack: str, options: Options, dialogue: Dialogue) -> Outcome:

@@ -35,6 +35,9 @@ class Rehearsal:
     component: str
     contested: tuple[Contested, ...] = ()
     refused: tuple[Refused, ...] = ()
+    """Objects that cannot be changed that way."""
+    rejected: tuple[Refused, ...] = ()
+    """Objects that the API server takes in no way; only looked for on the way back."""
     leftovers: tuple[ObjectRef, ...] = ()
     """Jobs and Pods of earlier hooks whose delete policy lets them stand in for the new ones."""
     blocked: tuple[Blocked, ...] = ()
@@ -46,6 +49,8 @@ class Rehearsal:
     """Rough seconds that the change will take."""
     effects: tuple[str, ...] | None = None
     """What the change does to running pods of others; None where that was not looked at."""
+    one_way: tuple[str, ...] = ()
+    """Why no rollback leads back over this change."""
 
 
 def with_rehearsals(plan: Plan, found: Iterable[Rehearsal]) -> Plan:
@@ -102,6 +107,7 @@ def _lines(operation: Operation, found: Rehearsal) -> tuple[str, ...]:
             )
     lines += [f"removes {ref}, left by an earlier hook" for ref in found.leftovers]
     lines += [f"? {text}" for text in found.unseen]
+    lines += [f"! no rollback and no automatic return over this change: {text}" for text in found.one_way]
     return tuple(lines)
 
 
@@ -124,7 +130,7 @@ def contested_text(ref: ObjectRef, field: FieldChange) -> str:
 
 def refused_text(refused: Refused) -> str:
     """``spec.clusterIP: may not change once set; …``."""
-    return "; ".join(f"{field}: {message}" for field, message in refused.fields)
+    return "; ".join(f"{field}: {message}" if field else message for field, message in refused.fields)
 
 
 def value_text(value: Any) -> str:
