@@ -672,6 +672,19 @@ class Revision:
 
 
 @dataclass(frozen=True, slots=True)
+class Drift:
+    """One field of a live object that somebody changed since it was recorded."""
+
+    ref: ObjectRef
+    path: str
+    """``spec.replicas``."""
+    text: str
+    """What is there, whose it is and what was recorded; secrets masked."""
+    around: bool = False
+    """A label that we gave to the release's namespace: no object of the chart."""
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedState:
     """What the cluster holds, as far as the plan needs it."""
 
@@ -689,6 +702,8 @@ class ObservedState:
     """Component -> objects of its inventory that are gone."""
     secrets: Mapping[tuple[str, str], str] = field(default_factory=dict)
     """(namespace, name) -> fingerprint of each Secret that the stack made."""
+    drifted: Mapping[str, tuple[Drift, ...]] = field(default_factory=dict)
+    """Component -> fields that somebody changed; empty unless it was looked for."""
 
 
 # --------------------------------------------------------------------------- plan

@@ -27,6 +27,7 @@ from sparkrig.model import (
 )
 from sparkrig.plan.build import PENDING, foreign_claims, moved_claims, plan_up, recorded_states, strays
 from sparkrig.plan.disturbance import Disturbance, disturbances, may_disturb, use_claims, with_disturbances
+from sparkrig.plan.drift import with_effects_of_repair
 from sparkrig.plan.keeping import foreign_returns, still_kept
 from sparkrig.plan.restore import missing_helm_revisions, plan_restore
 from sparkrig.plan.secrets import lost_secrets
@@ -62,7 +63,8 @@ def plan(session: Session, options: Options) -> tuple[Plan, SavedPlan]:
     from sparkrig.saving import snapshot
 
     resolved, observed = resolve_for_cluster(session)
-    made = _checked_plan(resolved, observed, options)
+    observed = _with_drift(session, observed, options)
+    made = _checked_plan(session, resolved, observed, options)
     made = _rehearsed(made, rehearsals(session, resolved, observed, made))
     saved = snapshot(session, resolved, observed, made, repair=options.repair, keep=options.keep)
     return _with_disturbances(session, made)[0], saved
@@ -72,9 +74,10 @@ def up(session: Session, options: Options, dialogue: Dialogue, saved: SavedPlan 
     """Brings the cluster to what the stack file describes; with ``saved`` exactly as planned, or not at all."""
     with timeline.span("phase", "validate and read the cluster"):
         resolved, observed = resolve_for_cluster(session)
+        observed = _with_drift(session, observed, options)
 
     def planned(observed: ObservedState) -> tuple[Plan, tuple[Disturbance, ...]]:
-        made = _rehearsed(_checked_plan(resolved, observed, options), said)
+        made = _rehearsed(_checked_plan(session, resolved, observed, options), said)
         if saved is not None:
             from sparkrig.plan.saved import refuse_moved
             from sparkrig.saving import snapshot
@@ -96,7 +99,7 @@ def up(session: Session, options: Options, dialogue: Dialogue, saved: SavedPlan 
         return Outcome(seen, None, seen.base, declined=True)
 
     def again() -> Plan:
-        return planned(session.observe(resolved.name))[0]
+        return planned(_with_drift(session, session.observe(resolved.name), options))[0]
 
     return run(session, again, seen, options, dialogue, Source(resolved.profile, resolved.text))
 
@@ -139,6 +142,7 @@ def rollback(session: Session, stack: str, number: int | None, options: Options,
     dialogue.show_plan(seen)
     _refuse_disturbances(disturbed, options)
     if seen.empty:
+        _note_drift(session, stack, dialogue)
         return Outcome(seen, None, seen.base)
     if changes_cluster(seen) and not dialogue.confirm(seen):
         return Outcome(seen, None, seen.base, declined=True)
@@ -146,6 +150,17 @@ def rollback(session: Session, stack: str, number: int | None, options: Options,
     options = replace(options, message=message, on_failure=options.on_failure or "stop")
     source = Source(target.profile, target.stack_file)
     return run(session, lambda: planned()[0], seen, options, dialogue, source)
+
+
+def _note_drift(session: Session, stack: str, dialogue: Dialogue) -> None:
+    """Says where nothing is to be rolled back and objects are all the same not as they were recorded."""
+    from sparkrig.drift import with_drift
+
+    drifted = with_drift(session, stack, session.observe(stack)).drifted
+    count = sum(map(len, drifted.values()))
+    if count:
+        fields = "1 field was" if count == 1 else f"{count} fields were"
+        dialogue.note(f"{fields} changed by others since ({', '.join(drifted)}); next: sparkrig up --repair")
 
 
 def _returnable(session: Session, made: Plan, observed: ObservedState) -> Plan:
@@ -215,7 +230,16 @@ def diff(session: Session, stack: str, first: int | None, second: int | None, pa
     return comparing.compare_revisions(session, stack, first, second, parts)
 
 
-def _checked_plan(resolved: ResolvedStack, observed: ObservedState, options: Options) -> Plan:
+def _with_drift(session: Session, observed: ObservedState, options: Options) -> ObservedState:
+    """What was observed, with what others changed where that is to be repaired: it costs a look at every object."""
+    if not options.repair or observed.last is None:
+        return observed
+    from sparkrig.drift import with_drift
+
+    return with_drift(session, observed.last.stack, observed)
+
+
+def _checked_plan(session: Session, resolved: ResolvedStack, observed: ObservedState, options: Options) -> Plan:
     lines = [
         f"release {claim.namespace}/{claim.release}, wanted for {claim.component}, belongs to "
         + (f"stack {claim.owner}" if claim.owner else "no stack: a person or another tool installed it")
@@ -239,7 +263,8 @@ def _checked_plan(resolved: ResolvedStack, observed: ObservedState, options: Opt
         )
     _refuse_live_helm(resolved, observed)
     _refuse_keeping(resolved, observed, options.keep)
-    return plan_up(resolved, observed, repair=options.repair, keep=options.keep)
+    made = plan_up(resolved, observed, repair=options.repair, keep=options.keep)
+    return with_effects_of_repair(made, observed, session.catalog.components) if options.repair else made
 
 
 def _refuse_keeping(resolved: ResolvedStack, observed: ObservedState, keep: Sequence[str]) -> None:

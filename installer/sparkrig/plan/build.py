@@ -18,6 +18,7 @@ from sparkrig.model import (
     ResolvedStack,
 )
 from sparkrig.plan.changes import GONE, describe_change, describe_trouble
+from sparkrig.plan.drift import labels_drifted, what_to_repair, with_trouble
 from sparkrig.plan.graph import ordered
 from sparkrig.plan.keeping import (
     after_claims,
@@ -83,7 +84,8 @@ def plan_up(
 
     A release is left alone when the newest finished revision recorded the same desired digest and
     Helm still shows the revision that run left, deployed. One whose objects are missing is changed
-    only with ``repair``; one whose objects are not ready is waited for. What the stack does not want any
+    only with ``repair``, as is one with fields that somebody else changed, where these were looked for; one whose
+    objects are not ready is waited for. What the stack does not want any
     more is uninstalled, but for the components in ``keep``, which stay and are given up.
     """
     recorded = _by_component(observed)
@@ -107,6 +109,11 @@ def plan_up(
             operations.append(roll_operation(desired, state, changed, ()))
             operations.append(_wait(desired, (operations[-1].id,), "until it is ready", state))
             continue
+        if action is None and state is not None and repair and (around := labels_drifted(desired.component, observed)):
+            unchanged.append(state)
+            changes.append(around)
+            operations.append(_namespace(desired))
+            continue
         if action is None and state is not None:
             unchanged.append(state)
             same = Change(desired.component, "=", "unchanged")
@@ -117,6 +124,8 @@ def plan_up(
         if action is None:
             raise AssertionError(f"{desired.component} has no record and no action")
         changes.append(describe_change(desired, state, found, action, reason))
+        if action is Action.REPAIR:
+            changes[-1] = with_trouble(changes[-1], desired.component, observed)
         operations += _change_release(desired, state, found, observed, action, reason)
         stale = tuple(name for name in changed if state is not None and name in state.secrets)
         if stale:  # a Secret that is new to the release needs no restart: the upgrade starts what reads it
@@ -218,8 +227,8 @@ def _decide(
         return Action.UPGRADE, f"Helm says {found.status}"
     if found.revision != state.helm_revision:
         return Action.UPGRADE, f"somebody else changed it (Helm revision {state.helm_revision} -> {found.revision})"
-    if repair and observed.missing.get(desired.component):
-        return Action.REPAIR, f"{len(observed.missing[desired.component])} objects are missing"
+    if repair and (trouble := what_to_repair(desired.component, observed)):
+        return Action.REPAIR, trouble
     return None, ""
 
 
@@ -304,6 +313,10 @@ def _link(operations: list[Operation], resolved: ResolvedStack) -> list[Operatio
             merged[operation.id] = operation
         else:
             merged[operation.id] = _with(earlier, labels={**earlier.labels, **operation.labels})
+    for name, operation in merged.items():
+        if operation.action is Action.NAMESPACE:  # applied as a whole: what is left out would be taken off
+            there = [d.namespace_labels for d in resolved.releases if d.namespace == operation.namespace]
+            merged[name] = _with(operation, labels={k: v for labels in there for k, v in labels.items()})
     needs = {desired.component: desired for desired in resolved.releases}
     changing = (Action.INSTALL, Action.UPGRADE, Action.REPAIR)
     return [

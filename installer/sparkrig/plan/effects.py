@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sparkrig.model import DisturbedPods, DisturbingChange
+from sparkrig.model import DisturbedPods, DisturbingChange, ObjectRef
 from sparkrig.plan.changes import applies
-from sparkrig.plan.differences import ObjectChange
 from sparkrig.plan.fields import changed_fields, path_text
 
 Object = Mapping[str, Any]
@@ -33,18 +32,16 @@ def effects(
 
 
 def effects_of_drift(
-    served: DisturbedPods, drifted: Iterable[ObjectChange], values: Iterable[Mapping[str, Any]]
+    served: DisturbedPods, touched: Iterable[tuple[ObjectRef, str]], values: Iterable[Mapping[str, Any]]
 ) -> tuple[str, ...]:
-    """What bringing drifted and missing objects back does to pods of others."""
+    """What bringing fields back does to pods of others: (object, path) each, the path empty for a whole object."""
     if not _concerned(served, values):
         return ()
-    drifted = tuple(drifted)
     found = {
         rule.does: None
+        for ref, path in touched
         for rule in served.changes
-        for one in drifted
-        if (one.ref.group, one.ref.kind) == (rule.group, rule.kind)
-        and (one.change == "missing" or _reaches(rule, [field.path for field in one.fields]))
+        if (ref.group, ref.kind) == (rule.group, rule.kind) and (not path or _reaches(rule, [path]))
     }
     return tuple(found)
 

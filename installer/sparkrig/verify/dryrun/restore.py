@@ -64,7 +64,7 @@ def _release(api: KubeApi, operation: Operation) -> Release:
 
 def _flat(manifests: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """The items of lists in place of the lists, as helm applies them."""
-    found = []
+    found: list[dict[str, Any]] = []
     for one in manifests:
         is_list = str(one.get("kind", "")).endswith("List") and isinstance(one.get("items"), list)
         found += one["items"] if is_list else [one]
