@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparkrig import timeline
 from sparkrig.change import Dialogue, Options, Outcome, Source, changes_cluster, run
+from sparkrig.chart_defaults import chart_defaults
 from sparkrig.cluster.releases import list_revisions
 from sparkrig.defaults import HELM_TIMEOUT_S
 from sparkrig.errors import NotFound, Refused
@@ -263,7 +264,8 @@ def _checked_plan(session: Session, resolved: ResolvedStack, observed: ObservedS
         )
     _refuse_live_helm(resolved, observed)
     _refuse_keeping(resolved, observed, options.keep)
-    made = plan_up(resolved, observed, repair=options.repair, keep=options.keep)
+    defaults = chart_defaults(session.api, resolved, observed)
+    made = plan_up(resolved, observed, repair=options.repair, keep=options.keep, defaults=defaults)
     return with_effects_of_repair(made, observed, session.catalog.components) if options.repair else made
 
 

@@ -17,7 +17,7 @@ from sparkrig.model import (
     ReleaseState,
     ResolvedStack,
 )
-from sparkrig.plan.changes import GONE, describe_change, describe_trouble
+from sparkrig.plan.changes import GONE, Defaults, describe_change, describe_trouble
 from sparkrig.plan.drift import labels_drifted, what_to_repair, with_trouble
 from sparkrig.plan.graph import ordered
 from sparkrig.plan.keeping import (
@@ -78,7 +78,12 @@ def moved_claims(resolved: ResolvedStack, observed: ObservedState) -> tuple[tupl
 
 
 def plan_up(
-    resolved: ResolvedStack, observed: ObservedState, *, repair: bool = False, keep: Collection[str] = ()
+    resolved: ResolvedStack,
+    observed: ObservedState,
+    *,
+    repair: bool = False,
+    keep: Collection[str] = (),
+    defaults: Mapping[str, Defaults] | None = None,
 ) -> Plan:
     """The way from what is observed to what the stack file describes.
 
@@ -86,7 +91,8 @@ def plan_up(
     Helm still shows the revision that run left, deployed. One whose objects are missing is changed
     only with ``repair``, as is one with fields that somebody else changed, where these were looked for; one whose
     objects are not ready is waited for. What the stack does not want any
-    more is uninstalled, but for the components in ``keep``, which stay and are given up.
+    more is uninstalled, but for the components in ``keep``, which stay and are given up. ``defaults`` are charts'
+    own values of components, for showing what a value was that nobody had set.
     """
     recorded = _by_component(observed)
     operations: list[Operation] = []
@@ -123,7 +129,8 @@ def plan_up(
             continue
         if action is None:
             raise AssertionError(f"{desired.component} has no record and no action")
-        changes.append(describe_change(desired, state, found, action, reason))
+        known = (defaults or {}).get(desired.component, ({}, {}))
+        changes.append(describe_change(desired, state, found, action, reason, known))
         if action is Action.REPAIR:
             changes[-1] = with_trouble(changes[-1], desired.component, observed)
         operations += _change_release(desired, state, found, observed, action, reason)
@@ -133,8 +140,8 @@ def plan_up(
             operations.append(roll_operation(desired, state, stale, wait.needs))
             operations.append(replace(wait, needs=(operations[-1].id,)))
     wanted = {(desired.namespace, desired.release) for desired in resolved.releases}
-    known = recorded_states(observed)
-    lost = (s for s in strays(resolved.name, known, observed) if (s.namespace, s.release) not in wanted)
+    there = recorded_states(observed)
+    lost = (s for s in strays(resolved.name, there, observed) if (s.namespace, s.release) not in wanted)
     left = (*recorded.values(), *lost)
     removed = tuple(s for s in left if not stays(s, resolved.name, observed, keep))
     staying = tuple(s for s in left if s not in removed)

@@ -86,5 +86,3 @@ def _touched(component: str, observed: ObservedState) -> Iterable[tuple[ObjectRe
 
 def _own(component: str, observed: ObservedState) -> tuple[Drift, ...]:
     return tuple(drift for drift in observed.drifted.get(component, ()) if not drift.around)
-
-

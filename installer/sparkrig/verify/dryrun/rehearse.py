@@ -24,6 +24,8 @@ from sparkrig.plan.server_changes import Blocked, Rehearsal
 
 Object = Mapping[str, Any]
 HOOK: Final = "helm.sh/hook"
+EXISTING: Final = "default"
+"""A namespace that every cluster has and nobody can delete."""
 RELEASE_NAME: Final = "meta.helm.sh/release-name"
 DELETE_POLICY: Final = "helm.sh/hook-delete-policy"
 RUNS: Final = ("Job", "Pod")
@@ -127,14 +129,26 @@ class _Asker:
             return self._timed(release, ref, item)
         except KindNotServed:
             return _Answer(rejected=Refused(ref, unserved(ref))) if release.whole else _Answer()  # may come with it
-        except NotFoundApi:
-            return _Answer()  # a namespace that comes with the change
+        except NotFoundApi:  # a namespace that comes with the change
+            return self._elsewhere(release, ref, item) if release.whole and _is_custom(ref) else _Answer()
         except AccessDenied as error:
             return _Answer(unseen=f"{ref} could not be looked at: {error.message}")
         except ApiError as error:
             return self._otherwise(release, ref, error)
         except SparkrigError as error:
             return _Answer(unseen=f"{ref} could not be looked at: {error.message}")
+
+    def _elsewhere(self, release: Release, ref: ObjectRef, item: Object) -> _Answer:
+        """A custom resource whose namespace is not there: its schema is the same in one that is."""
+        there = replace(ref, namespace=EXISTING)
+        try:
+            if self._api.get(self._api.path_of(there), missing_ok=True) is None:
+                self._apply(_as_helm_applies(release, there, item), force=True)
+        except Invalid as error:
+            return self._otherwise(release, ref, error)
+        except SparkrigError as error:
+            return _Answer(unseen=f"{ref} could not be looked at: {error.message}")
+        return _Answer()
 
     def _hook(self, ref: ObjectRef) -> _Answer:
         live = self._api.get(self._api.path_of(ref), missing_ok=True)
@@ -212,6 +226,10 @@ def _blocked(ref: ObjectRef, error: ApiError) -> Blocked | None:
 def _undecided(ref: ObjectRef, error: ApiError) -> str:
     """A webhook that allows no dry run says nothing about the change; what is plainly wrong is helm's to say."""
     return f"{ref}: a webhook does not take part in dry runs" if "does not support dry run" in error.message else ""
+
+
+def _is_custom(ref: ObjectRef) -> bool:
+    return bool(ref.namespace) and "." in ref.group and not ref.group.endswith(".k8s.io")
 
 
 def unserved(ref: ObjectRef) -> tuple[tuple[str, str], ...]:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sparkrig.cluster.api import KubeApi
+from sparkrig.cluster.releases import archived_path
 from sparkrig.documents.plain import objects
+from sparkrig.documents.release_secret import decode
 from sparkrig.helm.recovery import stored_manifest
 from sparkrig.model import Action, Component, Operation, Plan
 from sparkrig.plan.server_answers import Refused
@@ -36,7 +38,7 @@ def restorable(api: KubeApi, plan: Plan, leaving: Leaving) -> tuple[Plan, tuple[
     """The plan with what is to be made anew on the way back, and what stands in its way, a sentence each."""
     allowing = replace(plan, operations=tuple(_allowing(o, leaving.recreating) for o in plan.operations))
     back = [operation for operation in allowing.operations if operation.action is Action.ROLLBACK]
-    releases = [_release(api, operation) for operation in back]
+    releases = [_release(api, plan.stack, operation) for operation in back]
     coming = _coming(plan, releases)
     found = tuple(_without(one, coming) for one in rehearse(api, releases))
     obstacles = (*_blocked(back, leaving), *_obstacles(back, found))
@@ -49,8 +51,12 @@ def _allowing(operation: Operation, allowed: Collection[str]) -> Operation:
     return replace(operation, state=replace(operation.state, immutable="recreate"))
 
 
-def _release(api: KubeApi, operation: Operation) -> Release:
-    text = stored_manifest(api, operation.release, operation.namespace, operation.helm_revision or 0)
+def _release(api: KubeApi, stack: str, operation: Operation) -> Release:
+    number = operation.helm_revision or 0
+    text = stored_manifest(api, operation.release, operation.namespace, number)
+    if not text:  # its namespace went, and Helm's history comes back with it
+        kept = api.get(archived_path(stack, operation.namespace, operation.release, number), missing_ok=True)
+        text = "" if kept is None else str(decode(kept).get("manifest", ""))
     return Release(
         operation.component,
         operation.release,
