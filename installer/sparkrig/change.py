@@ -15,7 +15,7 @@ import sparkrig
 from sparkrig import interrupts, timeline
 from sparkrig.cluster.releases import list_revisions
 from sparkrig.defaults import HISTORY_MAX
-from sparkrig.errors import Interrupted, Locked, SparkrigError
+from sparkrig.errors import Interrupted, Locked, Refused, SparkrigError
 from sparkrig.history.home import ensure_home
 from sparkrig.history.lock import Lock, identity
 from sparkrig.history.pruning import prune
@@ -252,10 +252,17 @@ class _Recorded:
             kept = kept_after(outcome.plan.kept, outcome.result.results)
             started = replace(revision, status=RevisionStatus.FAILED, after=outcome.result.after, kept=kept)
             plan = plan_restore(target, replace(observed, last=started), keep_history=False)
-            from sparkrig.verify.dryrun.restore import restorable
+            from sparkrig.verify.dryrun.restore import Leaving, restorable
 
-            anew = [op.component for op in outcome.plan.operations if op.desired and op.desired.immutable == "recreate"]
-            plan, _ = restorable(self._session.api, plan, anew)
+            upgraded = [op.desired for op in outcome.plan.operations if op.desired]
+            leaving = Leaving(
+                self._session.catalog.components,
+                {desired.component: desired.chart.version for desired in upgraded},
+                [desired.component for desired in upgraded if desired.immutable == "recreate"],
+            )
+            plan, obstacles = restorable(self._session.api, plan, leaving)
+            if obstacles:
+                raise Refused("the return was not begun: \n" + "\n".join(obstacles))
             self._go_on()
             restored = self._execute(plan, operator)
             restored = self._checked(plan, restored, everything=False)

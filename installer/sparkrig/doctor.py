@@ -38,7 +38,9 @@ from sparkrig.plan.graph import helm_s
 from sparkrig.plan.server_changes import CHANGING, Rehearsal
 from sparkrig.session import Session
 from sparkrig.stack.manifests_crds import api_versions
+from sparkrig.verify.dryrun.effects import effects_of_upgrade
 from sparkrig.verify.dryrun.findings import judged
+from sparkrig.verify.dryrun.one_way import one_way
 from sparkrig.verify.dryrun.rehearse import Release, rehearse
 from sparkrig.verify.preflight.apis import suits
 from sparkrig.verify.preflight.collect import ask_rights, collect, confirm, learn, namespaces_of
@@ -163,8 +165,16 @@ def _rehearse(session: Session, case: Case, operations: Sequence[Operation]) -> 
         if (operation := changing.get(wanted.name)) is not None
     ]
     said = {one.component: one for one in rehearse(session.api, releases)}
+    components = session.catalog.components
     return tuple(
-        replace(said.get(release.component, Rehearsal(release.component)), weight_s=_weight_s(release.objects))
+        replace(
+            said.get(release.component, Rehearsal(release.component)),
+            weight_s=_weight_s(release.objects),
+            effects=effects_of_upgrade(
+                session.api, components.get(release.component), changing[release.component], release.objects
+            ),
+            one_way=one_way(session.api, components.get(release.component), changing[release.component]),
+        )
         for release in releases
     )
 

@@ -223,6 +223,51 @@ class SecurityException:
 
 
 @dataclass(frozen=True, slots=True)
+class DisturbingChange:
+    """Fields of a component's objects whose change reaches pods of others."""
+
+    group: str
+    kind: str
+    paths: tuple[str, ...]
+    """Dotted field paths, e.g. ``spec.driver``; a change anywhere below one counts."""
+    does: str
+    """What the change does to those pods, in a sentence."""
+    ignore: tuple[str, ...] = ()
+    """Paths below them that reach no pod."""
+
+
+@dataclass(frozen=True, slots=True)
+class DisturbedPods:
+    """Which pods of others a component serves, and which of its changes reach them."""
+
+    resources: tuple[str, ...]
+    """Names of resources that such a pod requests; ``*`` stands for any characters."""
+    drivers: tuple[str, ...] = ()
+    """Drivers of the devices that such a pod has through a ResourceClaim."""
+    changes: tuple[DisturbingChange, ...] = ()
+    """What reaches them; empty: any change does."""
+    removal: str | None = None
+    """What removing the component does to them, in a sentence."""
+    when: Mapping[str, Any] | None = None
+    """``{value: PATH, equals: V, default: D}``: an upgrade reaches pods only where the value is that."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlockedRollback:
+    """A pair of chart versions between which a rollback cannot work."""
+
+    newer: str
+    """Range of the versions that are left, e.g. ``>=2.0``."""
+    older: str
+    """Range of the versions that are returned to."""
+    reason: str
+    instead: str
+    """The way around, in a sentence."""
+    when: Mapping[str, Any] | None = None
+    """``{value: PATH, equals: V, default: D}`` of the values returned to; None: always."""
+
+
+@dataclass(frozen=True, slots=True)
 class DetectRule:
     """How to find an installation of something that a component brings, made by somebody else.
 
@@ -317,8 +362,10 @@ class Component:
     secret_namespaces: tuple[str, ...] = ()
     """Value paths (``items[].name``) of further namespaces whose pods pull images, which the chart makes."""
     detect: tuple[DetectRule, ...] = ()
-    disturbs_pods: str | None = None
-    """A change of this component reaches running pods that request this resource, e.g. a GPU's."""
+    disturbs_pods: DisturbedPods | None = None
+    """The running pods of others that a change of this component reaches, e.g. those with a GPU."""
+    blocked_rollbacks: tuple[BlockedRollback, ...] = ()
+    """Versions between which no rollback works, whatever ``rollback`` says."""
     follows: tuple[FollowRule, ...] = ()
     leaves: tuple[Mapping[str, Any], ...] = ()
     """Objects that the component's programs make and no release contains: ``apiVersion``, ``kind``, ``namespace``,
@@ -651,6 +698,19 @@ class CrdDrift:
 
 
 @dataclass(frozen=True, slots=True)
+class Drift:
+    """One field of a live object that somebody changed since it was recorded."""
+
+    ref: ObjectRef
+    path: str
+    """``spec.replicas``."""
+    text: str
+    """What is there, whose it is and what was recorded; secrets masked."""
+    around: bool = False
+    """A label that we gave to the release's namespace: no object of the chart."""
+
+
+@dataclass(frozen=True, slots=True)
 class ObservedState:
     """What the cluster holds, as far as the plan needs it."""
 
@@ -670,6 +730,8 @@ class ObservedState:
     """(namespace, name) -> fingerprint of each Secret that the stack made."""
     crd_drift: Mapping[str, tuple[CrdDrift, ...]] = field(default_factory=dict)
     """Component -> its CRDs that are not as recorded."""
+    drifted: Mapping[str, tuple[Drift, ...]] = field(default_factory=dict)
+    """Component -> fields that somebody changed; empty unless it was looked for."""
 
 
 # --------------------------------------------------------------------------- plan
@@ -747,6 +809,8 @@ class Operation:
     """For a roll: names of the Secrets that changed."""
     weight_s: float | None = None
     """Rough seconds, where what it writes is known; else those of its action. For the order of starting alone."""
+    effects: tuple[str, ...] | None = None
+    """What it does to running pods of others, a sentence each; None where that was not looked at."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ No flags, no printing, no exit codes: what a person sees goes through ``change.D
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sparkrig import interrupts, timeline
 from sparkrig.change import Dialogue, Options, Outcome, Source, changes_cluster, run
+from sparkrig.chart_defaults import chart_defaults
 from sparkrig.cluster.releases import list_revisions
 from sparkrig.defaults import HELM_TIMEOUT_S
 from sparkrig.errors import NotFound, Refused
@@ -26,7 +27,8 @@ from sparkrig.model import (
     VerifyResult,
 )
 from sparkrig.plan.build import PENDING, foreign_claims, moved_claims, plan_up, recorded_states, strays
-from sparkrig.plan.disturbance import Disturbance, disturbances, may_disturb, with_disturbances
+from sparkrig.plan.disturbance import Disturbance, disturbances, may_disturb, use_claims, with_disturbances
+from sparkrig.plan.drift import with_effects_of_repair
 from sparkrig.plan.keeping import foreign_returns, still_kept
 from sparkrig.plan.restore import missing_helm_revisions, plan_restore
 from sparkrig.plan.secrets import lost_secrets
@@ -62,7 +64,8 @@ def plan(session: Session, options: Options) -> tuple[Plan, SavedPlan]:
     from sparkrig.saving import snapshot
 
     resolved, observed = resolve_for_cluster(session)
-    made = _checked_plan(resolved, observed, options)
+    observed = _with_drift(session, observed, options)
+    made = _checked_plan(session, resolved, observed, options)
     made = _rehearsed(made, rehearsals(session, resolved, observed, made))
     saved = snapshot(session, resolved, observed, made, repair=options.repair, keep=options.keep)
     return _with_disturbances(session, made)[0], saved
@@ -72,9 +75,10 @@ def up(session: Session, options: Options, dialogue: Dialogue, saved: SavedPlan 
     """Brings the cluster to what the stack file describes; with ``saved`` exactly as planned, or not at all."""
     with timeline.span("phase", "validate and read the cluster"):
         resolved, observed = resolve_for_cluster(session)
+        observed = _with_drift(session, observed, options)
 
     def planned(observed: ObservedState) -> tuple[Plan, tuple[Disturbance, ...]]:
-        made = _rehearsed(_checked_plan(resolved, observed, options), said)
+        made = _rehearsed(_checked_plan(session, resolved, observed, options), said)
         if saved is not None:
             from sparkrig.plan.saved import refuse_moved
             from sparkrig.saving import snapshot
@@ -96,7 +100,7 @@ def up(session: Session, options: Options, dialogue: Dialogue, saved: SavedPlan 
         return Outcome(seen, None, seen.base, declined=True)
 
     def again() -> Plan:
-        return planned(session.observe(resolved.name))[0]
+        return planned(_with_drift(session, session.observe(resolved.name), options))[0]
 
     return run(session, again, seen, options, dialogue, Source(resolved.profile, resolved.text))
 
@@ -141,6 +145,7 @@ def rollback(session: Session, stack: str, number: int | None, options: Options,
     dialogue.show_plan(seen)
     _refuse_disturbances(disturbed, options)
     if seen.empty:
+        _note_drift(session, stack, dialogue)
         return Outcome(seen, None, seen.base)
     session.crd_review.refuse(options.allow_crd_change)
     if changes_cluster(seen) and not dialogue.confirm(seen):
@@ -151,20 +156,37 @@ def rollback(session: Session, stack: str, number: int | None, options: Options,
     return run(session, lambda: planned()[0], seen, options, dialogue, source)
 
 
+def _note_drift(session: Session, stack: str, dialogue: Dialogue) -> None:
+    """Says where nothing is to be rolled back and objects are all the same not as they were recorded."""
+    from sparkrig.drift import with_drift
+
+    drifted = with_drift(session, stack, session.observe(stack)).drifted
+    count = sum(map(len, drifted.values()))
+    if count:
+        fields = "1 field was" if count == 1 else f"{count} fields were"
+        dialogue.note(f"{fields} changed by others since ({', '.join(drifted)}); next: sparkrig up --repair")
+
+
 def _returnable(session: Session, made: Plan, observed: ObservedState) -> Plan:
     """The way back, with what has to be made anew on it.
 
     Raises:
         Refused: an object cannot be brought back by a change, and the stack does not let it be made anew.
     """
-    from sparkrig.verify.dryrun.restore import restorable
+    from sparkrig.verify.dryrun.effects import with_effects_of_return
+    from sparkrig.verify.dryrun.restore import Leaving, restorable
 
-    states = observed.last.after if observed.last else ()
-    allowed = [state.component for state in states if state.immutable == "recreate"]
-    made, obstacles = restorable(session.api, made, allowed)
+    states = recorded_states(observed)
+    components = session.catalog.components
+    leaving = Leaving(
+        components,
+        {state.component: state.version for state in states},
+        [state.component for state in states if state.immutable == "recreate"],
+    )
+    made, obstacles = restorable(session.api, made, leaving)
     if obstacles:
         raise Refused("the way back meets objects that cannot be changed; nothing was changed", detail=obstacles)
-    return made
+    return with_effects_of_return(session.api, made, components, {state.component: state.values for state in states})
 
 
 def down(session: Session, stack: str, options: Options, dialogue: Dialogue) -> Outcome:
@@ -213,7 +235,16 @@ def diff(session: Session, stack: str, first: int | None, second: int | None, pa
     return comparing.compare_revisions(session, stack, first, second, parts)
 
 
-def _checked_plan(resolved: ResolvedStack, observed: ObservedState, options: Options) -> Plan:
+def _with_drift(session: Session, observed: ObservedState, options: Options) -> ObservedState:
+    """What was observed, with what others changed where that is to be repaired: it costs a look at every object."""
+    if not options.repair or observed.last is None:
+        return observed
+    from sparkrig.drift import with_drift
+
+    return with_drift(session, observed.last.stack, observed)
+
+
+def _checked_plan(session: Session, resolved: ResolvedStack, observed: ObservedState, options: Options) -> Plan:
     lines = [
         f"release {claim.namespace}/{claim.release}, wanted for {claim.component}, belongs to "
         + (f"stack {claim.owner}" if claim.owner else "no stack: a person or another tool installed it")
@@ -237,7 +268,9 @@ def _checked_plan(resolved: ResolvedStack, observed: ObservedState, options: Opt
         )
     _refuse_live_helm(resolved, observed)
     _refuse_keeping(resolved, observed, options.keep)
-    return plan_up(resolved, observed, repair=options.repair, keep=options.keep)
+    defaults = chart_defaults(session.api, resolved, observed)
+    made = plan_up(resolved, observed, repair=options.repair, keep=options.keep, defaults=defaults)
+    return with_effects_of_repair(made, observed, session.catalog.components) if options.repair else made
 
 
 def _refuse_keeping(resolved: ResolvedStack, observed: ObservedState, keep: Sequence[str]) -> None:
@@ -291,7 +324,13 @@ def _with_disturbances(session: Session, made: Plan) -> tuple[Plan, tuple[Distur
     made = session.crd_review.reviewed(made)
     if not may_disturb(made, session.catalog.components):
         return made, ()
-    found = disturbances(made, session.catalog.components, session.api.list("/api/v1/pods"))
+    pods = session.api.list("/api/v1/pods")
+    claims: Sequence[Mapping[str, Any]] | None = ()
+    if use_claims(pods):
+        from sparkrig.cluster.claims import list_claims
+
+        claims = list_claims(session.api)
+    found = disturbances(made, session.catalog.components, pods, claims)
     return with_disturbances(made, found), found
 
 

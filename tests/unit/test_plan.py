@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from tests.records import desired, observed, release, revision, stack, state
@@ -11,6 +12,7 @@ from sparkrig.model import (
     Action,
     Chart,
     CrdOwner,
+    Drift,
     Judgement,
     ObjectRef,
     Operation,
@@ -180,6 +182,54 @@ def test_the_change_names_versions_and_values() -> None:
     plan = plan_up(stack(replace(a, chart=newer, digest="x", values={"replicas": 2, "a.b": None})), seen)
     assert plan.changes[0].text == "1.0.0 -> 2.0.0"
     assert plan.changes[0].details == ("a\\.b  (none) -> null", "replicas  1 -> 2")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "lines"),
+    [
+        ({}, {"deployment": {"replicas": 2}}, ("deployment.replicas  1 (chart default) -> 2",)),
+        ({"deployment": {"replicas": 2}}, {}, ("deployment.replicas  2 -> 3 (chart default)",)),
+        ({}, {"driver": {"version": "590"}}, ('driver.version  "595" (chart default) -> "590"',)),
+        ({}, {"extra": {"a.b": 1, "c": {}}}, ("extra.a\\.b  (none) -> 1", "extra.c  (none) -> {}")),
+        ({}, {"auth": {"password": "new"}}, ('auth.password  "(hidden)" (chart default) -> "(hidden)"',)),
+    ],
+)
+def test_a_value_that_nobody_had_set_is_shown_as_the_charts_default(
+    old: dict[str, Any], new: dict[str, Any], lines: tuple[str, ...]
+) -> None:
+    a = desired("a", values=new, digest="x")
+    seen = observed(release(a), last=revision(1, state(a, values=old, digest="y")))
+    before = {"deployment": {"replicas": 1}, "driver": {"version": "595"}, "auth": {"password": "old"}}
+    plan = plan_up(stack(a), seen, defaults={"a": (before, {"deployment": {"replicas": 3}})})
+    assert plan.changes[0].details == lines
+    without = plan_up(stack(a), seen)
+    assert "chart default" not in str(without.changes)
+
+
+def test_a_repair_counts_what_is_missing_and_shows_whose_each_field_is() -> None:
+    a = desired("a", namespace_labels={"level": "high"})
+    ref = state(a).inventory[0]
+    drift = Drift(ref, "spec.replicas", "spec.replicas is 3, set by kubectl; goes back to 1")
+    around = Drift(ObjectRef("", "v1", "Namespace", "", "a-ns"), "metadata.labels.level", "level is low", around=True)
+    seen = observed(release(a), last=revision(1, state(a)), missing={"a": (ref,)}, drifted={"a": (drift, around)})
+    assert plan_up(stack(a), seen).changes[0].text == "unchanged, but 1 of its objects is missing"
+    (change,) = plan_up(stack(a), seen, repair=True).changes
+    assert change.text == "1.0.0  repair: 1 object is missing, 1 field was changed"
+    assert change.details == (f"{ref} is missing", drift.text, around.text)
+    labels = plan_up(stack(a), replace(seen, missing={}, drifted={"a": (around,)}), repair=True)
+    assert [o.id for o in labels.operations] == ["namespace/a-ns"]
+    assert labels.operations[0].labels == {"level": "high"}
+    assert [s.component for s in labels.unchanged] == ["a"]
+    only = plan_up(stack(a), replace(seen, missing={}, drifted={"a": (drift,)}), repair=True)
+    assert [o.action for o in only.operations if o.action is not Action.NAMESPACE] == [Action.REPAIR, Action.WAIT]
+
+
+def test_a_namespace_keeps_the_labels_of_every_component_in_it() -> None:
+    a, b = (desired(name, namespace="shared", namespace_labels={name: "yes"}) for name in "ab")
+    seen = observed(release(a), release(b), last=revision(1, state(a, digest="sha256:old"), state(b)))
+    plan = plan_up(stack(a, b), seen)
+    (made,) = (o for o in plan.operations if o.action is Action.NAMESPACE)
+    assert made.labels == {"a": "yes", "b": "yes"}
 
 
 def test_value_changes_tell_absent_from_null_and_true_from_one() -> None:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sparkrig.cluster.api import AlreadyExists, KubeApi
-from sparkrig.cluster.releases import ARCHIVE_LABELS, ARCHIVED_FROM, ARCHIVED_NAME
+from sparkrig.cluster.releases import ARCHIVE_LABELS, ARCHIVED_FROM, ARCHIVED_NAME, archived_name
 from sparkrig.defaults import FIELD_MANAGER, LABEL_HELM_HISTORY, LABEL_STACK, SYSTEM_NAMESPACE
 
 ARCHIVE = f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/secrets"
@@ -49,7 +49,7 @@ def restore(api: KubeApi, stack: str, namespace: str) -> int:
 def _archived(stack: str, secret: Mapping[str, Any]) -> dict[str, Any]:
     metadata = secret["metadata"]
     labels = metadata["labels"]
-    name = f"sparkrig.{stack}.helm.{metadata['namespace']}.{labels['name']}.v{labels['version']}"
+    name = archived_name(stack, metadata["namespace"], labels["name"], labels["version"])
     return {
         "apiVersion": "v1",
         "kind": "Secret",

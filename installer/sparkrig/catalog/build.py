@@ -8,11 +8,14 @@ from typing import Any, Final, Literal, cast
 
 from sparkrig.defaults import READY_TIMEOUT_S
 from sparkrig.model import (
+    BlockedRollback,
     ChartRef,
     CheckSpec,
     Component,
     CrdOwner,
     DetectRule,
+    DisturbedPods,
+    DisturbingChange,
     FactRule,
     FollowRule,
     GlobalRule,
@@ -61,7 +64,8 @@ def component_from(data: Data, folder: Path, position: Position) -> Component:
         crd_labels=crds.get("labels", {}),
         rollback=data.get("rollback", "reversible"),
         disturbs=data.get("disturbs"),
-        disturbs_pods=data.get("disturbsPods"),
+        disturbs_pods=_disturbed(data.get("disturbsPods")),
+        blocked_rollbacks=tuple(BlockedRollback(**pair) for pair in data.get("blockedRollbacks", ())),
         keep=tuple(data.get("keep", ())),
         readiness=tuple(_readiness(rule) for rule in data.get("readiness", ())),
         checks=tuple(_check(check) for check in data.get("checks", ())),
@@ -88,6 +92,26 @@ def _detect(component: str, rule: Data) -> DetectRule:
         api_service=rule.get("apiService"),
         fact=rule.get("fact"),
         stands_in=rule.get("standsIn", False),
+    )
+
+
+def _disturbed(data: Data | str | None) -> DisturbedPods | None:
+    if data is None:
+        return None
+    if isinstance(data, str):
+        return DisturbedPods((data,))
+    return DisturbedPods(
+        resources=tuple(data["resources"]),
+        drivers=tuple(data.get("drivers", ())),
+        changes=tuple(_disturbing(change) for change in data.get("changes", ())),
+        removal=data.get("removal"),
+        when=data.get("when"),
+    )
+
+
+def _disturbing(change: Data) -> DisturbingChange:
+    return DisturbingChange(
+        change["group"], change["kind"], tuple(change["paths"]), change["does"], tuple(change.get("ignore", ()))
     )
 
 

@@ -123,6 +123,12 @@ HistoryMaxOption = Annotated[
         "--history-max", min=1, metavar="N", help="Revisions to keep, Helm's together with ours.", show_default=True
     ),
 ]
+RepairOption = Annotated[
+    bool,
+    typer.Option(
+        "--repair", help="Bring back objects that are missing, and fields that others changed; names who set them."
+    ),
+]
 KeepOption = Annotated[
     list[str] | None,
     typer.Option(

@@ -14,6 +14,7 @@ from sparkrig.cli.options import (
     MirrorOption,
     Output,
     OutputOption,
+    RepairOption,
     SetOption,
     StackFileOption,
     StandInsOption,
@@ -38,7 +39,7 @@ def plan(
     stand_ins: StandInsOption = None,
     values: ValuesOption = None,
     sets: SetOption = None,
-    repair: Annotated[bool, typer.Option("--repair", help="Plan to bring missing objects back.")] = False,
+    repair: RepairOption = False,
     keep: KeepOption = None,
     detailed_exitcode: Annotated[
         bool, typer.Option("--detailed-exitcode", help="Exit 2 when there is something to do.")

@@ -158,3 +158,13 @@ def _observed(metadata: Mapping[str, Any]) -> ObservedRelease | None:
 
 def _with_deployed(release: ObservedRelease, revision: int | None) -> ObservedRelease:
     return replace(release, deployed_revision=revision)
+
+
+def archived_path(stack: str, namespace: str, release: str, revision: int) -> str:
+    """Where a revision of a release is kept whose namespace went, as a path of the API."""
+    return f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/secrets/{archived_name(stack, namespace, release, revision)}"
+
+
+def archived_name(stack: str, namespace: str, release: str, revision: int | str) -> str:
+    """The name of the Secret with such a revision."""
+    return f"sparkrig.{stack}.helm.{namespace}.{release}.v{revision}"

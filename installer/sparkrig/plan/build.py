@@ -18,7 +18,8 @@ from sparkrig.model import (
     ResolvedStack,
     RevisionStatus,
 )
-from sparkrig.plan.changes import GONE, describe_change, describe_crd_repair, describe_trouble
+from sparkrig.plan.changes import GONE, Defaults, describe_change, describe_crd_repair, describe_trouble
+from sparkrig.plan.drift import labels_drifted, what_to_repair, with_trouble
 from sparkrig.plan.graph import ordered
 from sparkrig.plan.keeping import (
     after_claims,
@@ -78,14 +79,21 @@ def moved_claims(resolved: ResolvedStack, observed: ObservedState) -> tuple[tupl
 
 
 def plan_up(
-    resolved: ResolvedStack, observed: ObservedState, *, repair: bool = False, keep: Collection[str] = ()
+    resolved: ResolvedStack,
+    observed: ObservedState,
+    *,
+    repair: bool = False,
+    keep: Collection[str] = (),
+    defaults: Mapping[str, Defaults] | None = None,
 ) -> Plan:
     """The way from what is observed to what the stack file describes.
 
     A release is left alone when the newest finished revision recorded the same desired digest and
     Helm still shows the revision that run left, deployed. One whose objects are missing is changed
-    only with ``repair``; one whose objects are not ready is waited for. What the stack does not want any
-    more is uninstalled, but for the components in ``keep``, which stay and are given up.
+    only with ``repair``, as is one with fields that somebody else changed, where these were looked for; one whose
+    objects are not ready is waited for. What the stack does not want any
+    more is uninstalled, but for the components in ``keep``, which stay and are given up. ``defaults`` are charts'
+    own values of components, for showing what a value was that nobody had set.
     """
     recorded = _by_component(observed)
     operations: list[Operation] = []
@@ -113,9 +121,14 @@ def plan_up(
             continue
         if action is None and state is not None:
             unchanged.append(state)
+            around = labels_drifted(desired.component, observed) if repair else None
+            if around is not None:
+                changes.append(around)
+                operations.append(_namespace(desired))
             if crds:
                 changes.append(describe_crd_repair(desired, observed))
                 operations.append(_wait(desired, (crds[0].id,), "until it is ready", state))
+            if crds or around is not None:
                 continue
             same = Change(desired.component, "=", "unchanged")
             changes.append(trouble or (taken_back(state) if desired.component in claimed else same))
@@ -124,7 +137,10 @@ def plan_up(
             continue
         if action is None:
             raise AssertionError(f"{desired.component} has no record and no action")
-        changes.append(describe_change(desired, state, found, action, reason))
+        known = (defaults or {}).get(desired.component, ({}, {}))
+        changes.append(describe_change(desired, state, found, action, reason, known))
+        if action is Action.REPAIR:
+            changes[-1] = with_trouble(changes[-1], desired.component, observed)
         operations += _change_release(desired, state, found, observed, action, reason)
         stale = tuple(name for name in changed if state is not None and name in state.secrets)
         if stale:  # a Secret that is new to the release needs no restart: the upgrade starts what reads it
@@ -132,8 +148,8 @@ def plan_up(
             operations.append(roll_operation(desired, state, stale, wait.needs))
             operations.append(replace(wait, needs=(operations[-1].id,)))
     wanted = {(desired.namespace, desired.release) for desired in resolved.releases}
-    known = recorded_states(observed)
-    lost = (s for s in strays(resolved.name, known, observed) if (s.namespace, s.release) not in wanted)
+    there = recorded_states(observed)
+    lost = (s for s in strays(resolved.name, there, observed) if (s.namespace, s.release) not in wanted)
     left = (*recorded.values(), *lost)
     removed = tuple(s for s in left if not stays(s, resolved.name, observed, keep))
     staying = tuple(s for s in left if s not in removed)
@@ -226,10 +242,10 @@ def _decide(
         return Action.UPGRADE, f"Helm says {found.status}"
     if found.revision != state.helm_revision:
         return Action.UPGRADE, f"somebody else changed it (Helm revision {state.helm_revision} -> {found.revision})"
-    if repair and observed.missing.get(desired.component):
-        return Action.REPAIR, f"{len(observed.missing[desired.component])} objects are missing"
     if repair and desired.crd_owner is not CrdOwner.US and (drift := observed.crd_drift.get(desired.component)):
-        return Action.REPAIR, f"{len(drift)} CRDs are missing"
+        return Action.REPAIR, "1 CRD is missing" if len(drift) == 1 else f"{len(drift)} CRDs are missing"
+    if repair and (trouble := what_to_repair(desired.component, observed)):
+        return Action.REPAIR, trouble
     return None, ""
 
 
@@ -323,6 +339,10 @@ def _link(operations: list[Operation], resolved: ResolvedStack) -> list[Operatio
             merged[operation.id] = operation
         else:
             merged[operation.id] = _with(earlier, labels={**earlier.labels, **operation.labels})
+    for name, operation in merged.items():
+        if operation.action is Action.NAMESPACE:  # applied as a whole: what is left out would be taken off
+            there = [d.namespace_labels for d in resolved.releases if d.namespace == operation.namespace]
+            merged[name] = _with(operation, labels={k: v for labels in there for k, v in labels.items()})
     needs = {desired.component: desired for desired in resolved.releases}
     changing = (Action.INSTALL, Action.UPGRADE, Action.REPAIR)
     return [

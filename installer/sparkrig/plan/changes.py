@@ -17,8 +17,17 @@ SHOWN = 6
 """Value changes listed before the rest is counted."""
 
 
+Defaults = tuple[Mapping[str, Any], Mapping[str, Any]]
+"""The default values of the chart that is installed and of the one that is wanted, as far as they are known."""
+
+
 def describe_change(
-    desired: DesiredRelease, state: ReleaseState | None, found: ObservedRelease | None, action: Action, reason: str
+    desired: DesiredRelease,
+    state: ReleaseState | None,
+    found: ObservedRelease | None,
+    action: Action,
+    reason: str,
+    defaults: Defaults = ({}, {}),
 ) -> Change:
     """One line for the plan, with the changed values below it."""
     version = desired.chart.version
@@ -30,7 +39,7 @@ def describe_change(
         return Change(desired.component, "^", f"{version}  {reason}: recover, then upgrade")
     if state is None:
         return Change(desired.component, "~", f"{version}  {reason}")
-    return Change(desired.component, "~", _what(desired, state, reason), tuple(_details(desired, state)))
+    return Change(desired.component, "~", _what(desired, state, reason), tuple(_details(desired, state, defaults)))
 
 
 def describe_trouble(component: str, observed: ObservedState) -> Change | None:
@@ -71,12 +80,35 @@ def _what(desired: DesiredRelease, state: ReleaseState, reason: str) -> str:
     return f"{state.version}  namespace labels, CRD owner or needs changed"
 
 
-def _details(desired: DesiredRelease, state: ReleaseState) -> Iterator[str]:
-    changes = list(value_changes(state.values, desired.values))
+def needs_defaults(desired: DesiredRelease, state: ReleaseState) -> bool:
+    """True where a value is set on one side only, so that a chart's default tells what it is on the other."""
+    return any(ABSENT in (old, new) for _, old, new in value_changes(state.values, desired.values))
+
+
+def _details(desired: DesiredRelease, state: ReleaseState, defaults: Defaults) -> Iterator[str]:
+    changes = [leaf for change in value_changes(state.values, desired.values) for leaf in _leaves(*change)]
     for path, old, new in changes[:SHOWN]:
-        yield f"{path}  {_concealed(path, old)} -> {_concealed(path, new)}"
+        yield f"{path}  {_side(path, old, defaults[0])} -> {_side(path, new, defaults[1])}"
     if len(changes) > SHOWN:
         yield f"and {len(changes) - SHOWN} more values"
+
+
+def _leaves(path: str, old: Any, new: Any) -> Iterator[tuple[str, Any, Any]]:
+    """A map that only one side has, as the single values in it."""
+    there = new if old is ABSENT else old
+    if ABSENT not in (old, new) or not isinstance(there, Mapping) or not there:
+        yield path, old, new
+        return
+    for key, value in there.items():
+        inner = (ABSENT, value) if old is ABSENT else (value, ABSENT)
+        yield from _leaves(f"{path}.{_escaped(str(key))}", *inner)
+
+
+def _side(path: str, value: Any, defaults: Mapping[str, Any]) -> str:
+    if value is not ABSENT:
+        return _concealed(path, value)
+    found = value_at(defaults, path)
+    return "(none)" if found is None else f"{_concealed(path, found)} (chart default)"
 
 
 ABSENT = object()
@@ -119,3 +151,9 @@ def value_at(values: Mapping[str, Any], path: str) -> Any:
             return None
         found = found.get(key.replace("\0", "."))
     return found
+
+
+def applies(when: Mapping[str, Any], values: Mapping[str, Any]) -> bool:
+    """Whether ``{value: PATH, equals: V, default: D}`` holds of some values."""
+    found = value_at(values, when["value"])
+    return bool((when.get("default") if found is None else found) == when["equals"])

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
-from sparkrig.model import Action, Component, Operation, Plan
+from sparkrig.model import Action, Component, DisturbedPods, ObjectRef, Operation, Plan
 
 DISTURBING = (Action.UPGRADE, Action.ROLLBACK, Action.UNINSTALL)
 SHOWN = 5
 """Pods named before the rest is counted."""
+
+Pod = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class Disturbance:
 
     component: str
     what: str
-    """The sentence of ``component.yaml``."""
+    """What the change does, in the words of ``component.yaml``."""
     pods: tuple[str, ...]
     """``namespace/name`` of each running pod."""
     nodes: tuple[str, ...]
@@ -37,32 +40,45 @@ class Disturbance:
 
 def may_disturb(plan: Plan, components: Mapping[str, Component]) -> bool:
     """True when some operation could, so that the pods are worth listing."""
-    return any(_resource(operation.component, components) for operation in _disturbing(plan))
+    return any(_disturbed(operation, components) for operation in plan.operations)
+
+
+def use_claims(pods: Iterable[Pod]) -> bool:
+    """True when some pod has devices through a ResourceClaim, so that the claims are worth listing."""
+    return any(_claims_of(pod) for pod in pods)
 
 
 def disturbances(
-    plan: Plan, components: Mapping[str, Component], pods: Iterable[Mapping[str, Any]]
+    plan: Plan,
+    components: Mapping[str, Component],
+    pods: Iterable[Pod],
+    claims: Iterable[Mapping[str, Any]] | None = (),
 ) -> tuple[Disturbance, ...]:
     """Every component of the plan whose change reaches running pods of others.
 
-    A pod is reached when one of its containers requests the resource that the component says it
-    serves (``disturbsPods``), and it does not live in the component's own namespace.
+    A pod is reached when it has a device that the component serves (``disturbsPods``: a resource that one of
+    its containers requests, or a ResourceClaim), does not live in the component's own namespace, and does not
+    go before the component changes. ``claims`` None means that they may not be read: each pod with a claim counts.
     """
-    running = [pod for pod in pods if (pod.get("status") or {}).get("phase") in ("Running", "Pending")]
+    running = [
+        pod
+        for pod in pods
+        if (pod.get("status") or {}).get("phase") in ("Running", "Pending") and pod["spec"].get("nodeName")
+    ]
+    drivers = None if claims is None else {_key(claim): _drivers_of(claim) for claim in claims}
     found = []
-    for operation in _disturbing(plan):
-        resource = _resource(operation.component, components)
-        if resource is None:
+    for operation in plan.operations:
+        served = _disturbed(operation, components)
+        if served is None:
             continue
+        goes = _gone_before(plan, operation)
         reached = [
             pod
             for pod in running
-            if pod["metadata"]["namespace"] != operation.namespace
-            and pod["spec"].get("nodeName")
-            and _requests(pod, resource)
+            if pod["metadata"]["namespace"] != operation.namespace and _served(pod, served, drivers) and not goes(pod)
         ]
         if reached:
-            what = components[operation.component].disturbs or "restarts what serves them"
+            what = _what(operation, served, components[operation.component].disturbs)
             names = tuple(sorted(f"{p['metadata']['namespace']}/{p['metadata']['name']}" for p in reached))
             nodes = tuple(sorted({p["spec"]["nodeName"] for p in reached}))
             found.append(Disturbance(operation.component, what, names, nodes))
@@ -79,19 +95,109 @@ def with_disturbances(plan: Plan, found: Sequence[Disturbance]) -> Plan:
     return replace(plan, changes=changes)
 
 
-def _disturbing(plan: Plan) -> list[Operation]:
-    return [operation for operation in plan.operations if operation.action in DISTURBING]
+def _disturbed(operation: Operation, components: Mapping[str, Component]) -> DisturbedPods | None:
+    """The pods that an operation may reach; None where it is known to reach none."""
+    known = components.get(operation.component)
+    if known is None or known.disturbs_pods is None or operation.effects == ():
+        return None
+    if operation.action is Action.REPAIR:
+        return known.disturbs_pods if operation.effects else None
+    return known.disturbs_pods if operation.action in DISTURBING else None
 
 
-def _resource(component: str, components: Mapping[str, Component]) -> str | None:
-    known = components.get(component)
-    return known.disturbs_pods if known else None
+def _what(operation: Operation, served: DisturbedPods, sentence: str | None) -> str:
+    if operation.action is Action.UNINSTALL and served.removal:
+        return served.removal
+    return "; ".join(operation.effects or ()) or sentence or "restarts what serves them"
 
 
-def _requests(pod: Mapping[str, Any], resource: str) -> bool:
+# ------------------------------------------------------------------ what a pod has
+
+
+def _served(pod: Pod, served: DisturbedPods, drivers: Mapping[tuple[str, str], frozenset[str]] | None) -> bool:
+    if any(fnmatchcase(name, pattern) for name in _requested(pod) for pattern in served.resources):
+        return True
+    if not served.drivers:
+        return False
+    claims = _claims_of(pod)
+    if drivers is None:
+        return bool(claims)
+    namespace = pod["metadata"]["namespace"]
+    return any(drivers.get((namespace, name), frozenset()) & {*served.drivers} for name in claims)
+
+
+def _requested(pod: Pod) -> set[str]:
+    """Resources of which some container gets more than nothing; what an init container had, the pod keeps."""
     containers = [*(pod["spec"].get("containers") or ()), *(pod["spec"].get("initContainers") or ())]
-    return any(
-        str(((container.get("resources") or {}).get(part) or {}).get(resource, "0")) not in ("0", "")
+    return {
+        name
         for container in containers
         for part in ("requests", "limits")
-    )
+        for name, amount in ((container.get("resources") or {}).get(part) or {}).items()
+        if str(amount) not in ("0", "")
+    }
+
+
+def _claims_of(pod: Pod) -> set[str]:
+    status = pod.get("status") or {}
+    extended = (status.get("extendedResourceClaimStatus") or {}).get("resourceClaimName")
+    named = [*(pod["spec"].get("resourceClaims") or ()), *(status.get("resourceClaimStatuses") or ())]
+    return {str(name) for name in (extended, *(one.get("resourceClaimName") for one in named)) if name}
+
+
+def _drivers_of(claim: Mapping[str, Any]) -> frozenset[str]:
+    devices = ((claim.get("status") or {}).get("allocation") or {}).get("devices") or {}
+    return frozenset(str(result.get("driver")) for result in devices.get("results") or ())
+
+
+def _key(item: Mapping[str, Any]) -> tuple[str, str]:
+    return item["metadata"]["namespace"], item["metadata"]["name"]
+
+
+# ------------------------------------------------------------------ what goes anyway
+
+
+def _gone_before(plan: Plan, operation: Operation) -> Callable[[Pod], bool]:
+    """Whether a pod goes with the plan itself, before the operation: it cannot be disturbed by it.
+
+    Where the component is removed too, the order does not count: whoever removes both wants both to go.
+    """
+    earlier = {o.id for o in plan.operations}
+    if operation.action is not Action.UNINSTALL:
+        earlier = _before(operation, {o.id: o for o in plan.operations})
+    going = [o for o in plan.operations if o.id in earlier]
+    refs = [ref for o in going if o.action is Action.UNINSTALL and o.state for ref in o.state.inventory]
+    refs += [ref for o in going if o.action is Action.DELETE for ref in o.objects]
+    gone = {(ref.group, ref.kind, ref.namespace, ref.name) for ref in refs}
+
+    def goes(pod: Pod) -> bool:
+        return ("", "Namespace", "", pod["metadata"]["namespace"]) in gone or any(
+            (ref.group, ref.kind, ref.namespace, ref.name) in gone for ref in _self_and_owners(pod)
+        )
+
+    return goes
+
+
+def _before(operation: Operation, known: Mapping[str, Operation]) -> set[str]:
+    found: set[str] = set()
+    todo = list(operation.needs)
+    while todo:
+        name = todo.pop()
+        if name in known and name not in found:
+            found.add(name)
+            todo += known[name].needs
+    return found
+
+
+def _self_and_owners(pod: Pod) -> list[ObjectRef]:
+    """The pod, its owners, and the Deployment behind a ReplicaSet, whose name the pod's own label gives away."""
+    metadata = pod["metadata"]
+    namespace = metadata["namespace"]
+    refs = [ObjectRef("", "v1", "Pod", namespace, metadata["name"])]
+    for owner in metadata.get("ownerReferences") or ():
+        group, _, version = str(owner.get("apiVersion", "")).rpartition("/")
+        refs.append(ObjectRef(group, version, str(owner.get("kind")), namespace, str(owner.get("name"))))
+        suffix = f"-{(metadata.get('labels') or {}).get('pod-template-hash')}"
+        if owner.get("kind") == "ReplicaSet" and str(owner.get("name")).endswith(suffix):
+            refs.append(ObjectRef(group, version, "Deployment", namespace, str(owner["name"]).removesuffix(suffix)))
+    return refs

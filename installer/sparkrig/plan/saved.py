@@ -229,7 +229,7 @@ def _plan_differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> It
 
 
 _NOT_COMPARED: Final = frozenset(
-    {"reason", "timeout_s", "desired", "state", "secret", "needs", "leftovers", "weight_s"}
+    {"reason", "timeout_s", "desired", "state", "secret", "needs", "leftovers", "weight_s", "effects"}
 )
 """Words, what a digest stands for, and what earlier hooks left, which goes by itself when its time is over;
 and what only orders them."""

@@ -121,6 +121,14 @@ def refused(
     return Refused(ref, tuple(dict.fromkeys(fields)), reselects=_selector(manifest) not in (None, _selector(live)))
 
 
+def rejected(ref: ObjectRef, answer: Mapping[str, Any]) -> Refused:
+    """What a 400 or a 422 says is wrong with an object, whether or not it is there already."""
+    told = [(str(cause.get("field", "")), str(cause.get("message", ""))) for cause in _causes(answer)]
+    told = told or [("", str(answer.get("message") or "refused"))]
+    fields = [(field, _said(" ".join(message.split()))) for field, message in told]
+    return Refused(ref, tuple(dict.fromkeys(fields)))
+
+
 def _blamed(field: str, manifest: Mapping[str, Any], live: Mapping[str, Any]) -> list[str]:
     """The field the server names; where it names all of ``spec``, those of its parts that would change."""
     if field != "spec" or not isinstance(manifest.get("spec"), Mapping):

@@ -35,6 +35,9 @@ class Rehearsal:
     component: str
     contested: tuple[Contested, ...] = ()
     refused: tuple[Refused, ...] = ()
+    """Objects that cannot be changed that way."""
+    rejected: tuple[Refused, ...] = ()
+    """Objects that the API server takes in no way; only looked for on the way back."""
     leftovers: tuple[ObjectRef, ...] = ()
     """Jobs and Pods of earlier hooks whose delete policy lets them stand in for the new ones."""
     blocked: tuple[Blocked, ...] = ()
@@ -44,6 +47,10 @@ class Rehearsal:
     """Objects on which the API server took long, or did not answer."""
     weight_s: float | None = None
     """Rough seconds that the change will take."""
+    effects: tuple[str, ...] | None = None
+    """What the change does to running pods of others; None where that was not looked at."""
+    one_way: tuple[str, ...] = ()
+    """Why no rollback leads back over this change."""
 
 
 def with_rehearsals(plan: Plan, found: Iterable[Rehearsal]) -> Plan:
@@ -76,6 +83,7 @@ def _prepared(operation: Operation, found: Rehearsal) -> Operation:
         reselected=tuple(one.ref for one in anew if one.reselects),
         leftovers=found.leftovers,
         weight_s=found.weight_s,
+        effects=found.effects if found.effects is not None else operation.effects,
     )
 
 
@@ -99,6 +107,7 @@ def _lines(operation: Operation, found: Rehearsal) -> tuple[str, ...]:
             )
     lines += [f"removes {ref}, left by an earlier hook" for ref in found.leftovers]
     lines += [f"? {text}" for text in found.unseen]
+    lines += [f"! no rollback and no automatic return over this change: {text}" for text in found.one_way]
     return tuple(lines)
 
 
@@ -121,7 +130,7 @@ def contested_text(ref: ObjectRef, field: FieldChange) -> str:
 
 def refused_text(refused: Refused) -> str:
     """``spec.clusterIP: may not change once set; …``."""
-    return "; ".join(f"{field}: {message}" for field, message in refused.fields)
+    return "; ".join(f"{field}: {message}" if field else message for field, message in refused.fields)
 
 
 def value_text(value: Any) -> str:

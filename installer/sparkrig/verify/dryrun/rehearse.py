@@ -19,11 +19,13 @@ from sparkrig.cluster.releases import read_release
 from sparkrig.defaults import API_CONNECTIONS, DRY_RUN_REQUEST_S, DRY_RUN_SLOW_S
 from sparkrig.errors import AccessDenied, SparkrigError
 from sparkrig.model import ObjectRef, refs_of
-from sparkrig.plan.server_answers import HELM_MANAGER, Contested, Refused, contested, refused
+from sparkrig.plan.server_answers import HELM_MANAGER, Contested, Refused, contested, refused, rejected
 from sparkrig.plan.server_changes import Blocked, Rehearsal
 
 Object = Mapping[str, Any]
 HOOK: Final = "helm.sh/hook"
+EXISTING: Final = "default"
+"""A namespace that every cluster has and nobody can delete."""
 RELEASE_NAME: Final = "meta.helm.sh/release-name"
 DELETE_POLICY: Final = "helm.sh/hook-delete-policy"
 RUNS: Final = ("Job", "Pod")
@@ -45,12 +47,16 @@ class Release:
     """Helm is told to take fields back, so that there is no conflict."""
     crds: frozenset[str] = frozenset()
     """CRDs of the component. Those that are not Helm's yet are handed over to it before it is called."""
+    whole: bool = False
+    """Everything that the API server refuses is told, also what is plainly wrong and a kind that it does not serve:
+    a manifest that comes from Helm's history was rendered for the cluster as it was then."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
     contested: Contested | None = None
     refused: Refused | None = None
+    rejected: Refused | None = None
     leftover: ObjectRef | None = None
     blocked: Blocked | None = None
     unseen: str = ""
@@ -88,6 +94,7 @@ def _together(release: Release, answers: Sequence[_Answer]) -> Rehearsal:
         release.component,
         contested=tuple(a.contested for a in answers if a.contested),
         refused=tuple(a.refused for a in answers if a.refused),
+        rejected=tuple(a.rejected for a in answers if a.rejected),
         leftovers=tuple(a.leftover for a in answers if a.leftover),
         blocked=tuple(a.blocked for a in answers if a.blocked),
         unseen=tuple(dict.fromkeys(a.unseen for a in answers if a.unseen)),
@@ -120,14 +127,28 @@ class _Asker:
             if self._slow.is_set():
                 return _Answer(unseen="not everything was looked at: the API server answers slowly")
             return self._timed(release, ref, item)
-        except (KindNotServed, NotFoundApi):
-            return _Answer()  # a kind, or a namespace, that comes with the change
+        except KindNotServed:
+            return _Answer(rejected=Refused(ref, unserved(ref))) if release.whole else _Answer()  # may come with it
+        except NotFoundApi:  # a namespace that comes with the change
+            return self._elsewhere(release, ref, item) if release.whole and _is_custom(ref) else _Answer()
         except AccessDenied as error:
             return _Answer(unseen=f"{ref} could not be looked at: {error.message}")
         except ApiError as error:
-            return _Answer(blocked=_blocked(ref, error), unseen=_undecided(ref, error))
+            return self._otherwise(release, ref, error)
         except SparkrigError as error:
             return _Answer(unseen=f"{ref} could not be looked at: {error.message}")
+
+    def _elsewhere(self, release: Release, ref: ObjectRef, item: Object) -> _Answer:
+        """A custom resource whose namespace is not there: its schema is the same in one that is."""
+        there = replace(ref, namespace=EXISTING)
+        try:
+            if self._api.get(self._api.path_of(there), missing_ok=True) is None:
+                self._apply(_as_helm_applies(release, there, item), force=True)
+        except Invalid as error:
+            return self._otherwise(release, ref, error)
+        except SparkrigError as error:
+            return _Answer(unseen=f"{ref} could not be looked at: {error.message}")
+        return _Answer()
 
     def _hook(self, ref: ObjectRef) -> _Answer:
         live = self._api.get(self._api.path_of(ref), missing_ok=True)
@@ -150,7 +171,7 @@ class _Asker:
         try:
             self._apply(manifest, force=release.forced)
         except Invalid as error:
-            return self._refused(ref, manifest, error)
+            return self._refused(release, ref, manifest, error)
         except Conflict as error:
             live = self._api.get(self._api.path_of(ref), missing_ok=True) or {}
             handed = ref.name in release.crds and _annotations(live).get(RELEASE_NAME) != release.release
@@ -158,19 +179,26 @@ class _Asker:
             try:
                 self._apply(manifest, force=True)  # what else is wrong is only said without the conflict
             except Invalid as more:
-                return replace(answer, refused=self._refused(ref, manifest, more).refused)
+                said = self._refused(release, ref, manifest, more)
+                return replace(answer, refused=said.refused, rejected=said.rejected)
             return answer
         return _Answer()
 
     def _apply(self, manifest: Object, *, force: bool) -> None:
         self._api.apply(manifest, force=force, field_manager=HELM_MANAGER, dry_run=True, timeout_s=DRY_RUN_REQUEST_S)
 
-    def _refused(self, ref: ObjectRef, manifest: Object, error: Invalid) -> _Answer:
+    def _refused(self, release: Release, ref: ObjectRef, manifest: Object, error: Invalid) -> _Answer:
         live = self._api.get(self._api.path_of(ref), missing_ok=True)
-        if live is None:
+        if live is None and not release.whole:
             return _Answer()
-        found = refused(ref, manifest, live, error.body)
-        return _Answer(refused=found) if found else _Answer(blocked=_blocked(ref, error), unseen=_undecided(ref, error))
+        found = refused(ref, manifest, live, error.body) if live is not None else None
+        return _Answer(refused=found) if found else self._otherwise(release, ref, error)
+
+    def _otherwise(self, release: Release, ref: ObjectRef, error: ApiError) -> _Answer:
+        """What is not about a field that cannot change: a webhook, or an object that is plainly wrong."""
+        blocked, unseen = _blocked(ref, error), _undecided(ref, error)
+        wrong = release.whole and blocked is None and not unseen and isinstance(error, Invalid)
+        return _Answer(blocked=blocked, unseen=unseen, rejected=rejected(ref, error.body) if wrong else None)
 
 
 def _as_helm_applies(release: Release, ref: ObjectRef, item: Object) -> dict[str, Any]:
@@ -198,6 +226,15 @@ def _blocked(ref: ObjectRef, error: ApiError) -> Blocked | None:
 def _undecided(ref: ObjectRef, error: ApiError) -> str:
     """A webhook that allows no dry run says nothing about the change; what is plainly wrong is helm's to say."""
     return f"{ref}: a webhook does not take part in dry runs" if "does not support dry run" in error.message else ""
+
+
+def _is_custom(ref: ObjectRef) -> bool:
+    return bool(ref.namespace) and "." in ref.group and not ref.group.endswith(".k8s.io")
+
+
+def unserved(ref: ObjectRef) -> tuple[tuple[str, str], ...]:
+    """What is said of an object whose kind the cluster does not serve, as fields of a ``Refused``."""
+    return (("apiVersion", f"{ref.api_version} {ref.kind} is not served by this cluster"),)
 
 
 def _annotations(item: Object) -> Mapping[str, Any]:
