@@ -100,6 +100,8 @@ class Judgement:
 
     readiness: Readiness
     message: str = ""
+    unset: bool = False
+    """Nothing is reported yet: the object has no state, rather than one that is not good."""
 
 
 # --------------------------------------------------------------------------- catalogue
@@ -181,6 +183,34 @@ class ReadinessRule:
     """Either ``{"condition": "Ready"}`` (status "True") or ``{"path": "status.state", "equals": [..]}``."""
     failed: Mapping[str, Any] | None = None
     optional: bool = False
+    """The object may be absent, and may have no state: a state that is not good counts all the same."""
+    real_pods: bool = False
+    """Its state depends on pods that run; on a simulated cluster a bad one is excused where it is optional."""
+    settle_s: float = 30.0
+    """Without ``observedGeneration``: how long after a change of its spec a state may be that of the old spec."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStateRule:
+    """A node label that shows how far a controller is with the node."""
+
+    label: str
+    what: str
+    """What is done to the node, in a person's words: ``driver upgrade``."""
+    done: tuple[str, ...]
+    failed: tuple[str, ...] = ()
+    """Every value that is in neither is a step on the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLeftovers:
+    """Labels and annotations that a component's programs put on nodes and leave there."""
+
+    labels: tuple[str, ...]
+    annotations: tuple[str, ...]
+    """Patterns with ``*`` of the keys."""
+    managers: tuple[str, ...]
+    """Patterns of the field managers that write them; what somebody else wrote stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +340,8 @@ class Component:
     leaves: tuple[Mapping[str, Any], ...] = ()
     """Objects that the component's programs make and no release contains: ``apiVersion``, ``kind``, ``namespace``,
     ``name``, each may refer to the release by ``${…}`` (``catalog.references``)."""
+    node_states: tuple[NodeStateRule, ...] = ()
+    node_leftovers: NodeLeftovers | None = None
 
 
 # --------------------------------------------------------------------------- charts

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparkrig.catalog.sources import SourceTexts
 from sparkrig.cluster.providers import connect, ensure, parse_target
-from sparkrig.errors import InvalidInput, Refused
+from sparkrig.errors import AccessDenied, InvalidInput, Refused
 from sparkrig.model import (
     Chart,
     ClusterFacts,
@@ -30,6 +30,7 @@ from sparkrig.model import (
     ResolvedStack,
     Severity,
 )
+from sparkrig.readiness.custom import excused, rule_for
 from sparkrig.tools import cache_dir, data_dir
 
 # What only some commands need is imported where it is used: `status` renders nothing and starts no helm.
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from sparkrig.helm.client import HelmClient
     from sparkrig.helm.sources import ChartStore
     from sparkrig.history.store import History
+    from sparkrig.readiness.nodes import NodeState
     from sparkrig.stack.chart_values import ChartLike
     from sparkrig.stack.file import StackFile
     from sparkrig.stack.lock import ChartLock
@@ -361,17 +363,33 @@ class Session:
             gone = tuple(ref for ref in state.inventory if self.watch.get(ref) is None)
             if gone:
                 missing[state.component] = gone
-            optional = {(rule.group, rule.kind) for rule in self.rules(state.component) if rule.optional}
+            rules, simulated = self.rules(state.component), self._simulated()
             unwell = tuple(
                 type(j)(j.readiness, f"{ref}: {j.message}")
                 for ref, j in verdicts.items()
                 if j.readiness not in (Readiness.READY, Readiness.NOT_JUDGED)
                 and ref not in gone
-                and (ref.group, ref.kind) not in optional
+                and not excused(rule_for(ref.group, ref.kind, rules), j, simulated=simulated)
             )
+            component = self.catalog.components.get(state.component)
+            if component is not None and component.node_states:
+                unwell += tuple(found.judgement for found in self._node_states(component))
             if unwell:
                 live[state.component] = unwell
         return replace(observed, live=live, missing=missing)
+
+    def _node_states(self, component: Component) -> list[NodeState]:
+        """The nodes that the component's programs work on; none where nodes may not be read."""
+        from sparkrig.readiness.nodes import node_states
+
+        try:
+            return node_states(self.api.list("/api/v1/nodes"), component.node_states)
+        except AccessDenied:
+            return []
+
+    def _simulated(self) -> bool:
+        """Whether pods are simulated, as far as that is known without another request."""
+        return self.handle.simulated or ("facts" in self.__dict__ and self.facts.simulated)
 
     def judge(self, state: ReleaseState) -> dict[Any, Any]:
         """The readiness of each object of a recorded release."""

@@ -17,6 +17,7 @@ from sparkrig.cluster.gpus import allocated_gpus
 from sparkrig.defaults import API_CONNECTIONS
 from sparkrig.errors import AccessDenied, NotFound
 from sparkrig.model import ClusterFacts, ComponentStatus, ObjectRef, ObservedState, Readiness, ReleaseState, StackStatus
+from sparkrig.readiness.custom import excused, rule_for
 from sparkrig.readiness.fields import value_at
 from sparkrig.session import Session
 from sparkrig.tools import cache_dir
@@ -76,10 +77,12 @@ def _kept(observed: ObservedState, stack: str) -> tuple[ReleaseState, ...]:
 
 
 def _component_status(session: Session, state: ReleaseState, observed: ObservedState) -> ComponentStatus:
-    optional = {(rule.group, rule.kind) for rule in session.rules(state.component) if rule.optional}
+    rules = session.rules(state.component)
     verdicts = session.judge(state)
     extra = {
-        ref: j for ref, j in verdicts.items() if (ref.group, ref.kind) in optional and j.readiness != Readiness.READY
+        ref: j
+        for ref, j in verdicts.items()
+        if excused(rule_for(ref.group, ref.kind, rules), j, simulated=session.handle.simulated)
     }
     judged = [j for ref, j in verdicts.items() if j.readiness is not Readiness.NOT_JUDGED and ref not in extra]
     component = session.catalog.components.get(state.component)
