@@ -33,10 +33,10 @@ def ask(context: Context) -> str:
     ``observedGeneration`` must be newer than the last rollout of the release's Deployments: its controller is one.
     """
     rule = _rule(context.parameters)
-    window = float(context.parameters.get("window", CONDITION_WINDOW_S)) if context.gate else 0.0
     began = time.monotonic()
     while True:
         found, message = _look(context, rule)
+        window = _window_s(context, rule, found) if context.gate else 0.0
         left = window - _held_s(context, found, time.monotonic() - began)
         if left <= 0:
             return message
@@ -44,6 +44,14 @@ def ask(context: Context) -> str:
         if context.left_s() <= left:
             raise NotYet(f"{message}, but not for {window:.0f} s")
         context.pause(min(left, LOOK_S))
+
+
+def _window_s(context: Context, rule: ReadinessRule, found: Sequence[Item]) -> float:
+    """As the check says; else only for a status that does not name its generation, and never most of the timeout."""
+    if "window" in context.parameters:
+        return float(context.parameters["window"])
+    told = all(tells(item) or _told(item, rule) for item in found)
+    return 0.0 if told else min(CONDITION_WINDOW_S, context.spec.timeout_s / 4)
 
 
 def _rule(parameters: Mapping[str, Any]) -> ReadinessRule:
@@ -85,7 +93,9 @@ def _judged(item: Item, rule: ReadinessRule, now: datetime.datetime, restarted: 
 
 
 def _told(item: Item, rule: ReadinessRule) -> bool:
-    """Whether the condition itself names the generation that it is about."""
+    """Whether the condition itself names the generation that it is about, or nothing is read that a controller says."""
+    if "path" in rule.ready and not str(rule.ready["path"]).startswith("status."):
+        return True
     named = rule.ready.get("condition")
     return ((condition(item, named) or {}) if named else {}).get("observedGeneration") is not None
 
