@@ -26,6 +26,7 @@ from sparkrig.model import (
     Component,
     CrdOwner,
     DesiredRelease,
+    NodeStateRule,
     ObservedRelease,
     ObservedState,
     Operation,
@@ -183,7 +184,11 @@ def line(finding: Finding) -> str:
 
 def _bare(session: Session) -> tuple[Case, list[Finding]]:
     survey = collect(session.api)
-    return Case(survey=survey, facts=session.facts), []
+    return Case(survey=survey, facts=session.facts, node_states=_node_states(session)), []
+
+
+def _node_states(session: Session) -> tuple[NodeStateRule, ...]:
+    return tuple(rule for component in session.catalog.components.values() for rule in component.node_states)
 
 
 def _case(session: Session) -> tuple[Case, list[Finding]]:
@@ -236,6 +241,7 @@ def _prepared(
         reused={name: components[name] for name in resolved.reused},
         releases=own,
         gpu_provided=any("gpu" in components[name].provides for name in offers),
+        node_states=_node_states(session),
     )
     rendered, findings = _rendered(session, case)
     kinds = {kind_of(item) for w in rendered for item in w.objects}

@@ -655,6 +655,16 @@ class Revision:
     kept: tuple[ReleaseState, ...] = ()
     """Releases that this or an earlier revision gave up and left in place, as the stack last knew them."""
 
+    @property
+    def interrupted(self) -> bool:
+        """True when the run was ended from outside, and nothing failed by itself."""
+        ends = {operation.status for operation in self.operations}
+        return (
+            self.status is RevisionStatus.FAILED
+            and OperationStatus.INTERRUPTED in ends
+            and OperationStatus.FAILED not in ends
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class ObservedState:
@@ -929,6 +939,8 @@ class StackStatus:
     """0 when no revision is recorded."""
     status: str = ""
     """A ``RevisionStatus``; empty when no revision is recorded."""
+    interrupted: bool = False
+    """Whether it failed because somebody ended the run."""
     when: str | None = None
     """RFC 3339 time at which the revision finished, or began when it never finished."""
     who: str = ""

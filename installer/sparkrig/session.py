@@ -9,28 +9,28 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sparkrig.catalog.sources import SourceTexts
 from sparkrig.cluster.providers import connect, ensure, parse_target
-from sparkrig.errors import AccessDenied, InvalidInput, Refused
+from sparkrig.errors import InvalidInput, Refused
 from sparkrig.model import (
     Chart,
     ClusterFacts,
     ClusterHandle,
     Component,
+    Judgement,
+    ObjectRef,
     ObservedState,
     Overrides,
     Problem,
-    Readiness,
     ReadinessRule,
     ReleaseState,
     ResolvedStack,
     Severity,
 )
-from sparkrig.readiness.custom import excused, rule_for
 from sparkrig.tools import cache_dir, data_dir
 
 # What only some commands need is imported where it is used: `status` renders nothing and starts no helm.
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from sparkrig.helm.client import HelmClient
     from sparkrig.helm.sources import ChartStore
     from sparkrig.history.store import History
-    from sparkrig.readiness.nodes import NodeState
     from sparkrig.stack.chart_values import ChartLike
     from sparkrig.stack.file import StackFile
     from sparkrig.stack.lock import ChartLock
@@ -337,6 +336,7 @@ class Session:
             ClusterUnreachable, AccessDenied: nothing could be read.
         """
         from sparkrig.cluster.releases import list_releases
+        from sparkrig.liveness import with_live
         from sparkrig.secrets.cluster import SecretBook
 
         self.api.version()  # one first contact, so that an unreachable server is waited for once
@@ -347,51 +347,13 @@ class Session:
             secrets = pool.submit(SecretBook(stack, self.api).there)
             last, pending, _ = newest.result()
             observed = ObservedState(releases.result(), last, pending, namespaces.result(), secrets=secrets.result())
-        return self._with_live(observed)
+        return with_live(self, observed)
 
     def _namespaces(self) -> dict[str, dict[str, str]]:
         items: list[dict[str, Any]] = self.api.list("/api/v1/namespaces", metadata_only=True)
         return {item["metadata"]["name"]: item["metadata"].get("labels") or {} for item in items}
 
-    def _with_live(self, observed: ObservedState) -> ObservedState:
-        """Adds what is missing and what is not ready among the recorded releases' objects."""
-        states = observed.last.after if observed.last else ()
-        self.watch.look([ref for state in states for ref in state.inventory])
-        live, missing = {}, {}
-        for state in states:
-            verdicts = self.judge(state)
-            gone = tuple(ref for ref in state.inventory if self.watch.get(ref) is None)
-            if gone:
-                missing[state.component] = gone
-            rules, simulated = self.rules(state.component), self._simulated()
-            unwell = tuple(
-                type(j)(j.readiness, f"{ref}: {j.message}")
-                for ref, j in verdicts.items()
-                if j.readiness not in (Readiness.READY, Readiness.NOT_JUDGED)
-                and ref not in gone
-                and not excused(rule_for(ref.group, ref.kind, rules), j, simulated=simulated)
-            )
-            component = self.catalog.components.get(state.component)
-            if component is not None and component.node_states:
-                unwell += tuple(found.judgement for found in self._node_states(component))
-            if unwell:
-                live[state.component] = unwell
-        return replace(observed, live=live, missing=missing)
-
-    def _node_states(self, component: Component) -> list[NodeState]:
-        """The nodes that the component's programs work on; none where nodes may not be read."""
-        from sparkrig.readiness.nodes import node_states
-
-        try:
-            return node_states(self.api.list("/api/v1/nodes"), component.node_states)
-        except AccessDenied:
-            return []
-
-    def _simulated(self) -> bool:
-        """Whether pods are simulated, as far as that is known without another request."""
-        return self.handle.simulated or ("facts" in self.__dict__ and self.facts.simulated)
-
-    def judge(self, state: ReleaseState) -> dict[Any, Any]:
+    def judge(self, state: ReleaseState) -> dict[ObjectRef, Judgement]:
         """The readiness of each object of a recorded release."""
         return self.waiter.judge_all(state.inventory, self.rules(state.component))
 

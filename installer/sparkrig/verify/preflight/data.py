@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sparkrig.cluster.discovery import ResourceInfo
-from sparkrig.model import ClusterFacts, Component, DesiredRelease, ObjectRef
+from sparkrig.model import ClusterFacts, Component, DesiredRelease, NodeStateRule, ObjectRef
 
 Object = Mapping[str, Any]
 Kind = tuple[str, str, str]
@@ -99,3 +99,5 @@ class Case:
     """(namespace, name) of the Helm releases this stack has in the cluster."""
     gpu_provided: bool = False
     """True when a component that is on makes the nodes offer their GPUs."""
+    node_states: tuple[NodeStateRule, ...] = ()
+    """What components note on nodes while they work on them."""
