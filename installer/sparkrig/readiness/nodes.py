@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
-from sparkrig.model import Judgement, NodeStateRule, Readiness
+from sparkrig.model import Judgement, NodeLeftovers, NodeStateRule, Readiness
 from sparkrig.readiness.fields import Object, spec
 
 
@@ -61,3 +62,48 @@ def is_cordoned(node: Object) -> bool:
 
 def _labels(node: Object) -> Object:
     return node["metadata"].get("labels") or {}
+
+
+@dataclass(frozen=True, slots=True)
+class NodeMarks:
+    """What a component's programs have written on one node."""
+
+    node: str
+    labels: tuple[str, ...]
+    annotations: tuple[str, ...]
+
+
+def node_marks(nodes: Iterable[Object], rules: Sequence[NodeLeftovers]) -> list[NodeMarks]:
+    """The nodes with labels and annotations by the rules, written by one of their managers and nobody else."""
+    found = []
+    for node in nodes:
+        labels = _left(node, "labels", [(rule.labels, rule.managers) for rule in rules])
+        annotations = _left(node, "annotations", [(rule.annotations, rule.managers) for rule in rules])
+        if labels or annotations:
+            found.append(NodeMarks(str(node["metadata"]["name"]), labels, annotations))
+    return found
+
+
+def _left(node: Object, part: str, rules: Sequence[tuple[Sequence[str], Sequence[str]]]) -> tuple[str, ...]:
+    there = node["metadata"].get(part) or {}
+    return tuple(
+        key
+        for key in sorted(there)
+        if any(
+            any(fnmatchcase(key, pattern) for pattern in patterns) and _all_match(_writers(node, part, key), managers)
+            for patterns, managers in rules
+        )
+    )
+
+
+def _writers(node: Object, part: str, key: str) -> list[str]:
+    entries = node["metadata"].get("managedFields") or ()
+    return [
+        str(entry.get("manager"))
+        for entry in entries
+        if f"f:{key}" in (((entry.get("fieldsV1") or {}).get("f:metadata") or {}).get(f"f:{part}") or {})
+    ]
+
+
+def _all_match(writers: Sequence[str], patterns: Sequence[str]) -> bool:
+    return bool(writers) and all(any(fnmatchcase(writer, pattern) for pattern in patterns) for writer in writers)
