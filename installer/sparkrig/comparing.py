@@ -92,7 +92,7 @@ def compare_with_cluster(
     with ThreadPoolExecutor(API_CONNECTIONS, "diff") as pool:
         same = {s.component for s in last.after if proven and proven.holds(s, releases.get((s.namespace, s.release)))}
         asked = _asked(session.api, last.after, parts, pool, same)
-        live = _Live(session, parts, pool, seen, *asked, proven)
+        live = _Live(session, parts, pool, seen, *asked, proven, observed.namespaces if observed else {})
         changes = [_drift(live, state, releases.get((state.namespace, state.release))) for state in last.after]
     unfinished = f"revision {pending.number} was begun and never finished; the next run picks it up" if pending else ""
     return StackChange(stack, last.number, None, tuple(changes), (unfinished,) if unfinished else ())
@@ -271,6 +271,8 @@ class _Live:
     crds: Future[frozenset[str]] | None
     """None where no component brought any."""
     proven: Proven | None
+    namespaces: Mapping[str, Mapping[str, str]]
+    """Namespace -> its labels, as far as they were read just now."""
 
 
 def _asked(
@@ -294,6 +296,7 @@ def _drift(live: _Live, state: ReleaseState, found: ObservedRelease | None) -> C
     if parts.manifests:
         if (answer := live.releases.get(state.component)) is not None:
             changes += _differing(live, state, found, _stored(session.api, state, notes, answer))
+        changes += _namespace(live, state)
         there = live.crds.result() if live.crds else frozenset()
         changes += [ObjectChange(_crd(name), "missing") for name in state.crds if name not in there]
     schema = session.values_schema(state.component)
@@ -311,6 +314,16 @@ def _differing(
     if live.proven is not None and not changes:
         live.proven.learn(state, found, manifests)
     return changes
+
+
+def _namespace(live: _Live, state: ReleaseState) -> list[ObjectChange]:
+    """The labels that its namespace got: no manifest of the release has them."""
+    if state.namespace_labels.items() <= live.namespaces.get(state.namespace, {}).items():
+        return []
+    metadata = {"name": state.namespace, "labels": dict(state.namespace_labels)}
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+    changed = _look(live.session.api, ObjectRef("", "v1", "Namespace", "", state.namespace), manifest)
+    return [changed] if changed is not None else []
 
 
 def _helm_notes(state: ReleaseState, found: ObservedRelease | None) -> list[str]:

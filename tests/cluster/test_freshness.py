@@ -43,7 +43,7 @@ LABEL = "fresh.example.org/upgrade"
 NODES = NodeStateRule(LABEL, "driver upgrade", ("done",), ("failed",))
 WANTED = {"apiVersion": f"{GROUP}/v1", "kind": "Thing", "ready": {"path": "status.state", "equals": ["ready"]}}
 REAL = ClusterFacts(simulated=False)
-CRD = {
+CRD: dict[str, Any] = {
     "apiVersion": "apiextensions.k8s.io/v1",
     "kind": "CustomResourceDefinition",
     "metadata": {"name": f"things.{GROUP}"},
@@ -288,6 +288,54 @@ def test_status_and_verify_agree_about_an_optional_object(
     assert shown["problems"][0].startswith(f"node {name}: driver upgrade: {LABEL} is failed, and the node is cordoned")
     label(site, "done", cordoned=False)
     assert world.run("down", "--yes").code == 0
+
+
+def test_down_says_what_nobody_goes_on_with_and_purges_what_is_left_on_nodes(
+    site: KubeApi, cluster: ClusterHandle, tmp_path: Path
+) -> None:
+    group = "left.example.org"
+    names = {"kind": "Part", "plural": "parts", "singular": "part", "listKind": "PartList"}
+    crd = {**CRD, "metadata": {"name": f"parts.{group}"}, "spec": {**CRD["spec"], "group": group, "names": names}}
+    world = World(tmp_path, f"sim:{cluster.name}", stack="left")
+    world.component(
+        "web",
+        crds=[crd],
+        nodeStates=[{"label": LABEL, "what": "driver upgrade", "done": ["done"], "failed": ["failed"]}],
+        nodeLeftovers={"labels": ["fresh.example.org/*"], "annotations": ["fresh.example.org/*"], "managers": ["op*"]},
+    )
+    world.write_stack()
+    assert world.up().code == 0
+    part = {"apiVersion": f"{group}/v1", "kind": "Part", "metadata": {"name": "mine", "finalizers": [f"{group}/hold"]}}
+    site.discovery.fresh()
+    site.apply(part)
+    node = site.list("/api/v1/nodes", label_selector="nvidia.com/gpu.present=true")[0]["metadata"]["name"]
+    path = f"/api/v1/nodes/{node}"
+    by_operator = {
+        "labels": {LABEL: "drain", "fresh.example.org/deploy": "true"},
+        "annotations": {"fresh.example.org/a": "1"},
+    }
+    by_person = {"labels": {"fresh.example.org/wanted": "false"}}
+    for manager, metadata in (("operator", by_operator), ("kubectl-label", by_person)):
+        body = {"metadata": metadata, "spec": {"unschedulable": True}}
+        site.request("PATCH", path, body=body, params={"fieldManager": manager},
+                     content_type="application/merge-patch+json")  # fmt: skip
+    try:
+        down = world.run("down", "--yes")
+        assert down.code == 0, down.err
+        assert f"! node {node}: driver upgrade: {LABEL} is drain, and the node is cordoned" in down.err
+        assert f"! keeps Part mine with finalizer {group}/hold" in down.err
+        assert f"node {node} stays cordoned (driver upgrade at drain); next: kubectl uncordon {node}" in down.err
+        assert "removed 2 labels" not in down.err
+    finally:
+        site.patch(f"/apis/{group}/v1/parts/mine", {"metadata": {"finalizers": None}})
+    purged = world.run("down", "--yes", "--purge", "all")
+    assert purged.code == 0, purged.err
+    assert "2 labels and 1 annotation on 1 node" in purged.err
+    left = (site.get(path) or {})["metadata"]
+    assert {key for key in left["labels"] if key.startswith("fresh.")} == {"fresh.example.org/wanted"}
+    assert "fresh.example.org/a" not in left["annotations"]
+    assert site.get(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/parts.{group}", missing_ok=True) is None
+    site.patch(path, {"metadata": {"labels": {"fresh.example.org/wanted": None}}})
 
 
 def _until(ready: Any, timeout_s: float = 20.0) -> None:
