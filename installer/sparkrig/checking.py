@@ -76,7 +76,7 @@ def gate(
     if not any(spec.gate for subject in asked for spec in subject.checks):
         return result
     note("checking what was changed")
-    checked = run_checks(cluster, asked, Selection(gate_only=True), patience_s=None)
+    checked = run_checks(cluster, asked, Selection(gate_only=True), patience_s=None, on_wait=note)
     note(_summary(checked.results))
     failures = tuple(_failure(s, checked.results) for s in asked if _bad(s.component, checked.results))
     return replace(result, results=result.results + failures, interrupted=checked.interrupted)
@@ -91,7 +91,14 @@ def _subjects(session: Session, states: Sequence[ReleaseState]) -> tuple[Subject
             subjects.append(Subject(state.component, state))
             continue
         subjects.append(
-            Subject(state.component, state, component.checks, component.readiness, tuple(component.provides))
+            Subject(
+                state.component,
+                state,
+                component.checks,
+                component.readiness,
+                tuple(component.provides),
+                component.node_states,
+            )
         )
     return tuple(subjects)
 

@@ -93,7 +93,8 @@ def compare_with_cluster(
     with ThreadPoolExecutor(API_CONNECTIONS, "diff") as pool:
         same = {s.component for s in last.after if proven and proven.holds(s, releases.get((s.namespace, s.release)))}
         asked = _asked(session.api, last.after, parts, pool, same, observed)
-        live = _Live(session, parts, pool, seen, *asked, stack, proven)
+        namespaces = observed.namespaces if observed else {}
+        live = _Live(session, parts, pool, seen, *asked, stack, proven, namespaces)
         changes = [_drift(live, state, releases.get((state.namespace, state.release))) for state in last.after]
     unfinished = f"revision {pending.number} was begun and never finished; the next run picks it up" if pending else ""
     return StackChange(stack, last.number, None, tuple(changes), (unfinished,) if unfinished else ())
@@ -273,6 +274,8 @@ class _Live:
     """Component -> its CRDs that are not as recorded; None where no component brought any."""
     stack: str
     proven: Proven | None
+    namespaces: Mapping[str, Mapping[str, str]]
+    """Namespace -> its labels, as far as they were read just now."""
 
 
 def _asked(
@@ -306,6 +309,7 @@ def _drift(live: _Live, state: ReleaseState, found: ObservedRelease | None) -> C
             changes += _differing(live, state, found, _stored(session.api, state, notes, answer))
         drift = (live.crds.result() if live.crds else {}).get(state.component, ())
         changes += crd_changes(session.api, state, drift, live.stack, partial(_look, session.api))
+        changes += _namespace(live, state)
     schema = session.values_schema(state.component)
     change = compare_live(state, changes, moved=moved, parts=parts, notes=notes, schema=schema)
     return replace(change, change="removed") if _is_gone(found) else change
@@ -321,6 +325,16 @@ def _differing(
     if live.proven is not None and not changes:
         live.proven.learn(state, found, manifests)
     return changes
+
+
+def _namespace(live: _Live, state: ReleaseState) -> list[ObjectChange]:
+    """The labels that its namespace got: no manifest of the release has them."""
+    if state.namespace_labels.items() <= live.namespaces.get(state.namespace, {}).items():
+        return []
+    metadata = {"name": state.namespace, "labels": dict(state.namespace_labels)}
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
+    changed = _look(live.session.api, ObjectRef("", "v1", "Namespace", "", state.namespace), manifest)
+    return [changed] if changed is not None else []
 
 
 def _helm_notes(state: ReleaseState, found: ObservedRelease | None) -> list[str]:

@@ -66,6 +66,11 @@ READY_TIMEOUT_S: Final = 600.0
 """Default wait for one component; image pulls of GPU operands are minutes on a slow link."""
 STABLE_WINDOW_S: Final = 2.0
 """Kinds known to flap (Deployment behind a crashing pod) must hold ready this long."""
+CONTROLLER_SETTLE_S: Final = 30.0
+"""A controller without observedGeneration that writes nothing for this long after a change has seen it and found
+nothing to do: a restarted one takes 15 s to become the leader, and reconciles within seconds after that."""
+CONDITION_WINDOW_S: Final = 5.0
+"""A condition that a gate check waits for must hold this long: a controller may say ready between two of its steps."""
 
 # --- the stack's lock
 LEASE_DURATION_S: Final = 40
@@ -105,6 +110,12 @@ CHECK_WORKERS: Final = 6
 """Checks at once: they wait for answers, and the API server has its own work."""
 CHECK_PATIENCE_S: Final = 5.0
 """How long ``verify`` asks again for an answer that is not good yet; after a change it is the check's own timeout."""
+CHECK_QUIET_S: Final = 5.0
+"""A check that has its answer in this time says nothing before that."""
+CHECK_SAY_S: Final = 10.0
+"""Shortest time between two different lines about what one check waits for: the state of a rollout changes often."""
+CHECK_REPEAT_S: Final = 60.0
+"""After this time the same line is shown again: CI systems end jobs that are silent for minutes."""
 CHECK_REQUEST_S: Final = 10.0
 """One request of a check: what a person would still wait for in a browser."""
 CHECK_CLEANUP_S: Final = 10.0

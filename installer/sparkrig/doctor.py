@@ -26,6 +26,7 @@ from sparkrig.model import (
     Component,
     CrdOwner,
     DesiredRelease,
+    NodeStateRule,
     ObservedRelease,
     ObservedState,
     Operation,
@@ -194,7 +195,11 @@ def line(finding: Finding) -> str:
 
 def _bare(session: Session) -> tuple[Case, list[Finding]]:
     survey = collect(session.api)
-    return Case(survey=survey, facts=session.facts), []
+    return Case(survey=survey, facts=session.facts, node_states=_node_states(session)), []
+
+
+def _node_states(session: Session) -> tuple[NodeStateRule, ...]:
+    return tuple(rule for component in session.catalog.components.values() for rule in component.node_states)
 
 
 def _case(session: Session) -> tuple[Case, list[Finding]]:
@@ -253,6 +258,7 @@ def _prepared(
         releases=own,
         gpu_provided=any("gpu" in components[name].provides for name in offers),
         crds=[crd for desired in crds_alone for crd in _crds(desired)],
+        node_states=_node_states(session),
     )
     rendered, findings = _rendered(session, case)
     kinds = {kind_of(item) for w in rendered for item in w.objects}

@@ -113,6 +113,8 @@ class Judgement:
 
     readiness: Readiness
     message: str = ""
+    unset: bool = False
+    """Nothing is reported yet: the object has no state, rather than one that is not good."""
 
 
 # --------------------------------------------------------------------------- catalogue
@@ -194,6 +196,34 @@ class ReadinessRule:
     """Either ``{"condition": "Ready"}`` (status "True") or ``{"path": "status.state", "equals": [..]}``."""
     failed: Mapping[str, Any] | None = None
     optional: bool = False
+    """The object may be absent, and may have no state: a state that is not good counts all the same."""
+    real_pods: bool = False
+    """Its state depends on pods that run; on a simulated cluster a bad one is excused where it is optional."""
+    settle_s: float = 30.0
+    """Without ``observedGeneration``: how long after a change of its spec a state may be that of the old spec."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStateRule:
+    """A node label that shows how far a controller is with the node."""
+
+    label: str
+    what: str
+    """What is done to the node, in a person's words: ``driver upgrade``."""
+    done: tuple[str, ...]
+    failed: tuple[str, ...] = ()
+    """Every value that is in neither is a step on the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLeftovers:
+    """Labels and annotations that a component's programs put on nodes and leave there."""
+
+    labels: tuple[str, ...]
+    annotations: tuple[str, ...]
+    """Patterns with ``*`` of the keys."""
+    managers: tuple[str, ...]
+    """Patterns of the field managers that write them; what somebody else wrote stays."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -370,6 +400,8 @@ class Component:
     leaves: tuple[Mapping[str, Any], ...] = ()
     """Objects that the component's programs make and no release contains: ``apiVersion``, ``kind``, ``namespace``,
     ``name``, each may refer to the release by ``${…}`` (``catalog.references``)."""
+    node_states: tuple[NodeStateRule, ...] = ()
+    node_leftovers: NodeLeftovers | None = None
 
 
 # --------------------------------------------------------------------------- charts
@@ -686,6 +718,16 @@ class Revision:
     kept: tuple[ReleaseState, ...] = ()
     """Releases that this or an earlier revision gave up and left in place, as the stack last knew them."""
 
+    @property
+    def interrupted(self) -> bool:
+        """True when the run was ended from outside, and nothing failed by itself."""
+        ends = {operation.status for operation in self.operations}
+        return (
+            self.status is RevisionStatus.FAILED
+            and OperationStatus.INTERRUPTED in ends
+            and OperationStatus.FAILED not in ends
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class CrdDrift:
@@ -989,6 +1031,8 @@ class StackStatus:
     """0 when no revision is recorded."""
     status: str = ""
     """A ``RevisionStatus``; empty when no revision is recorded."""
+    interrupted: bool = False
+    """Whether it failed because somebody ended the run."""
     when: str | None = None
     """RFC 3339 time at which the revision finished, or began when it never finished."""
     who: str = ""

@@ -22,10 +22,11 @@ from sparkrig.model import (
     ClusterHandle,
     Commands,
     Component,
+    Judgement,
+    ObjectRef,
     ObservedState,
     Overrides,
     Problem,
-    Readiness,
     ReadinessRule,
     ReleaseState,
     ResolvedStack,
@@ -341,6 +342,7 @@ class Session:
         """
         from sparkrig.apply.crd_drift import crd_drift, read_crds
         from sparkrig.cluster.releases import list_releases
+        from sparkrig.liveness import with_live
         from sparkrig.secrets.cluster import SecretBook
 
         self.api.version()  # one first contact, so that an unreachable server is waited for once
@@ -353,36 +355,14 @@ class Session:
             states = last.after if last else ()
             crds = pool.submit(read_crds, self.api) if any(state.crds for state in states) else None
             observed = ObservedState(releases.result(), last, pending, namespaces.result(), secrets=secrets.result())
-            observed = self._with_live(observed)
+            observed = with_live(self, observed)
         return replace(observed, crd_drift=crd_drift(self.api, states, crds.result())) if crds else observed
 
     def _namespaces(self) -> dict[str, dict[str, str]]:
         items: list[dict[str, Any]] = self.api.list("/api/v1/namespaces", metadata_only=True)
         return {item["metadata"]["name"]: item["metadata"].get("labels") or {} for item in items}
 
-    def _with_live(self, observed: ObservedState) -> ObservedState:
-        """Adds what is missing and what is not ready among the recorded releases' objects."""
-        states = observed.last.after if observed.last else ()
-        self.watch.look([ref for state in states for ref in state.inventory])
-        live, missing = {}, {}
-        for state in states:
-            verdicts = self.judge(state)
-            gone = tuple(ref for ref in state.inventory if self.watch.get(ref) is None)
-            if gone:
-                missing[state.component] = gone
-            optional = {(rule.group, rule.kind) for rule in self.rules(state.component) if rule.optional}
-            unwell = tuple(
-                type(j)(j.readiness, f"{ref}: {j.message}")
-                for ref, j in verdicts.items()
-                if j.readiness not in (Readiness.READY, Readiness.NOT_JUDGED)
-                and ref not in gone
-                and (ref.group, ref.kind) not in optional
-            )
-            if unwell:
-                live[state.component] = unwell
-        return replace(observed, live=live, missing=missing)
-
-    def judge(self, state: ReleaseState) -> dict[Any, Any]:
+    def judge(self, state: ReleaseState) -> dict[ObjectRef, Judgement]:
         """The readiness of each object of a recorded release."""
         return self.waiter.judge_all(state.inventory, self.rules(state.component))
 

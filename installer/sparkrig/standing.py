@@ -16,6 +16,7 @@ from sparkrig.cluster.facts import read_nodes
 from sparkrig.cluster.gpus import allocated_gpus
 from sparkrig.defaults import API_CONNECTIONS
 from sparkrig.errors import AccessDenied, NotFound
+from sparkrig.liveness import unready
 from sparkrig.model import ClusterFacts, ComponentStatus, ObjectRef, ObservedState, Readiness, ReleaseState, StackStatus
 from sparkrig.readiness.fields import value_at
 from sparkrig.session import Session
@@ -53,6 +54,7 @@ def _status(
         stack=stack,
         revision=last.number if last else 0,
         status=last.status if last else "",
+        interrupted=last.interrupted if last else False,
         when=(last.finished or last.started) if last else None,
         who=last.who if last else "",
         message=last.message if last else "",
@@ -76,11 +78,10 @@ def _kept(observed: ObservedState, stack: str) -> tuple[ReleaseState, ...]:
 
 
 def _component_status(session: Session, state: ReleaseState, observed: ObservedState) -> ComponentStatus:
-    optional = {(rule.group, rule.kind) for rule in session.rules(state.component) if rule.optional}
     verdicts = session.judge(state)
-    extra = {
-        ref: j for ref, j in verdicts.items() if (ref.group, ref.kind) in optional and j.readiness != Readiness.READY
-    }
+    bad = unready(session, state, verdicts)
+    settled = (Readiness.READY, Readiness.NOT_JUDGED)
+    extra = {ref: j for ref, j in verdicts.items() if j.readiness not in settled and ref not in bad}
     judged = [j for ref, j in verdicts.items() if j.readiness is not Readiness.NOT_JUDGED and ref not in extra]
     component = session.catalog.components.get(state.component)
     release = observed.releases.get((state.namespace, state.release))

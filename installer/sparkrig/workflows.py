@@ -19,6 +19,7 @@ from sparkrig.errors import NotFound, Refused
 from sparkrig.helm.recovery import presumed_dead
 from sparkrig.history.pruning import helm_revisions, offered
 from sparkrig.model import (
+    Action,
     ObservedState,
     Plan,
     ResolvedStack,
@@ -191,21 +192,29 @@ def _returnable(session: Session, made: Plan, observed: ObservedState) -> Plan:
 
 def down(session: Session, stack: str, options: Options, dialogue: Dialogue) -> Outcome:
     """Removes every release of a stack, dependents first; keeps what ``options.purge`` does not name."""
-    from sparkrig.apply.contents import survey
+    from sparkrig.apply.contents import recorded, survey
+    from sparkrig.apply.left_behind import finish_nodes, left_on_nodes, with_marks
     from sparkrig.apply.removal import forget
     from sparkrig.plan.removal import plan_removal
+
+    names: set[str] = set()
+    """Components that a recorded revision knew: the record may go."""
 
     def planned() -> tuple[Plan, tuple[Disturbance, ...]]:
         observed = session.observe(stack)
         found = survey(session.api, stack, observed, options.purge)
-        return _with_disturbances(session, plan_removal(stack, observed, found, options.purge))
+        made = plan_removal(stack, observed, found, options.purge)
+        names.update(state.component for state in recorded(session.api, stack, observed))
+        if "nodes" in options.purge:
+            made = with_marks(made, left_on_nodes(session.api, names, session.catalog.components))
+        return _with_disturbances(session, made, options.purge)
 
     with timeline.span("phase", "plan"):
         seen, disturbed = planned()
     dialogue.show_plan(seen)
     _refuse_disturbances(disturbed, options)
     purging = "history" in options.purge
-    if seen.empty and not purging:
+    if seen.empty and not purging and not any(change.component == "nodes" for change in seen.changes):
         return Outcome(seen, None, seen.base)
     if not dialogue.confirm(seen):
         return Outcome(seen, None, seen.base, declined=True)
@@ -213,7 +222,10 @@ def down(session: Session, stack: str, options: Options, dialogue: Dialogue) -> 
     outcome = Outcome(seen, None, seen.base)
     if not seen.empty:
         outcome = run(session, lambda: planned()[0], seen, options, dialogue, Source())
-    if purging and outcome.ok and not outcome.declined:
+    if not outcome.ok or outcome.declined:
+        return outcome
+    finish_nodes(session.api, names, session.catalog.components, clear="nodes" in options.purge, note=dialogue.note)
+    if purging:
         interrupts.begin()
         forget(session.api, stack, wait_s=options.wait_lock_s, note=dialogue.note)
     return outcome
@@ -317,11 +329,17 @@ def _refuse_live_helm(resolved: ResolvedStack, observed: ObservedState) -> None:
             )
 
 
-def _with_disturbances(session: Session, made: Plan) -> tuple[Plan, tuple[Disturbance, ...]]:
-    """The plan with what it does to CRDs and disturbs; pods are listed only where some component may disturb any."""
+def _with_disturbances(
+    session: Session, made: Plan, purge: tuple[str, ...] = ()
+) -> tuple[Plan, tuple[Disturbance, ...]]:
+    """The plan with what it does to CRDs, disturbs and leaves behind; pods are listed only where they are needed."""
     if made.empty:
         return made, ()
     made = session.crd_review.reviewed(made)
+    if any(operation.action is Action.UNINSTALL for operation in made.operations):
+        from sparkrig.apply.left_behind import with_warnings
+
+        made = with_warnings(session.api, made, session.catalog.components, purge)
     if not may_disturb(made, session.catalog.components):
         return made, ()
     pods = session.api.list("/api/v1/pods")

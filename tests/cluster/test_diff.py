@@ -218,6 +218,25 @@ def test_what_a_person_did_to_the_cluster(world: World, api: KubeApi, helm: Path
     assert "st0len" not in found.out
 
 
+def test_the_labels_of_a_namespace_are_looked_at_too(world: World, api: KubeApi) -> None:
+    labels = {"pod-security.kubernetes.io/enforce": "privileged", "team": "data"}
+    namespace = f"{world.stack}-a"
+    world.component("a", release={"name": "a", "namespace": namespace, "namespaceLabels": labels})
+    world.write_stack()
+    assert world.up().code == 0
+    assert world.run("diff", "--exit-code").code == 0
+    assert world.run("status", "--output", "json").json["components"][0]["drift"] == 0
+    changed = {"pod-security.kubernetes.io/enforce": "restricted", "team": None}
+    api.patch(f"/api/v1/namespaces/{namespace}", {"metadata": {"labels": changed}})
+    found = world.run("diff", "--output", "json", "--exit-code")
+    assert found.code == 2
+    assert {(f[1], f[2], f[3]) for f in fields(found.json)} == {
+        ("Namespace", "metadata.labels.pod-security\\.kubernetes\\.io/enforce", "privileged"),
+        ("Namespace", "metadata.labels.team", "data"),
+    }
+    assert world.run("status", "--output", "json").json["components"][0]["drift"] == 2
+
+
 def test_history_says_what_changed(world: World) -> None:
     world.component("a")
     world.component("b")

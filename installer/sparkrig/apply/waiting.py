@@ -39,7 +39,7 @@ CATCH_UPS = 5
 WORTH_ASKING_S = 0.5
 """Less of the window than this is not worth a request, or a word."""
 
-GONE = Judgement(Readiness.PROGRESSING, "does not exist")
+GONE = Judgement(Readiness.PROGRESSING, "does not exist", unset=True)
 
 
 class Waiter:
@@ -167,7 +167,7 @@ class Waiter:
         A workload's pods are looked at too where they are watched (``until_ready``): a pod that
         failed for good ends the wait minutes before the workload's own status says so.
         """
-        now = datetime.datetime.now(datetime.UTC)
+        now = self._api.now()
         return {ref: self._judge(ref, rules, context, now) for ref in inventory}
 
     def _judge(
@@ -244,9 +244,10 @@ def _with_pods(inventory: Sequence[ObjectRef]) -> list[ObjectRef]:
 
 
 def _holds_up(ref: ObjectRef, judgement: Judgement, optional: set[tuple[str, str]]) -> bool:
+    """An optional object is not waited for, whatever it says; the checks after the change do that. A failure counts."""
     if judgement.readiness in (Readiness.READY, Readiness.NOT_JUDGED):
         return False
-    return (ref.group, ref.kind) not in optional
+    return judgement.readiness is Readiness.FAILED or (ref.group, ref.kind) not in optional
 
 
 def _waiting_for(verdicts: Mapping[ObjectRef, Judgement], total: int) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, cast
 
-from sparkrig.defaults import READY_TIMEOUT_S
+from sparkrig.defaults import CONTROLLER_SETTLE_S, READY_TIMEOUT_S
 from sparkrig.model import (
     BlockedRollback,
     ChartRef,
@@ -19,6 +19,8 @@ from sparkrig.model import (
     FactRule,
     FollowRule,
     GlobalRule,
+    NodeLeftovers,
+    NodeStateRule,
     Position,
     ReadinessRule,
     SecurityException,
@@ -79,6 +81,8 @@ def component_from(data: Data, folder: Path, position: Position) -> Component:
         detect=tuple(_detect(name, rule) for rule in data.get("detect", ())),
         follows=tuple(FollowRule(**rule) for rule in data.get("follows", ())),
         leaves=tuple(data.get("leaves", ())),
+        node_states=tuple(_node_state(rule) for rule in data.get("nodeStates", ())),
+        node_leftovers=_node_leftovers(data["nodeLeftovers"]) if "nodeLeftovers" in data else None,
     )
 
 
@@ -126,7 +130,23 @@ def _chart(chart: Data, folder: Path) -> ChartRef:
 
 
 def _readiness(rule: Data) -> ReadinessRule:
-    return ReadinessRule(rule["group"], rule["kind"], rule["ready"], rule.get("failed"), rule.get("optional", False))
+    return ReadinessRule(
+        rule["group"],
+        rule["kind"],
+        rule["ready"],
+        rule.get("failed"),
+        optional=rule.get("optional", False),
+        real_pods="real-pods" in rule.get("needs", ()),
+        settle_s=float(rule.get("settle", CONTROLLER_SETTLE_S)),
+    )
+
+
+def _node_state(rule: Data) -> NodeStateRule:
+    return NodeStateRule(rule["label"], rule["what"], tuple(rule["done"]), tuple(rule.get("failed", ())))
+
+
+def _node_leftovers(data: Data) -> NodeLeftovers:
+    return NodeLeftovers(tuple(data.get("labels", ())), tuple(data.get("annotations", ())), tuple(data["managers"]))
 
 
 def _check(check: Data) -> CheckSpec:

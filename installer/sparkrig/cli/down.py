@@ -47,7 +47,8 @@ def down(
             "--purge",
             metavar="WHAT",
             help="Remove data too: crds (with all their custom resources), claims (volumes), namespaces (with all "
-            "that is in them), history (no rollback any more), or all. Comma-separated.",
+            "that is in them), nodes (labels and annotations that the stack's programs left there), history (no "
+            "rollback any more), or all. Comma-separated.",
         ),
     ] = None,
     wait_lock: WaitLockOption = "0",

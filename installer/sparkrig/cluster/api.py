@@ -7,6 +7,7 @@ thread. Errors are those of errors.py and apierrors.py; credentials never reach 
 from __future__ import annotations
 
 import builtins
+import datetime
 import threading
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -274,6 +275,10 @@ class KubeApi:
         """Return the API server's version without the leading v, e.g. ``1.36.3`` or ``1.33.1+k3s1``."""
         self.transport()
         return self._version
+
+    def now(self) -> datetime.datetime:
+        """Return the API server's time to the second: what its own stamps are to be held against."""
+        return self.transport().now()
 
     @property
     def server(self) -> str:

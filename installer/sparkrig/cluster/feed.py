@@ -11,6 +11,7 @@ from typing import Any
 from sparkrig.cluster.api import ApiError, Gone, KubeApi, NotFoundApi
 from sparkrig.cluster.stream import WatchStream
 from sparkrig.errors import AccessDenied, SparkrigError
+from sparkrig.readiness.freshness import digest, tells
 
 FeedKey = tuple[str, str, str, str]
 """group, version, kind, namespace; an empty namespace is the whole cluster"""
@@ -184,7 +185,9 @@ class Feed(threading.Thread):
         self._notify()
 
     def _trimmed(self, item: dict[str, Any]) -> dict[str, Any]:
-        item["metadata"].pop("managedFields", None)
+        written = item["metadata"].pop("managedFields", None)
+        if written and "." in self.key[0] and item.get("status") and not tells(item):
+            item["metadata"]["managedFields"] = digest(written)  # who judges the status needs the times
         if self._metadata_only:  # the API server calls all of these PartialObjectMetadata
             group, version, kind, _ = self.key
             item |= {"apiVersion": f"{group}/{version}" if group else version, "kind": kind}

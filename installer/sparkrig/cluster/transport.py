@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import queue
 import random
@@ -9,6 +10,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -123,6 +125,8 @@ class Transport:
         """When the first of the requests began that nobody has answered; None after each answer."""
         self._failed_at = float("-inf")
         """When a request last ended without an answer."""
+        self._heard: tuple[str, float] | None = None
+        """The Date header of the newest answer, and when it came by the monotonic clock."""
 
     def first_contact(self) -> Answer:
         """GET /version within ``API_FIRST_CONTACT_S``, name resolution included, tried again while there is time.
@@ -305,7 +309,16 @@ class Transport:
             self._silent_since = self._silent_since or began
             raise
         self._silent_since = None
+        if stamp := response.headers.get("Date"):
+            self._heard = (stamp, time.monotonic())
         return response
+
+    def now(self) -> datetime.datetime:
+        """Return the server's time, to the second: that of its newest answer and what has passed since."""
+        if self._heard is None:
+            return datetime.datetime.now(datetime.UTC)
+        stamp, at = self._heard
+        return parsedate_to_datetime(stamp) + datetime.timedelta(seconds=time.monotonic() - at)
 
     def _lost(self, request: Request, error: Exception) -> ConnectionLost:
         kind = ConnectionLost if request.idempotent or never_sent(error) else OutcomeUnknown

@@ -1,6 +1,7 @@
 """Shared watches: one LIST and one WATCH for each kind, whoever asks; readers look into memory.
 
-Threads here only read from the API server. Objects are kept without ``managedFields``, which are most of their bytes.
+Threads here only read from the API server. Objects are kept without ``managedFields``, which are most of their bytes;
+of custom resources whose status names no generation the times in them stay (``readiness.freshness``).
 """
 
 from __future__ import annotations
@@ -110,7 +111,10 @@ class ObjectWatch:
 
     def whole(self, ref: ObjectRef) -> dict[str, Any] | None:
         """Return the object as last seen, but for ``managedFields``; None also where only its metadata is kept."""
-        return None if (ref.group, ref.kind) in METADATA_ONLY else self.get(ref)
+        found = None if (ref.group, ref.kind) in METADATA_ONLY else self.get(ref)
+        if found is None or "managedFields" not in found["metadata"]:
+            return found
+        return {**found, "metadata": {k: v for k, v in found["metadata"].items() if k != "managedFields"}}
 
     def all_of(self, group: str, version: str, kind: str, namespace: str = "") -> list[dict[str, Any]]:
         """Return every object of a watched kind as last seen; with ``namespace`` those in it."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
-from sparkrig.model import Action, Change, Component, Drift, ObjectRef, ObservedState, Plan
+from sparkrig.model import Action, Change, Component, Drift, ObjectRef, ObservedState, Plan, ReleaseState
 from sparkrig.plan.differences import ComponentChange, FieldChange
 from sparkrig.plan.effects import effects_of_drift
 from sparkrig.plan.server_changes import value_text
@@ -14,21 +14,18 @@ CONTROLLERS = ("kube-controller-manager", "kube-scheduler")
 """Field managers of the cluster itself: an autoscaler's number of replicas is no drift to take back."""
 
 
-def drift_of(change: ComponentChange) -> tuple[Drift, ...]:
-    """The changed fields of one component that a repair takes back."""
+def drift_of(change: ComponentChange, state: ReleaseState) -> tuple[Drift, ...]:
+    """The changed fields of one component that a repair takes back, its namespace's labels among them."""
+    namespace = ObjectRef("", "v1", "Namespace", "", state.namespace)
     return tuple(
-        Drift(one.ref, field.path, drift_text(one.ref, field))
+        Drift(
+            one.ref, field.path, drift_text(one.ref, field), one.ref == namespace and namespace not in state.inventory
+        )
         for one in change.objects
         if one.change == "changed"
         for field in one.fields
         if field.owner.partition(" ")[0] not in CONTROLLERS
     )
-
-
-def label_drift(namespace: str, key: str, field: FieldChange) -> Drift:
-    """A label of a release's namespace that is not as it was given."""
-    ref = ObjectRef("", "v1", "Namespace", "", namespace)
-    return Drift(ref, f"metadata.labels.{key}", drift_text(ref, field), around=True)
 
 
 def drift_text(ref: ObjectRef, field: FieldChange) -> str:

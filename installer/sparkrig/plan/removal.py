@@ -11,7 +11,7 @@ from sparkrig.model import Action, Change, ObjectRef, ObservedState, Operation, 
 from sparkrig.plan.build import plan_down
 from sparkrig.plan.graph import ordered
 
-PURGEABLE: Final = ("crds", "claims", "namespaces", "history")
+PURGEABLE: Final = ("crds", "claims", "namespaces", "nodes", "history")
 """What ``down --purge`` can name."""
 CRD: Final = ("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
 CLAIM: Final = "PersistentVolumeClaim"

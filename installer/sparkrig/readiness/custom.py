@@ -2,24 +2,61 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from sparkrig.model import Judgement, ReadinessRule
-from sparkrig.readiness.fields import Object, condition, failed, progressing, ready, said, value_at
+from sparkrig.model import Judgement, Readiness, ReadinessRule
+from sparkrig.readiness.fields import Object, condition, failed, progressing, ready, said, status, value_at
+from sparkrig.readiness.freshness import unseen
+
+GOOD: Final = ("Ready", "Available", "Healthy", "Succeeded", "Complete")
+BAD: Final = ("Error", "Failed", "Degraded", "Stalled", "ReconcileError")
+"""Types of conditions that say why a state elsewhere in the status is not good."""
 
 
-def by_rule(obj: Object, rule: ReadinessRule) -> Judgement:
+def by_rule(obj: Object, rule: ReadinessRule, now: datetime.datetime | None = None) -> Judgement:
     """Judge by ``rule``: failed first, then ready.
 
     ``{condition: T}`` is met by the status "True" (or what ``status`` says) of that condition, unless the condition
-    is older than the object's generation; ``{path: P, equals: [..]}`` by one of the values at P.
+    is older than the object's generation; ``{path: P, equals: [..]}`` by one of the values at P. A verdict that may
+    be about an older spec (``readiness.freshness``; ``now`` is the API server's time) is not final.
     """
     if rule.failed and _met(obj, rule.failed):
-        return failed(_found(obj, rule.failed))
+        return _final(obj, rule, rule.failed, failed(_found(obj, rule.failed)), now)
     if _met(obj, rule.ready):
-        return ready(_found(obj, rule.ready))
-    return progressing(_found(obj, rule.ready))
+        return _final(obj, rule, rule.ready, ready(_found(obj, rule.ready, good=True)), now)
+    return Judgement(Readiness.PROGRESSING, _found(obj, rule.ready), unset=_unset(obj, rule.ready))
+
+
+def excused(rule: ReadinessRule | None, judgement: Judgement, *, simulated: bool = False) -> bool:
+    """True when an object's state is no problem although it is not ready: it is optional and has no state yet."""
+    if rule is None or not rule.optional or judgement.readiness is Readiness.READY:
+        return False
+    return judgement.unset or (rule.real_pods and simulated)
+
+
+def rule_for(group: str, kind: str, rules: Any) -> ReadinessRule | None:
+    """The rule for a kind; None where there is none."""
+    return next((rule for rule in rules if (rule.group, rule.kind) == (group, kind)), None)
+
+
+def _final(
+    obj: Object, rule: ReadinessRule, test: Mapping[str, Any], verdict: Judgement, now: datetime.datetime | None
+) -> Judgement:
+    if "condition" in test:
+        found = condition(obj, test["condition"])
+        told = found is not None and found.get("observedGeneration") is not None
+    else:
+        told = not str(test["path"]).startswith("status.")
+    why = "" if told else unseen(obj, now, rule.settle_s)
+    return progressing(f"{verdict.message}, but {why}") if why else verdict
+
+
+def _unset(obj: Object, test: Mapping[str, Any]) -> bool:
+    if "condition" in test:
+        return condition(obj, test["condition"]) is None
+    return value_at(obj, test["path"]) in (None, "")
 
 
 def _met(obj: Object, test: Mapping[str, Any]) -> bool:
@@ -35,10 +72,13 @@ def _old(obj: Object, found: Object) -> bool:
     return seen is not None and wanted is not None and int(seen) < int(wanted)
 
 
-def _found(obj: Object, test: Mapping[str, Any]) -> str:
+def _found(obj: Object, test: Mapping[str, Any], *, good: bool = False) -> str:
     if "condition" not in test:
         value = value_at(obj, test["path"])
-        return f"{test['path']} is not set yet" if value in (None, "") else f"{test['path']} is {value}"
+        if value in (None, ""):
+            return f"{test['path']} is not set yet"
+        why = "" if good else reason(obj)
+        return f"{test['path']} is {value}{f': {why}' if why else ''}"
     found = condition(obj, test["condition"])
     if found is None:
         return f"condition {test['condition']} is not reported yet"
@@ -47,3 +87,12 @@ def _found(obj: Object, test: Mapping[str, Any]) -> str:
     if found.get("status") == test.get("status", "True"):
         return f"condition {test['condition']} is {found.get('status')}"
     return f"condition {test['condition']} is {found.get('status')}: {said(found)}"
+
+
+def reason(obj: Object) -> str:
+    """What the conditions say about a state that is not good, in one line; empty where none does."""
+    conditions = status(obj).get("conditions") or ()
+    telling = [c for c in conditions if c.get("type") in BAD and c.get("status") == "True"]
+    telling += [c for c in conditions if c.get("type") in GOOD and c.get("status") == "False"]
+    texts = [str(c.get("message") or "") for c in telling] + [str(c.get("reason") or "") for c in telling]
+    return " ".join(next((text for text in texts if text), "").split())

@@ -84,16 +84,17 @@ def judge(
 
     A rule for its group and kind decides where there is one. Kinds of Kubernetes itself that have nothing to wait for
     are ready when they exist; other custom resources are not judged. ``now`` (timezone-aware) lets errors that pass
-    by themselves, such as a failing image pull, become failures with age; without it they stay progressing.
+    by themselves, such as a failing image pull, become failures with age; without it they stay progressing. It also
+    tells a custom resource's state from that of the spec before, where the status names no generation.
     """
     group, kind = str(obj.get("apiVersion", "")).rpartition("/")[0], str(obj.get("kind", ""))
     if leaving := _leaving(obj):
         return leaving
     if stale := _stale(obj, kind):
         return stale
-    rule = next((r for r in rules if (r.group, r.kind) == (group, kind)), None)
+    rule = custom.rule_for(group, kind, rules)
     if rule is not None:
-        return custom.by_rule(obj, rule)
+        return custom.by_rule(obj, rule, now)
     if (group, kind) == ("", "Pod"):
         return workloads.pod(obj, now)
     if in_context := _IN_CONTEXT.get((group, kind)):

@@ -54,7 +54,7 @@ def _row(revision: Revision, now: datetime, style: Style) -> Row:
             revision.who or "-",
             revision.summary or revision.action,
             revision.message,
-            Cell(revision.status.value, _paint(revision.status, style)),
+            Cell("interrupted" if revision.interrupted else revision.status.value, _paint(revision.status, style)),
             "-" if took is None else duration(took),
             _left(revision),
             _why(revision),

@@ -61,6 +61,7 @@ def status_json(status: StackStatus) -> dict[str, Any]:
         ok=status.ok,
         revision=status.revision,
         status=status.status or None,
+        interrupted=status.interrupted,
         when=status.when,
         who=status.who,
         message=status.message,
@@ -97,7 +98,7 @@ def _component_json(component: ComponentStatus) -> dict[str, Any]:
 
 
 def _headline(status: StackStatus, now: datetime, style: Style, width: int) -> list[str]:
-    left = f"{status.stack} · revision {status.revision} {status.status} {ago(status.when, now)}"
+    left = f"{status.stack} · revision {status.revision} {_word(status)} {ago(status.when, now)}"
     left += f" by {clean(status.who)}" if status.who else ""
     left += f': "{" ".join(clean(status.message).split())}"' if status.message else ""
     right = _place(status)
@@ -105,6 +106,11 @@ def _headline(status: StackStatus, now: datetime, style: Style, width: int) -> l
     fits = not width or width_of(left) + 3 + width_of(right) <= width
     lines = [f"{name}{rest}   {right}"] if fits else [*_bold_first(wrap(left, width), status.stack, style), right]
     return [*lines, *_revision_note(status)]
+
+
+def _word(status: StackStatus) -> str:
+    """How the revision ended, in the word that the run itself used."""
+    return "interrupted" if status.interrupted else status.status
 
 
 def _bold_first(lines: list[str], name: str, style: Style) -> list[str]:
@@ -117,7 +123,8 @@ def _revision_note(status: StackStatus) -> list[str]:
     if status.status == RevisionStatus.PENDING:
         return ["  it was begun and has not finished", "  next: if no other run is at work, sparkrig up picks it up"]
     if status.status == RevisionStatus.FAILED:
-        return ["  next: sparkrig up tries again; what is done stays"]
+        word = "goes on from here" if status.interrupted else "tries again"
+        return [f"  next: sparkrig up {word}; what is done stays"]
     return []
 
 
@@ -217,7 +224,7 @@ def _absent(status: StackStatus, now: datetime, style: Style, width: int) -> lis
     lines = [f"{name} is not installed on {_place(status)}"]
     if status.revision and status.status:
         who = f" by {clean(status.who)}" if status.who else ""
-        lines.append(f"  revision {status.revision} {status.status} {ago(status.when, now)}{who}")
+        lines.append(f"  revision {status.revision} {_word(status)} {ago(status.when, now)}{who}")
     lines += _problems(status.problems, 2, style, width)
     if not any("next:" in problem for problem in status.problems):
         lines.append(style.strong("  next: sparkrig up"))

@@ -32,6 +32,7 @@ from sparkrig.verify.checks.base import (
 from sparkrig.verify.checks.made import new_name, sweep
 from sparkrig.verify.needs import look_at
 from sparkrig.verify.selection import Selection
+from sparkrig.verify.waits import Waits
 
 INTERRUPTED = "the run was interrupted"
 Pair = tuple[Subject, CheckSpec]
@@ -54,18 +55,19 @@ def run_checks(
     *,
     patience_s: float | None = CHECK_PATIENCE_S,
     on_result: Callable[[CheckResult, int, int], None] = lambda _result, _done, _total: None,
+    on_wait: Callable[[str], None] | None = None,
 ) -> Asked:
     """Ask what the selection takes, ``CHECK_WORKERS`` at a time; never raises for a check that fails.
 
     ``patience_s`` is how long an answer that is not good is asked for again; None is as long as the check's own
     timeout, for what was changed a moment ago. ``on_result`` gets each result as it comes, how many there are, and of
-    how many.
+    how many. ``on_wait`` gets a line about what is waited for: when that changes, and again after a while.
     Ctrl-C and SIGTERM end the run in order: what was made is deleted, what was not answered is skipped, and fails.
     """
     pairs = [(subject, spec) for subject in subjects for spec in subject.checks]
     taken = [pair for pair in pairs if selection.takes(*pair)]
     swept = sweep(cluster.api, cluster.stack, _places(cluster, pairs))
-    run = _Run(cluster, selection, patience_s)
+    run = _Run(cluster, selection, patience_s, on_wait)
     results: dict[int, CheckResult] = {}
 
     def keep(place: int, result: CheckResult) -> None:
@@ -82,8 +84,17 @@ def run_checks(
 
 
 class _Run:
-    def __init__(self, cluster: Cluster, selection: Selection, patience_s: float | None) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        selection: Selection,
+        patience_s: float | None,
+        on_wait: Callable[[str], None] | None = None,
+    ) -> None:
         self.cancelled = threading.Event()
+        self._waits = Waits(on_wait) if on_wait is not None else None
+        self._hopeless: set[str] = set()
+        """Components of which a check has failed for good: nobody waits for what else they have to say."""
         self._cluster = cluster
         self._selection = selection
         self._patience_s = patience_s
@@ -98,6 +109,8 @@ class _Run:
         while left:
             # In slices: a main thread that waits for ever in a lock sees Ctrl-C late on some systems.
             done, left = wait(left, timeout=0.5, return_when=FIRST_COMPLETED)
+            if self._waits is not None:
+                self._waits.show()
             for future in sorted(done, key=self._futures.__getitem__):
                 keep(self._futures[future], future.result())
         self._pool.shutdown()
@@ -135,6 +148,8 @@ class _Run:
             # Its connections are closed under a check that is being ended: whatever it says then is no answer.
             ended = self.cancelled.is_set()
             status, message = (CheckStatus.SKIP, INTERRUPTED) if ended else (CheckStatus.FAIL, _reason(error))
+            if isinstance(error, Wrong) and spec.gate:
+                self._hopeless.add(subject.component)
         return self._result(subject, spec, status, message, time.monotonic() - started, expected)
 
     def _expanded(self, subject: Subject, spec: CheckSpec) -> tuple[Mapping[str, Any], str]:
@@ -151,7 +166,10 @@ class _Run:
     def _ask(self, place: int, subject: Subject, spec: CheckSpec, parameters: Mapping[str, Any], name: str) -> str:
         kind = KINDS[spec.kind]
         began = time.monotonic()
-        context = Context(self._cluster, subject, spec, parameters, began + spec.timeout_s, self.cancelled, name)
+        gate = self._patience_s is None
+        context = Context(self._cluster, subject, spec, parameters, began + spec.timeout_s, self.cancelled, name, gate)
+        if self._waits is not None:
+            context.say = self._waits.of(f"{subject.component}/{spec.name}", spec.timeout_s)
         with self._lock:
             self._working[place] = context
         try:
@@ -161,14 +179,18 @@ class _Run:
                 context.left_s()
                 try:
                     return kind.ask(context)
-                except NotYet:
-                    if kind.once or time.monotonic() + pause - began > patience:
+                except NotYet as error:
+                    hopeless = gate and subject.component in self._hopeless
+                    if kind.once or hopeless or time.monotonic() + pause - began > patience:
                         raise
+                    context.say(str(error))
                 context.pause(pause)
                 pause = min(pause * 1.6, LONGEST_PAUSE_S)
         finally:
             with self._lock:
                 del self._working[place]
+            if self._waits is not None:
+                self._waits.end(f"{subject.component}/{spec.name}")
 
     def _result(
         self, subject: Subject, spec: CheckSpec, status: CheckStatus, message: str, seconds: float, expected: bool

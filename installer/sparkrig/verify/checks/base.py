@@ -21,7 +21,7 @@ from typing import Any, Final, Protocol, TypeVar
 from sparkrig.cluster.api import KubeApi
 from sparkrig.cluster.watch import ObjectWatch
 from sparkrig.defaults import CHECK_REQUEST_S
-from sparkrig.model import CheckSpec, ClusterFacts, ReadinessRule, ReleaseState
+from sparkrig.model import CheckSpec, ClusterFacts, NodeStateRule, ReadinessRule, ReleaseState
 
 T = TypeVar("T")
 REAL_PODS: Final = "real-pods"
@@ -72,6 +72,7 @@ class Subject:
     checks: tuple[CheckSpec, ...] = ()
     rules: tuple[ReadinessRule, ...] = ()
     provides: tuple[str, ...] = ()
+    node_states: tuple[NodeStateRule, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,12 @@ class Context:
     cancelled: threading.Event
     name: str = ""
     """For an object that the check makes; no other run uses it. ``${name}`` in the parameters."""
+    gate: bool = False
+    """Asked after a change, as long as it takes; otherwise whether what is deployed is well at this moment."""
+    say: Callable[[str], None] = lambda _message: None
+    """Takes what the check waits for."""
+    memory: dict[str, float] = field(default_factory=dict)
+    """What a check remembers from one time it is asked to the next: points on the monotonic clock."""
     _open: list[Closable] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Sequence
 
 from sparkrig.model import ObjectRef, Readiness
 from sparkrig.readiness import NO_CONTEXT, judge
 from sparkrig.readiness import Context as Surroundings
+from sparkrig.readiness.custom import excused, rule_for
 from sparkrig.verify.checks.base import Context, Depth, Kind, NotYet, Wrong, no_needs
 
 SHOWN = 4
@@ -48,13 +48,19 @@ def _around(context: Context, wanted: Sequence[ObjectRef]) -> Surroundings:
 def _look(context: Context, ref: ObjectRef, around: Surroundings) -> tuple[Readiness, str]:
     """The readiness of one object, and what is wrong with it; empty for what is not in the way."""
     rules = context.subject.rules
-    optional = any(rule.optional and (rule.group, rule.kind) == (ref.group, ref.kind) for rule in rules)
+    rule = rule_for(ref.group, ref.kind, rules)
+    optional = rule is not None and rule.optional
     found = context.cluster.watch.get(ref)
     if found is None:
         return Readiness.PROGRESSING, "" if optional else f"{ref} does not exist"
-    verdict = judge(found, rules, now=datetime.datetime.now(datetime.UTC), context=around)
-    well = optional or verdict.readiness in (Readiness.READY, Readiness.NOT_JUDGED)
-    return verdict.readiness, "" if well else f"{ref}: {verdict.message}"
+    verdict = judge(found, rules, now=context.api.now(), context=around)
+    if verdict.readiness in (Readiness.READY, Readiness.NOT_JUDGED):
+        return verdict.readiness, ""
+    # After a change what is optional is not waited for here; the component's own checks wait for what matters of it.
+    passes = context.gate and optional and verdict.readiness is not Readiness.FAILED
+    if passes or excused(rule, verdict, simulated=context.cluster.facts.simulated):
+        return verdict.readiness, ""
+    return verdict.readiness, f"{ref}: {verdict.message}"
 
 
 KIND = Kind(ask, Depth.FAST, no_needs)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from sparkrig.cluster.facts_gpu import GPU_RESOURCE
+from sparkrig.readiness.nodes import is_cordoned, node_states
 from sparkrig.verify.preflight.data import Case, Object
 from sparkrig.verify.preflight.finding import Finding, fail, listed, ok, warn
 from sparkrig.verify.preflight.fit import Pod, Room, is_ready, obstacle, put, requests_of, rooms
@@ -26,11 +27,26 @@ def nodes(case: Case) -> Iterator[Finding]:
     for node in case.survey.nodes:
         if not is_ready(node):
             yield warn("node-not-ready", f"node {node['metadata']['name']}", "it is not ready", "kubectl describe node")
+    yield from _worked_on(case)
     for wanted in case.wanted:
         if wanted.component.requires.get("gpuNodes") and case.facts.values.get("gpu.nodes-present") is False:
             message = "it needs a node with a GPU, and no node has one by its labels or resources"
             hint = "label the node, e.g. nvidia.com/gpu.present=true, where nothing discovers its devices"
             yield fail("no-gpu-nodes", wanted.name, message, hint)
+
+
+def _worked_on(case: Case) -> Iterator[Finding]:
+    """Nodes with which a controller has not ended, and nodes that somebody cordoned."""
+    states = node_states(case.survey.nodes, case.node_states)
+    for state in states:
+        subject = f"node {state.node}"
+        hint = f"kubectl describe node {state.node}; kubectl get pods -A --field-selector spec.nodeName={state.node}"
+        yield warn("node-state", subject, state.text.removeprefix(f"{subject}: "), hint)
+    busy = {state.node for state in states}
+    for name in sorted(str(n["metadata"]["name"]) for n in case.survey.nodes if is_cordoned(n)):
+        if name not in busy:
+            yield warn("node-cordoned", f"node {name}", "it is cordoned: no new pod is placed there",
+                       f"kubectl uncordon {name}, when it is mended")  # fmt: skip
 
 
 def capacity(case: Case) -> Iterator[Finding]:

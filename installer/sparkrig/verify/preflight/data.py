@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sparkrig.cluster.discovery import ResourceInfo
-from sparkrig.model import ClusterFacts, Component, DesiredRelease, ObjectRef
+from sparkrig.model import ClusterFacts, Component, DesiredRelease, NodeStateRule, ObjectRef
 
 Object = Mapping[str, Any]
 Kind = tuple[str, str, str]
@@ -101,3 +101,5 @@ class Case:
     """True when a component that is on makes the nodes offer their GPUs."""
     crds: Sequence[Object] = ()
     """CRDs that the run applies of components that do not change otherwise."""
+    node_states: tuple[NodeStateRule, ...] = ()
+    """What components note on nodes while they work on them."""

@@ -1,0 +1,34 @@
+"""What a controller made for a resource, and whether it is rolled out. Pure."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Collection
+
+from sparkrig.model import Readiness
+from sparkrig.readiness.fields import Object, count, status
+from sparkrig.readiness.judge import judge
+
+
+def owned_by(obj: Object, uids: Collection[object]) -> bool:
+    """True when one of the resources owns the object."""
+    owners = (obj.get("metadata") or {}).get("ownerReferences") or ()
+    return any(owner.get("uid") in uids for owner in owners)
+
+
+def rollout(obj: Object, now: datetime.datetime) -> str:
+    """Why an operand is not rolled out; empty when it is.
+
+    Unlike a component's own DaemonSet, one with the update strategy OnDelete counts only once each node has a pod of
+    the newest template: its controller deletes the old ones.
+    """
+    metadata = obj["metadata"]
+    name = f"{obj.get('kind')} {metadata.get('namespace')}/{metadata['name']}"
+    verdict = judge(obj, now=now)
+    if verdict.readiness is not Readiness.READY:
+        return f"{name}: {verdict.message}"
+    have = status(obj)
+    want, updated = count(have, "desiredNumberScheduled"), count(have, "updatedNumberScheduled")
+    if obj.get("kind") == "DaemonSet" and updated < want:
+        return f"{name}: {updated}/{want} of the newest template"
+    return ""
