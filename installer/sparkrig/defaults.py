@@ -57,6 +57,10 @@ READY_TIMEOUT_S: Final = 600.0
 """Default wait for one component; image pulls of GPU operands are minutes on a slow link."""
 STABLE_WINDOW_S: Final = 2.0
 """Kinds known to flap (Deployment behind a crashing pod) must hold ready this long."""
+WEBHOOK_ANSWER_S: Final = 10.0
+"""The API server gives a webhook so long by default; one that does not answer by then has not answered."""
+WEBHOOK_RETRY_S: Final = 1.0
+"""Between two dry runs that ask whether a webhook answers; a new leader writes its CA after 15 s."""
 
 # --- the stack's lock
 LEASE_DURATION_S: Final = 30
