@@ -184,6 +184,18 @@ class ReadinessRule:
 
 
 @dataclass(frozen=True, slots=True)
+class RunningRule:
+    """Custom resources that a removal of their controller must name while they are at work (``plan.running``)."""
+
+    group: str
+    kind: str
+    rests: tuple[Mapping[str, Any], ...]
+    """Tests as in ``ReadinessRule.ready``; where one of them holds, the object is not at work."""
+    without: str
+    """What becomes of one that is at work without the controller."""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckSpec:
     """One check as ``component.yaml`` declares it; ``kind`` is a protocol name, never a product."""
 
@@ -310,6 +322,7 @@ class Component:
     leaves: tuple[Mapping[str, Any], ...] = ()
     """Objects that the component's programs make and no release contains: ``apiVersion``, ``kind``, ``namespace``,
     ``name``, each may refer to the release by ``${…}`` (``catalog.references``)."""
+    running: tuple[RunningRule, ...] = ()
 
 
 # --------------------------------------------------------------------------- charts

@@ -172,7 +172,7 @@ def down(session: Session, stack: str, options: Options, dialogue: Dialogue) -> 
 
     def planned() -> tuple[Plan, tuple[Disturbance, ...]]:
         observed = session.observe(stack)
-        found = survey(session.api, stack, observed, options.purge)
+        found = survey(session.api, stack, observed, options.purge, session.running_rules)
         return _with_disturbances(session, plan_removal(stack, observed, found, options.purge))
 
     with timeline.span("phase", "plan"):

@@ -21,7 +21,7 @@ from sparkrig.apply.removal import delete_all, is_custom, make_namespace, vacate
 from sparkrig.apply.turns import Turns
 from sparkrig.apply.waiting import Waiter
 from sparkrig.cluster.api import KubeApi
-from sparkrig.defaults import CRDS_AT_ONCE, FIELD_MANAGER, LABEL_STACK
+from sparkrig.defaults import CRDS_AT_ONCE, FIELD_MANAGER, LABEL_STACK, NAMESPACE_SETTLE_S
 from sparkrig.documents.plain import objects
 from sparkrig.errors import OperationError
 from sparkrig.helm.archive import crds as chart_crds
@@ -304,6 +304,7 @@ class Operator:
         )
         await self._waiter.until_gone(going, timeout_s=operation.timeout_s, say=say)
         if operation.objects:  # only now: whoever makes them is gone
+            await self._waiter.until_pods_ended(going, timeout_s=NAMESPACE_SETTLE_S, say=say)
             await asyncio.to_thread(self._delete, operation, operation.objects, say)
 
     def _delete(self, operation: Operation, refs: Sequence[ObjectRef], say: Say) -> None:

@@ -172,6 +172,33 @@ class Waiter:
                 )
             await self._watch.wait_change(min(5.0, deadline - time.monotonic()))
 
+    async def until_pods_ended(
+        self, inventory: Sequence[ObjectRef], *, timeout_s: float, say: Callable[[str], None]
+    ) -> None:
+        """Returns when the pods of removed workloads have ended, or after ``timeout_s`` seconds, which is no error.
+
+        Their workload is gone before they are, and until then they may make again what is deleted.
+        """
+        import asyncio
+
+        workloads = [ref for ref in inventory if ref.kind in WORKLOADS]
+        await asyncio.to_thread(self._watch.ensure, _with_pods(workloads))
+        deadline = time.monotonic() + timeout_s
+        while (left := self._pods_of(workloads)) and time.monotonic() < deadline:
+            say(f"waiting for {len(left)} pods to end: {left[0]}")
+            await self._watch.wait_change(min(5.0, deadline - time.monotonic()))
+
+    def _pods_of(self, workloads: Sequence[ObjectRef]) -> list[str]:
+        names: dict[str, list[str]] = {}
+        for ref in workloads:
+            names.setdefault(ref.namespace, []).append(ref.name)
+        return [
+            str(pod["metadata"]["name"])
+            for namespace, owners in names.items()
+            for pod in self._watch.all_of("", "v1", "Pod", namespace)
+            if _belongs(pod, owners) and (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+        ]
+
     def judge_all(
         self, inventory: Sequence[ObjectRef], rules: Sequence[ReadinessRule], context: Context = NO_CONTEXT
     ) -> dict[ObjectRef, Judgement]:

@@ -18,7 +18,8 @@ from sparkrig.defaults import WEBHOOK_ANSWER_S
 from sparkrig.errors import AccessDenied, SparkrigError
 from sparkrig.model import Judgement, ObjectRef
 from sparkrig.plan.server_webhooks import dead_service
-from sparkrig.plan.webhook_probe import answered, is_custom, namespace_for, probe, resources_of, unanswered, why_not
+from sparkrig.plan.webhook_probe import answered, namespace_for, probe, resources_of, unanswered, why_not
+from sparkrig.readiness import is_custom_group
 from sparkrig.readiness.fields import progressing
 
 Object = Mapping[str, Any]
@@ -131,8 +132,8 @@ class Webhooks:
         for resource in resources_of(hook, cluster.served):
             if resource.namespaced and namespace is None:
                 continue
-            schema = self._schema(cluster, resource) if is_custom(resource) else None
-            if is_custom(resource) and schema is None:
+            schema = self._schema(cluster, resource) if is_custom_group(resource.group) else None
+            if is_custom_group(resource.group) and schema is None:
                 continue
             name = f"sparkrig-probe-{secrets.token_hex(4)}"
             if body := probe(hook, resource, namespace or "", name, schema):

@@ -18,6 +18,7 @@ from sparkrig.model import (
     GlobalRule,
     Position,
     ReadinessRule,
+    RunningRule,
     SecurityException,
 )
 
@@ -75,6 +76,7 @@ def component_from(data: Data, folder: Path, position: Position) -> Component:
         detect=tuple(_detect(name, rule) for rule in data.get("detect", ())),
         follows=tuple(FollowRule(**rule) for rule in data.get("follows", ())),
         leaves=tuple(data.get("leaves", ())),
+        running=tuple(_running(rule) for rule in data.get("running", ())),
     )
 
 
@@ -103,6 +105,10 @@ def _chart(chart: Data, folder: Path) -> ChartRef:
 
 def _readiness(rule: Data) -> ReadinessRule:
     return ReadinessRule(rule["group"], rule["kind"], rule["ready"], rule.get("failed"), rule.get("optional", False))
+
+
+def _running(rule: Data) -> RunningRule:
+    return RunningRule(rule["group"], rule["kind"], tuple(rule["rests"]), rule["without"])
 
 
 def _check(check: Data) -> CheckSpec:

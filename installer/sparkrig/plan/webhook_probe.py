@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 from sparkrig.plan.server_webhooks import Object, selector_matches
+from sparkrig.readiness import is_custom_group
 
 _CLOSED: Final = {
     "name": "probe",
@@ -98,17 +99,8 @@ def resources_of(hook: Object, served: Iterable[R]) -> list[R]:
         place = order.index(key) if key in order else -1 if resource.group in named else len(order)
         return place, *key
 
-    able = (r for r in served if is_custom(r) or (r.group, r.kind) in _BUILT_IN)
+    able = (r for r in served if is_custom_group(r.group) or (r.group, r.kind) in _BUILT_IN)
     return sorted((r for r in able if any(_matches(rule, r) for rule in rules)), key=rank)
-
-
-def is_custom(resource: Resource) -> bool:
-    """Whether a CRD defines the kind; groups of Kubernetes itself have no dot, or end in ``.k8s.io``.
-
-    Some groups of CRDs end in it too; no schema is found for those that have none.
-    """
-    own = resource.group.endswith(".k8s.io") and resource.group.count(".") == 2
-    return "." in resource.group and not own
 
 
 def namespace_for(
