@@ -80,8 +80,8 @@ def test_what_the_api_server_says_of_a_webhook(case: dict[str, Any]) -> None:
     assert unanswered(case["message"], ["a.example.org"]) == case["unanswered"]
     invalid = case.get("invalid", False)
     said = {
-        kind: answered(case["message"], "a.example.org", mutating=kind == "mutating", invalid=invalid)
-        for kind in ("mutating", "validating")
+        kind: answered(case["message"], "a.example.org", later, invalid=invalid)
+        for kind, later in (("mutating", ["later.example.org"]), ("validating", None))
     }
     assert said == case["answered"]
 

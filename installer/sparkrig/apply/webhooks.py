@@ -7,7 +7,7 @@ written by a leader that is elected later. So each webhook is asked by a dry run
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -61,7 +61,7 @@ class Webhooks:
             for ref in sorted(configurations, key=lambda ref: KINDS.index(ref.kind))
             for hook in configurations[ref].get("webhooks") or ()
         ]
-        names = {str(hook.get("name")) for _, hook in asked}
+        names = {kind: [str(hook.get("name")) for ref, hook in asked if ref.kind == kind] for kind in KINDS}
         cluster: _Cluster | None = None
         for ref, hook in asked:
             name = str(hook.get("name"))
@@ -101,7 +101,9 @@ class Webhooks:
         alive = [item["metadata"] for item in spaces if not item["metadata"].get("deletionTimestamp")]
         return _Cluster(self._api.discovery.fresh(), {each["name"]: each.get("labels") or {} for each in alive})
 
-    def _ask(self, cluster: _Cluster, ref: ObjectRef, hook: Object, names: Collection[str], within_s: float) -> str:
+    def _ask(
+        self, cluster: _Cluster, ref: ObjectRef, hook: Object, names: Mapping[str, Sequence[str]], within_s: float
+    ) -> str:
         """Why the webhook does not answer yet; empty when it did.
 
         Raises:
@@ -118,10 +120,10 @@ class Webhooks:
         except ConnectionLost:
             raise
         except ApiError as error:
-            if why := unanswered(error.message, names) or _passing(error):
+            if why := unanswered(error.message, [name for each in names.values() for name in each]) or _passing(error):
                 return why
-            mutating, invalid = ref.kind == KINDS[0], isinstance(error, Invalid)
-            if not answered(error.message, str(hook.get("name")), mutating=mutating, invalid=invalid):
+            later = names[KINDS[1]] if ref.kind == KINDS[0] else None
+            if not answered(error.message, str(hook.get("name")), later, invalid=isinstance(error, Invalid)):
                 raise NotProbed(f"a {resource.kind} was refused before it was asked: {error.message}") from error
         except SparkrigError as error:
             raise NotProbed(error.message) from error

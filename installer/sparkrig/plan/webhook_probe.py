@@ -7,7 +7,7 @@ has to be valid where a validating webhook is probed; ``minimal`` fills what the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 from sparkrig.plan.server_webhooks import Object, selector_matches
@@ -162,12 +162,15 @@ def unanswered(message: str, hooks: Iterable[str]) -> str:
     return " ".join(found["why"].split())
 
 
-def answered(message: str, hook: str, *, mutating: bool, invalid: bool) -> bool:
-    """Whether a refusal shows that the webhook was asked: it said no itself, or validation came after it."""
+def answered(message: str, hook: str, later: Collection[str] | None, *, invalid: bool) -> bool:
+    """Whether a refusal shows that the webhook was asked: it said no itself, or what said no comes after it.
+
+    ``later`` are the validating webhooks that come after a mutating one; None for a webhook that is one of them.
+    """
     denied = _DENIED.search(message)
     if denied is not None:
-        return denied["name"] == hook
-    return mutating and invalid
+        return denied["name"] == hook or denied["name"] in (later or ())
+    return later is not None and invalid
 
 
 def _matches(rule: Mapping[str, Any], resource: Resource) -> bool:
