@@ -71,6 +71,10 @@ CONTROLLER_SETTLE_S: Final = 30.0
 nothing to do: a restarted one takes 15 s to become the leader, and reconciles within seconds after that."""
 CONDITION_WINDOW_S: Final = 5.0
 """A condition that a gate check waits for must hold this long: a controller may say ready between two of its steps."""
+WEBHOOK_ANSWER_S: Final = 10.0
+"""The API server gives a webhook so long by default; one that does not answer by then has not answered."""
+WEBHOOK_RETRY_S: Final = 1.0
+"""Between two dry runs that ask whether a webhook answers; a new leader writes its CA after 15 s."""
 
 # --- the stack's lock
 LEASE_DURATION_S: Final = 40

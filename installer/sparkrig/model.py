@@ -227,6 +227,18 @@ class NodeLeftovers:
 
 
 @dataclass(frozen=True, slots=True)
+class RunningRule:
+    """Custom resources that a removal of their controller must name while they are at work (``plan.running``)."""
+
+    group: str
+    kind: str
+    rests: tuple[Mapping[str, Any], ...]
+    """Tests as in ``ReadinessRule.ready``; where one of them holds, the object is not at work."""
+    without: str
+    """What becomes of one that is at work without the controller."""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckSpec:
     """One check as ``component.yaml`` declares it; ``kind`` is a protocol name, never a product."""
 
@@ -402,6 +414,7 @@ class Component:
     ``name``, each may refer to the release by ``${…}`` (``catalog.references``)."""
     node_states: tuple[NodeStateRule, ...] = ()
     node_leftovers: NodeLeftovers | None = None
+    running: tuple[RunningRule, ...] = ()
 
 
 # --------------------------------------------------------------------------- charts

@@ -30,6 +30,7 @@ from sparkrig.model import (
     ReadinessRule,
     ReleaseState,
     ResolvedStack,
+    RunningRule,
     Severity,
 )
 from sparkrig.tools import cache_dir, data_dir
@@ -333,6 +334,11 @@ class Session:
         """The readiness rules of a component; none for one that left the catalogue."""
         known: Component | None = self.catalog.components.get(component)
         return known.readiness if known else ()
+
+    def running_rules(self, component: str) -> tuple[RunningRule, ...]:
+        """The rules of a component for custom resources at work; none for one that left the catalog."""
+        known: Component | None = self.catalog.components.get(component)
+        return known.running if known else ()
 
     def observe(self, stack: str) -> ObservedState:
         """What the cluster holds of a stack; four reads at once, then the live objects.

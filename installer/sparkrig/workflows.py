@@ -202,7 +202,7 @@ def down(session: Session, stack: str, options: Options, dialogue: Dialogue) -> 
 
     def planned() -> tuple[Plan, tuple[Disturbance, ...]]:
         observed = session.observe(stack)
-        found = survey(session.api, stack, observed, options.purge)
+        found = survey(session.api, stack, observed, options.purge, session.running_rules)
         made = plan_removal(stack, observed, found, options.purge)
         names.update(state.component for state in recorded(session.api, stack, observed))
         if "nodes" in options.purge:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from tests.cluster.test_removal import CRD, GROUP, exists
-from tests.mini import CONFIGMAP, World
+from tests.mini import CONFIGMAP, DEPLOYMENT, World
 
 from sparkrig.apply.removal import delete_all
 from sparkrig.cluster.api import KubeApi
@@ -159,3 +159,66 @@ def test_what_a_program_makes_elsewhere_goes_behind_its_release(world: World, ap
     finally:
         for made in (name, f"{world.stack}-none"):
             api.delete(f"{place}/{made}")
+
+
+def test_what_a_leader_makes_goes_after_its_pods_have_ended(world: World, api: KubeApi) -> None:
+    """A leader that is asked to end makes the Lease again that was deleted; its workload is gone before it is."""
+    namespace = f"{world.stack}-op"
+    leases = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases"
+    pods = f"/api/v1/namespaces/{namespace}/pods"
+    hold = "example.org/ends-slowly"
+    slow = DEPLOYMENT.replace("metadata: {labels:", f"metadata: {{finalizers: [{hold}], labels:")
+    assert hold in slow
+    lease: dict[str, object] = {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": {"name": "op-lock"},
+    }
+    leaves = [{**lease, "namespace": "${namespace}", "name": "${release}-lock", "reason": "its leader makes it"}]
+    leaves[0].pop("metadata")
+    world.component("op", templates={"deployment.yaml": slow}, leaves=leaves)
+    world.component("keeper", templates={"c.yaml": CONFIGMAP}, namespace=namespace)  # so that the namespace stays
+    world.write_stack(op={}, keeper={})
+    assert world.up().code == 0
+    with made_anew(api, leases, lease) as uids:
+        until_made(uids)
+        world.write_stack(op={"enabled": False}, keeper={})
+        process = world.start("up", "--yes", "--on", world.target)
+        deadline = time.monotonic() + 60
+        while not any(pod["metadata"].get("deletionTimestamp") for pod in api.list(pods)):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        time.sleep(3.0)
+        assert process.poll() is None  # it waits for the pod
+    for pod in api.list(pods):
+        api.patch(f"{pods}/{pod['metadata']['name']}", {"metadata": {"finalizers": None}})
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, out + err
+    assert not exists(api, f"{leases}/op-lock")
+
+
+def test_custom_resources_at_work_are_named_in_the_plan(world: World, api: KubeApi, namespace: str) -> None:
+    """With what becomes of them: they stay without their controller, or go with their CRD."""
+    rule = {
+        "group": GROUP,
+        "kind": "Part",
+        "rests": [{"path": "status.state", "equals": ["DONE"]}],
+        "without": "nobody looks after it",
+    }
+    world.component("op", templates={"c.yaml": CONFIGMAP}, crds=[CRD], running=[rule])
+    world.write_stack(op={})
+    assert world.up().code == 0
+    place = f"/apis/{GROUP}/v1/namespaces/{namespace}/parts"
+    for name, state in (("busy", "RUNNING"), ("new", ""), ("old", "DONE")):
+        body = {"apiVersion": f"{GROUP}/v1", "kind": "Part", "metadata": {"name": name}, "status": {"state": state}}
+        api.create(place, body)
+    named = f"2 running Parts ({namespace}/busy, {namespace}/new)"
+    kept = " ".join(world.run("down").err.split())
+    assert f"leaves {named} without a controller: nobody looks after it" in kept
+    purged = " ".join(world.run("down", "--purge", "crds").err.split())
+    assert f"deletes {named}" in purged
+    assert "leaves 2 running" not in purged
+    for name in ("busy", "new"):
+        api.patch(f"{place}/{name}", {"status": {"state": "DONE"}})
+    assert "running Part" not in world.run("down").err
+    assert world.run("down", "--yes", "--purge", "all").code == 0

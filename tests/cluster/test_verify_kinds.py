@@ -13,6 +13,7 @@ import time
 import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -500,6 +501,23 @@ def test_workloads_must_be_there_and_ready(site: Site) -> None:
     assert ask(site, "workloads", inventory=[DEPLOYMENT, SERVICE]).message == "2/2 objects ready"
     gone = ObjectRef("apps", "v1", "Deployment", NAMESPACE, "gone")
     assert ask(site, "workloads", inventory=[DEPLOYMENT, gone]).message == f"{gone} does not exist"
+
+
+def test_a_workload_scaled_to_zero_is_named_and_can_be_refused(site: Site) -> None:
+    """It counts as ready, since it has all of the pods that it should have: none."""
+    empty = replace(DEPLOYMENT, name="empty")
+    labels = {"app": "empty"}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "empty", "image": "empty"}]}}
+    spec = {"replicas": 0, "selector": {"matchLabels": labels}, "template": template}
+    metadata = {"name": "empty", "namespace": NAMESPACE}
+    site.api.apply({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata, "spec": spec})
+    inventory = [DEPLOYMENT, empty]
+    until(lambda: ask(site, "workloads", inventory=inventory).status is PASS)
+    named = ask(site, "workloads", inventory=inventory)
+    assert named.message == "2/2 objects ready, 1 scaled to 0: Deployment empty"
+    refused = ask(site, "workloads", {"scaledToZero": "refused"}, inventory=inventory)
+    assert (refused.status, refused.message) == (FAIL, "Deployment empty is scaled to 0, so nothing of it runs")
+    site.api.delete(site.api.path_of(empty))
 
 
 def test_nothing_passes_on_nothing(site: Site) -> None:

@@ -12,7 +12,15 @@ from sparkrig.cluster.webhooks import parse_answers
 from sparkrig.model import ObjectRef
 from sparkrig.plan.fields import path_text
 from sparkrig.plan.server_answers import contested, path_of, refused
-from sparkrig.plan.server_webhooks import Admission, Answers, Request, asks, silent_webhooks
+from sparkrig.plan.server_webhooks import (
+    Admission,
+    Answers,
+    Request,
+    asked_about,
+    asks,
+    silent_webhooks,
+    webhook_named,
+)
 
 CASES: dict[str, Any] = yaml.safe_load((Path(__file__).parents[1] / "cases" / "conflicts" / "answers.yaml").read_text())
 REF = ObjectRef("apps", "v1", "Deployment", "lab", "d")
@@ -83,3 +91,39 @@ def test_the_counters_of_the_api_server_name_who_does_not_answer() -> None:
     assert silent.hint.endswith("kubectl delete mutatingwebhookconfiguration open")
     well = Admission([configuration], answers={"open.example.org": Answers(1000, 2.0, 0)})
     assert silent_webhooks(well, [request]) == ()
+
+
+def _failing(services: list[dict[str, Any]]) -> Any:
+    """What is told of a webhook for Deployments that refused a connection while a release was installed."""
+    rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["*"], "resources": ["deployments"]}
+    client = {"service": {"namespace": "lab", "name": "guard"}}
+    hook = {"name": "guard.example.org", "rules": [rule], "clientConfig": client}
+    configuration = {"kind": "ValidatingWebhookConfiguration", "metadata": {"name": "guard"}, "webhooks": [hook]}
+    ready = {
+        "metadata": {"namespace": "lab", "labels": {"kubernetes.io/service-name": "guard"}},
+        "endpoints": [{"conditions": {"ready": True}}],
+    }
+    admission = Admission([configuration], services, [ready] if services else [])
+    settings = Request(ObjectRef("", "v1", "ConfigMap", "lab", "settings"), "configmaps", {})
+    release = [settings, Request(REF, "deployments", {})]
+    (silent,) = webhook_named(admission, "guard.example.org", asked_about(admission, "guard.example.org", release))
+    return silent
+
+
+def test_only_what_a_webhook_is_asked_about_is_named_as_blocked() -> None:
+    silent = _failing([{"metadata": {"namespace": "lab", "name": "guard"}}])
+    assert silent.requests == (REF,)
+    assert "ConfigMap" not in silent.text()
+    (nothing,) = webhook_named(
+        Admission([{"kind": "X", "metadata": {"name": "x"}, "webhooks": [{"name": "y"}]}]), "y", ()
+    )
+    assert nothing.text() == "webhook y (X x): it does not answer"
+
+
+def test_nobody_is_told_to_delete_a_webhook_whose_service_lives() -> None:
+    living = _failing([{"metadata": {"namespace": "lab", "name": "guard"}}])
+    assert "kubectl delete" not in living.hint
+    assert "look at the pods of Service lab/guard" in living.hint
+    left = _failing([])
+    assert left.why == "its Service lab/guard does not exist"
+    assert left.hint.endswith("kubectl delete validatingwebhookconfiguration guard")

@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sparkrig.model import Action, ObjectRef, ObservedRelease, ObservedState, Plan, ReleaseState, Revision
+from sparkrig.model import (
+    Action,
+    ObjectRef,
+    ObservedRelease,
+    ObservedState,
+    Plan,
+    ReleaseState,
+    Revision,
+    RunningRule,
+)
 from sparkrig.model import RevisionStatus as Status
 from sparkrig.plan.removal import Content, Shared, Survey, foreign, plan_removal
+from sparkrig.plan.running import Running, at_work
 
 OURS = {"sparkrig.dev/stack": "lab", "app.kubernetes.io/managed-by": "sparkrig"}
 
@@ -143,3 +153,72 @@ def test_what_its_programs_made_goes_behind_a_release() -> None:
     )
     # It holds no namespace back.
     assert needs(plan, "vacate/op") == ("uninstall/op",)
+
+
+RULE = RunningRule(
+    "example.org",
+    "Work",
+    ({"path": "spec.suspend", "equals": [True]}, {"path": "status.state", "equals": ["DONE", "FAILED"]}),
+    "its pods run on",
+)
+
+
+def test_what_is_at_work() -> None:
+    def work(state: str | None, **spec: object) -> bool:
+        return at_work({"spec": spec, **({"status": {"state": state}} if state is not None else {})}, RULE)
+
+    assert work(None)
+    assert work("")
+    assert work("RUNNING")
+    assert not work("DONE")
+    assert not work("RUNNING", suspend=True)
+
+
+def details(plan: Plan, component: str) -> tuple[str, ...]:
+    return next(change.details for change in plan.changes if change.component == component)
+
+
+def test_custom_resources_at_work_are_named_before_their_controller_goes() -> None:
+    works = tuple(ref("Work", name, "jobs", "example.org") for name in "abcdefg")
+    survey = Survey(running={"op": (Running("Work", works, RULE.without, "works.example.org"),)})
+    operator = state("op", crds=("works.example.org",))
+    assert (
+        "leaves 7 running Works (jobs/a, jobs/b, jobs/c, jobs/d, jobs/e and 2 more) without a controller: "
+        "its pods run on"
+    ) in details(plan_removal("lab", observed(operator), survey), "op")
+    # One of them belongs to a release that goes too.
+    user = state("user", inventory=(works[0],))
+    lines = details(plan_removal("lab", observed(operator, user), replace(survey)), "op")
+    assert "deletes 1 running Work (jobs/a)" in lines
+    assert any(line.startswith("leaves 6 running Works (jobs/b,") for line in lines)
+
+
+def test_a_purge_says_that_it_deletes_what_is_at_work_and_not_what_others_use() -> None:
+    work = ref("Work", "a", "jobs", "example.org")
+    survey = Survey(
+        custom_resources={"works.example.org": (work,)},
+        crd_owners={"works.example.org": "op"},
+        running={"op": (Running("Work", (work,), RULE.without, "works.example.org"),)},
+    )
+    seen = observed(state("op", crds=("works.example.org",)))
+    assert details(plan_removal("lab", seen, survey, ("crds",)), "op") == ("deletes 1 running Work (jobs/a)",)
+    shared = replace(survey, shared_crds={"works.example.org": Shared("stack other")})
+    assert details(plan_removal("lab", seen, shared, ("crds",)), "op") == (
+        "leaves 1 running Work (jobs/a) without a controller: its pods run on",
+    )
+
+
+def test_what_could_not_be_listed_is_said() -> None:
+    survey = Survey(running={"op": (Running("Work", (), "", "works.example.org", "not allowed"),)})
+    assert details(plan_removal("lab", observed(state("op")), survey), "op") == (
+        "Work objects could not be listed, so some may be running: not allowed",
+    )
+
+
+def test_what_its_programs_made_keeps_no_namespace() -> None:
+    """A Secret that the webhook made for itself held the operator's namespace."""
+    made = (ref("Secret", "op-certs"), ref("Lease", "op-lock", group="coordination.k8s.io"))
+    seen = observed(state("op", leaves=made), op=OURS)
+    plan = plan_removal("lab", seen, Survey(contents={"op": (content("Secret", "op-certs"),)}))
+    assert [o.id for o in plan.operations] == ["uninstall/op", "vacate/op"]
+    assert plan.operations[0].objects == made

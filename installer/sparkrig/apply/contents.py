@@ -5,7 +5,7 @@ Reads metadata only where that is enough. Writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -16,12 +16,13 @@ from sparkrig.cluster.api import KubeApi, ResourceInfo
 from sparkrig.cluster.apierrors import ApiError, NotFoundApi
 from sparkrig.cluster.releases import read_release
 from sparkrig.defaults import API_CONNECTIONS, SYSTEM_NAMESPACE
-from sparkrig.errors import AccessDenied, Refused
+from sparkrig.errors import AccessDenied, Refused, SparkrigError
 from sparkrig.history.store import History
-from sparkrig.model import ObjectRef, ObservedState, ReleaseState
+from sparkrig.model import ObjectRef, ObservedState, ReleaseState, RunningRule
 from sparkrig.plan.changes import GONE
 from sparkrig.plan.keeping import stays
 from sparkrig.plan.removal import CRD, Content, Survey, made_by
+from sparkrig.plan.running import Running, at_work
 
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 _METHOD_NOT_ALLOWED = 405
@@ -29,7 +30,17 @@ CONTENTS_S = 10.0
 """For one kind in one namespace; milliseconds, where nothing is dead."""
 
 
-def survey(api: KubeApi, stack: str, observed: ObservedState, purge: Collection[str]) -> Survey:
+RunningRules = Callable[[str], tuple[RunningRule, ...]]
+"""Component -> its rules for what is at work."""
+
+
+def survey(
+    api: KubeApi,
+    stack: str,
+    observed: ObservedState,
+    purge: Collection[str],
+    rules: RunningRules = lambda _component: (),
+) -> Survey:
     """Reads what ``plan_removal`` needs; with a purge more than without.
 
     Raises:
@@ -59,7 +70,37 @@ def survey(api: KubeApi, stack: str, observed: ObservedState, purge: Collection[
         finished=finished_pods(api, claims),
         users=tuple(users),
         revisions=len(History(api, stack).infos()) if "history" in purge else 0,
+        running=running(api, {state.component for state in states}, rules),
     )
+
+
+def running(api: KubeApi, components: Iterable[str], rules: RunningRules) -> dict[str, tuple[Running, ...]]:
+    """Component -> its custom resources that are at work, in all namespaces."""
+    wanted = {name: rules(name) for name in sorted(components)}
+    if not any(wanted.values()):
+        return {}
+    served = {(info.group, info.kind): info for info in resources(api).values()}
+    return {
+        name: tuple(
+            _running(api, served[rule.group, rule.kind], rule) for rule in known if (rule.group, rule.kind) in served
+        )
+        for name, known in wanted.items()
+        if known
+    }
+
+
+def _running(api: KubeApi, info: ResourceInfo, rule: RunningRule) -> Running:
+    crd = f"{info.plural}.{info.group}"
+    try:
+        items = api.list(info.collection(), timeout_s=CONTENTS_S)
+    except SparkrigError as error:  # it serves to warn, and must not be a reason to remove nothing
+        return Running(info.kind, (), rule.without, crd, error.message)
+    refs = (
+        ObjectRef(info.group, info.version, info.kind, i["metadata"].get("namespace", ""), i["metadata"]["name"])
+        for i in items
+        if at_work(i, rule) and not i["metadata"].get("deletionTimestamp")
+    )
+    return Running(info.kind, tuple(sorted(refs)), rule.without, crd)
 
 
 def recorded(api: KubeApi, stack: str, observed: ObservedState) -> tuple[ReleaseState, ...]:

@@ -19,7 +19,15 @@ from sparkrig.documents.plain import objects
 from sparkrig.errors import SparkrigError
 from sparkrig.helm.errors import HelmError
 from sparkrig.model import ObjectRef, refs_of
-from sparkrig.plan.server_webhooks import Admission, Answers, Request, Silent, silent_webhooks, webhook_named
+from sparkrig.plan.server_webhooks import (
+    Admission,
+    Answers,
+    Request,
+    Silent,
+    asked_about,
+    silent_webhooks,
+    webhook_named,
+)
 from sparkrig.readiness.explain import explain_pods
 
 LOG_LINES: Final = 8
@@ -166,7 +174,7 @@ def _silent(api: KubeApi, attempt: Attempt, error: HelmError) -> Sequence[Silent
     admission = Admission(**read, answers=answers)
     requests = list(_requests(api, attempt))
     named = dict.fromkeys(m["name"] for line in (error.message, *error.detail) for m in _WEBHOOK.finditer(line))
-    hooks = [one for name in named for one in webhook_named(admission, name, (r.ref for r in requests))]
+    hooks = [one for name in named for one in webhook_named(admission, name, asked_about(admission, name, requests))]
     others = [one for one in silent_webhooks(admission, requests) if one.name not in named]
     return (*hooks, *others)
 

@@ -22,7 +22,7 @@ from sparkrig.apply.removal import delete_all, is_custom, make_namespace, vacate
 from sparkrig.apply.turns import Turns
 from sparkrig.apply.waiting import Waiter
 from sparkrig.cluster.api import KubeApi
-from sparkrig.defaults import CRDS_AT_ONCE, FIELD_MANAGER, LABEL_STACK
+from sparkrig.defaults import CRDS_AT_ONCE, FIELD_MANAGER, LABEL_STACK, NAMESPACE_SETTLE_S
 from sparkrig.documents.plain import objects
 from sparkrig.errors import OperationError
 from sparkrig.helm.client import HelmClient, validates_fields
@@ -322,6 +322,7 @@ class Operator:
         await self._over_an_outage(operation, say, partial(self._uninstall_release, operation))
         await self._waiter.until_gone(going, timeout_s=operation.timeout_s, say=say)
         if operation.objects:  # only now: whoever makes them is gone
+            await self._waiter.until_pods_ended(going, timeout_s=NAMESPACE_SETTLE_S, say=say)
             await asyncio.to_thread(self._delete, operation, operation.objects, say)
 
     async def _uninstall_release(self, operation: Operation) -> None:

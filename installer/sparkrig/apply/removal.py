@@ -24,6 +24,7 @@ from sparkrig.history.lock import Lock
 from sparkrig.model import ObjectRef, Operation
 from sparkrig.plan.changes import GONE
 from sparkrig.plan.removal import foreign, foreign_releases
+from sparkrig.readiness import is_custom_group
 
 Say = Callable[[str], None]
 Owner = Callable[[ObjectRef], str]
@@ -82,8 +83,8 @@ def _not_gone(api: KubeApi, uids: dict[ObjectRef, str], say: Say) -> list[tuple[
 
 
 def is_custom(ref: ObjectRef) -> bool:
-    """Whether the kind is one that a CRD defines; Kubernetes' own groups have no dot, or end with ``.k8s.io``."""
-    return "." in ref.group and not ref.group.endswith(".k8s.io")
+    """Whether the kind is one that a CRD defines."""
+    return is_custom_group(ref.group)
 
 
 def with_finalizers(api: KubeApi, refs: Iterable[ObjectRef]) -> list[ObjectRef]:

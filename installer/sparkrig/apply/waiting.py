@@ -13,9 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from sparkrig.apply.webhooks import KINDS as WEBHOOKS
+from sparkrig.apply.webhooks import Webhooks
 from sparkrig.cluster.api import KubeApi
 from sparkrig.cluster.watch import ObjectWatch
-from sparkrig.defaults import STABLE_WINDOW_S
+from sparkrig.cluster.webhooks import are_called
+from sparkrig.defaults import STABLE_WINDOW_S, WEBHOOK_RETRY_S
 from sparkrig.errors import AccessDenied, OperationError, SparkrigError
 from sparkrig.model import Judgement, ObjectRef, Readiness, ReadinessRule
 from sparkrig.readiness import NO_CONTEXT, Context, judge, judge_workload, needs_window
@@ -39,6 +42,11 @@ CATCH_UPS = 5
 WORTH_ASKING_S = 0.5
 """Less of the window than this is not worth a request, or a word."""
 
+_WEBHOOK_HINT = (
+    "look at the pods of the webhook's Service and at their logs, then run `sparkrig up` again; "
+    "deleting the webhook configuration only hides it"
+)
+
 GONE = Judgement(Readiness.PROGRESSING, "does not exist", unset=True)
 
 
@@ -48,6 +56,7 @@ class Waiter:
     def __init__(self, api: KubeApi, watch: ObjectWatch) -> None:
         self._api = api
         self._watch = watch
+        self._webhooks_called: bool | None = None
 
     async def until_ready(
         self,
@@ -60,6 +69,8 @@ class Waiter:
     ) -> None:
         """Returns when all of the inventory is ready and, where its kind flaps, has stayed so.
 
+        An admission webhook is ready once it has answered. Nobody can see that in the object, so it is asked last.
+
         ``when_ready`` is called each time all of it has become ready, before it is seen whether it stays so: a
         release that needs this one need not wait for that (docs/adr/0021).
 
@@ -71,6 +82,7 @@ class Waiter:
 
         context = await asyncio.to_thread(self._look_around, inventory)
         optional = {(rule.group, rule.kind) for rule in rules if rule.optional}
+        webhooks = Webhooks(self._api, inventory, say)
         began = time.monotonic()
         deadline = began + timeout_s
         steady, patience = 0.0, CATCH_UPS
@@ -79,16 +91,20 @@ class Waiter:
             open_ = {ref: j for ref, j in verdicts.items() if _holds_up(ref, j, optional)}
             failed = {ref: j for ref, j in open_.items() if j.readiness is Readiness.FAILED}
             now = time.monotonic()
+            silent: Mapping[ObjectRef, Judgement] = {}
             if failed:
                 raise await self._error("failed", failed)
-            if not open_:
+            if not open_ and not steady:
+                since = await asyncio.to_thread(self._steady_since, inventory, began)
+                if since is None and patience:
+                    patience -= 1
+                    await self._watch.wait_change(CATCH_UP_S)
+                    continue
+                asked = self._configurations(inventory) if context.webhooks_served else {}
+                silent = await asyncio.to_thread(webhooks.silent, asked, deadline - now) if asked else {}
+            if not open_ and not silent:
                 window = STABLE_WINDOW_S if any(needs_window(ref.kind) for ref in inventory) else 0.0
                 if not steady:
-                    since = await asyncio.to_thread(self._steady_since, inventory, began)
-                    if since is None and patience:
-                        patience -= 1
-                        await self._watch.wait_change(CATCH_UP_S)
-                        continue
                     when_ready()
                     steady = since or now
                     if (more := window - (now - steady)) >= WORTH_ASKING_S:
@@ -102,10 +118,13 @@ class Waiter:
                     return
                 continue
             steady = 0.0
-            say(_waiting_for(open_, len(inventory)))
+            say(_waiting_for(open_ or silent, len(inventory)))
             if now >= deadline:
-                raise await self._error(f"not ready after {timeout_s:.0f} s", open_)
-            await self._watch.wait_change(min(5.0, deadline - now))
+                raise await self._error(f"not ready after {timeout_s:.0f} s", open_ or silent)
+            if silent:  # no watch shows when it answers
+                await asyncio.sleep(min(WEBHOOK_RETRY_S, deadline - now))
+            else:
+                await self._watch.wait_change(min(5.0, deadline - now))
 
     def expect(self, inventory: Sequence[ObjectRef]) -> None:
         """Begins to watch what will be waited for, and returns at once: the lists come in while helm works."""
@@ -159,6 +178,32 @@ class Waiter:
                 )
             await self._watch.wait_change(min(5.0, deadline - time.monotonic()))
 
+    async def until_pods_ended(
+        self, inventory: Sequence[ObjectRef], *, timeout_s: float, say: Callable[[str], None]
+    ) -> None:
+        """Returns when the pods of removed workloads have ended, or after ``timeout_s`` seconds, which is no error.
+
+        Their workload is gone before they are, and until then they may make again what is deleted.
+        """
+        import asyncio
+
+        workloads = [ref for ref in inventory if ref.kind in WORKLOADS]
+        await asyncio.to_thread(self._watch.ensure, _with_pods(workloads))
+        deadline = time.monotonic() + timeout_s
+        while (left := self._pods_of(workloads)) and time.monotonic() < deadline:
+            say(f"waiting for {len(left)} pods to end: {left[0]}")
+            await self._watch.wait_change(min(5.0, deadline - time.monotonic()))
+
+    def _pods_of(self, workloads: Sequence[ObjectRef]) -> list[str]:
+        known = {(ref.namespace, ref.kind, ref.name) for ref in workloads}
+        return [
+            str(pod["metadata"]["name"])
+            for namespace in sorted({ref.namespace for ref in workloads})
+            for pod in self._watch.all_of("", "v1", "Pod", namespace)
+            if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+            and any((namespace, *owner) in known for owner in _workloads_of(pod))
+        ]
+
     def judge_all(
         self, inventory: Sequence[ObjectRef], rules: Sequence[ReadinessRule], context: Context = NO_CONTEXT
     ) -> dict[ObjectRef, Judgement]:
@@ -185,16 +230,29 @@ class Waiter:
     def _look_around(self, inventory: Sequence[ObjectRef]) -> Context:
         """Watches the objects and the pods behind them, and reads what their readiness depends on."""
         self._watch.ensure(_with_pods(inventory))
-        if not any(ref.kind == "PersistentVolumeClaim" for ref in inventory):
-            return NO_CONTEXT
-        classes = self._api.list("/apis/storage.k8s.io/v1/storageclasses")
-        modes = {item["metadata"]["name"]: item.get("volumeBindingMode", "Immediate") for item in classes}
-        return Context(binding_modes=modes)
+        kinds = {ref.kind for ref in inventory}
+        context = NO_CONTEXT
+        if "PersistentVolumeClaim" in kinds:
+            classes = self._api.list("/apis/storage.k8s.io/v1/storageclasses")
+            modes = {item["metadata"]["name"]: item.get("volumeBindingMode", "Immediate") for item in classes}
+            context = replace(context, binding_modes=modes)
+        if kinds.intersection(WEBHOOKS):
+            if self._webhooks_called is None:
+                self._webhooks_called = are_called(self._api)
+            context = replace(context, webhooks_served=self._webhooks_called)
+        return context
+
+    def _configurations(self, inventory: Sequence[ObjectRef]) -> dict[ObjectRef, Mapping[str, Any]]:
+        """The webhook configurations of an inventory, as the watch last saw them."""
+        seen = {ref: self._watch.get(ref) for ref in inventory if ref.kind in WEBHOOKS}
+        return {ref: found for ref, found in seen.items() if found is not None}
 
     async def _error(self, what: str, verdicts: Mapping[ObjectRef, Judgement]) -> OperationError:
         import asyncio
 
-        return unready("objects", what, verdicts, await asyncio.to_thread(self._explain, list(verdicts)))
+        explained = await asyncio.to_thread(self._explain, list(verdicts))
+        hint = _WEBHOOK_HINT if any(ref.kind in WEBHOOKS for ref in verdicts) else None
+        return unready("objects", what, verdicts, explained, hint)
 
     def _explain(self, refs: Sequence[ObjectRef]) -> list[str]:
         """What the pods behind the given workloads say; best effort, an explanation must not fail a run."""
@@ -222,14 +280,27 @@ class Waiter:
         return found
 
 
+def _workloads_of(pod: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Kind and name of the workloads that a pod names as its owners, which may be gone already.
+
+    A ReplicaSet is called after its Deployment, with a hash of the template behind the last hyphen.
+    """
+    owners = [(owner["kind"], owner["name"]) for owner in pod["metadata"].get("ownerReferences") or ()]
+    return owners + [("Deployment", name.rpartition("-")[0]) for kind, name in owners if kind == "ReplicaSet"]
+
+
 def unready(
-    things: str, what: str, verdicts: Mapping[ObjectRef, Judgement], explained: Sequence[str] = ()
+    things: str,
+    what: str,
+    verdicts: Mapping[ObjectRef, Judgement],
+    explained: Sequence[str] = (),
+    hint: str | None = None,
 ) -> OperationError:
     """The error for ``things`` (a plural noun) that ``what`` befell: each with why, and what explains it."""
     lines = [f"{ref}: {judgement.message}" for ref, judgement in verdicts.items()]
     if len(lines) == 1:
-        return OperationError(f"{lines[0]} ({what})", detail=explained)
-    return OperationError(f"{len(lines)} {things} {what}", detail=[*lines[:10], *explained])
+        return OperationError(f"{lines[0]} ({what})", detail=explained, hint=hint)
+    return OperationError(f"{len(lines)} {things} {what}", detail=[*lines[:10], *explained], hint=hint)
 
 
 def resource_version(item: Mapping[str, Any]) -> Any:

@@ -23,6 +23,7 @@ from sparkrig.model import (
     NodeStateRule,
     Position,
     ReadinessRule,
+    RunningRule,
     SecurityException,
 )
 
@@ -83,6 +84,7 @@ def component_from(data: Data, folder: Path, position: Position) -> Component:
         leaves=tuple(data.get("leaves", ())),
         node_states=tuple(_node_state(rule) for rule in data.get("nodeStates", ())),
         node_leftovers=_node_leftovers(data["nodeLeftovers"]) if "nodeLeftovers" in data else None,
+        running=tuple(_running(rule) for rule in data.get("running", ())),
     )
 
 
@@ -147,6 +149,10 @@ def _node_state(rule: Data) -> NodeStateRule:
 
 def _node_leftovers(data: Data) -> NodeLeftovers:
     return NodeLeftovers(tuple(data.get("labels", ())), tuple(data.get("annotations", ())), tuple(data["managers"]))
+
+
+def _running(rule: Data) -> RunningRule:
+    return RunningRule(rule["group"], rule["kind"], tuple(rule["rests"]), rule["without"])
 
 
 def _check(check: Data) -> CheckSpec:

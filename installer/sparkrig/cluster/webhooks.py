@@ -23,6 +23,11 @@ _FIELDS: Final = {
 }
 _LINE: Final = re.compile(r"^(?P<metric>apiserver_admission_webhook_\w+)\{(?P<labels>[^}]*)\} (?P<value>\S+)$", re.M)
 _NAME: Final = re.compile(r'(?:^|,)name="(?P<name>[^"]*)"')
+_PLUGIN: Final = re.compile(
+    r'^apiserver_admission_controller_admission_duration_seconds_count\{name="(?P<name>\w+)"', re.M
+)
+_CALLERS: Final = frozenset({"MutatingAdmissionWebhook", "ValidatingAdmissionWebhook"})
+"""The admission plugins that call webhooks."""
 
 
 def read_admission(api: KubeApi) -> dict[str, Any]:
@@ -60,12 +65,24 @@ def read_answers(api: KubeApi) -> dict[str, dict[str, Any]]:
     Raises:
         SparkrigError: the metrics may not be read.
     """
-    request = Request("GET", "/metrics", accept="text/plain, */*")
-    response = api.transport().open_stream(request, API_READ_TIMEOUT_S)
+    return parse_answers(_metrics(api))
+
+
+def are_called(api: KubeApi) -> bool:
+    """Whether the API server calls admission webhooks at all: simulated clusters have that switched off.
+
+    True too where its counters may not be read, since that is how every other cluster is.
+    """
     try:
-        return parse_answers(response.read().decode("utf-8", "replace"))
-    finally:
-        response.close()
+        return calls_webhooks(_metrics(api))
+    except SparkrigError:
+        return True
+
+
+def calls_webhooks(text: str) -> bool:
+    """Whether a page of metrics shows admission plugins at work, and among them one that calls webhooks."""
+    plugins = {found["name"] for found in _PLUGIN.finditer(text)}
+    return not plugins or bool(plugins & _CALLERS)
 
 
 def parse_answers(text: str) -> dict[str, dict[str, Any]]:
@@ -78,6 +95,15 @@ def parse_answers(text: str) -> dict[str, dict[str, Any]]:
         counters = found.setdefault(name["name"], {"asked": 0, "seconds": 0.0, "failed_open": 0})
         counters[field] += float(value) if field == "seconds" else int(float(value))
     return found
+
+
+def _metrics(api: KubeApi) -> str:
+    request = Request("GET", "/metrics", accept="text/plain, */*")
+    response = api.transport().open_stream(request, API_READ_TIMEOUT_S)
+    try:
+        return response.read().decode("utf-8", "replace")
+    finally:
+        response.close()
 
 
 def _lines(text: str) -> Iterable[tuple[str, str, str]]:

@@ -10,6 +10,7 @@ from sparkrig.defaults import LABEL_SECRET, LABEL_STACK, SYSTEM_NAMESPACE
 from sparkrig.model import Action, Change, ObjectRef, ObservedState, Operation, Plan, ReleaseState
 from sparkrig.plan.build import plan_down
 from sparkrig.plan.graph import ordered
+from sparkrig.plan.running import Running, running_lines
 
 PURGEABLE: Final = ("crds", "claims", "namespaces", "nodes", "history")
 """What ``down --purge`` can name."""
@@ -70,6 +71,8 @@ class Survey:
     """Namespaces that charts made for users and uninstalling keeps."""
     revisions: int = 0
     """Recorded revisions of the stack."""
+    running: Mapping[str, tuple[Running, ...]] = field(default_factory=dict)
+    """Component -> the custom resources of its controller that are at work."""
 
 
 def plan_removal(stack: str, observed: ObservedState, survey: Survey, purge: Collection[str] = ()) -> Plan:
@@ -92,7 +95,7 @@ def plan_removal(stack: str, observed: ObservedState, survey: Survey, purge: Col
     spaces, kept = _namespaces(stack, observed, survey, states, purge, done)
     operations = [*resources, *releases, *others, *webhooks, *data, *spaces]
     changes = (
-        *(_without_kept(change, purge) for change in base.changes),
+        *(_with_running(_without_kept(change, purge), survey, states, purge) for change in base.changes),
         *_purged_changes(survey, data, purge),
         *(Change(o.component, "-", _listed(o.objects)) for o in webhooks),
         *(Change(o.component, "-", o.reason) for o in spaces),
@@ -309,6 +312,14 @@ def _theirs(everything: Sequence[ObjectRef], other: Shared) -> tuple[str, ...]:
     names = _short([f"{ref.namespace}/{ref.name}" if ref.namespace else ref.name for ref in other.objects])
     counted = f"all of its {_count(len(everything))} stay"
     return (f"{counted}, {len(other.objects)} of them theirs: {', '.join(names)}",) if names else (counted,)
+
+
+def _with_running(change: Change, survey: Survey, states: Sequence[ReleaseState], purge: Collection[str]) -> Change:
+    """A component's line with the custom resources that are at work while their controller is removed."""
+    found = survey.running.get(change.component, ())
+    going = {ref for state in states for ref in state.inventory if ref.kind not in state.keep}
+    purged = [name for name in survey.custom_resources if name not in survey.shared_crds] if "crds" in purge else []
+    return replace(change, details=(*change.details, *running_lines(found, going, purged)))
 
 
 def _without_kept(change: Change, purge: Collection[str]) -> Change:

@@ -63,17 +63,25 @@ class Silent:
     why: str
     requests: tuple[ObjectRef, ...]
     """What it is asked about."""
+    service: str = ""
+    """``namespace/name`` of the Service that it is reached by, where that exists: then it is no leftover."""
 
     def text(self, most: int = 3) -> str:
         """One sentence."""
         names = ", ".join(map(str, self.requests[:most]))
         more = f" and {len(self.requests) - most} more" if len(self.requests) > most else ""
-        effect = "blocks" if self.closed else "delays"
-        return f"webhook {self.name} ({self.configuration}) {effect} {names}{more}: {self.why}"
+        effect = f" {'blocks' if self.closed else 'delays'} {names}{more}" if names else ""
+        return f"webhook {self.name} ({self.configuration}){effect}: {self.why}"
 
     @property
     def hint(self) -> str:
         """What to do about it."""
+        if self.service:
+            namespace, _, name = self.service.partition("/")
+            return (
+                f"look at the pods of Service {self.service} and at their logs (kubectl -n {namespace} get pods,"
+                f"endpointslices), then run the command again; the webhook belongs to what runs there"
+            )
         kind, name = self.configuration.split(" ", 1)
         return f"see that its server runs, or remove what is left of it: kubectl delete {kind.lower()} {name}"
 
@@ -87,7 +95,8 @@ def silent_webhooks(admission: Admission, requests: Iterable[Request]) -> tuple[
         why = _why(admission, hook) if refs else ""
         if why:
             where = f"{configuration['kind']} {configuration['metadata']['name']}"
-            found.append(Silent(where, str(hook.get("name")), hook.get("failurePolicy", "Fail") == "Fail", why, refs))
+            closed = hook.get("failurePolicy", "Fail") == "Fail"
+            found.append(Silent(where, str(hook.get("name")), closed, why, refs, _service(admission, hook)))
     return tuple(found)
 
 
@@ -101,10 +110,24 @@ def webhook_named(admission: Admission, name: str, refs: Iterable[ObjectRef]) ->
             hook.get("failurePolicy", "Fail") == "Fail",
             _why(admission, hook) or "it does not answer",
             blocked,
+            _service(admission, hook),
         )
         for configuration, hook in _hooks(admission.configurations)
         if hook.get("name") == name
     )
+
+
+def asked_about(admission: Admission, name: str, requests: Iterable[Request]) -> tuple[ObjectRef, ...]:
+    """Those of the objects that the webhook of a name is asked about."""
+    hooks = [hook for _, hook in _hooks(admission.configurations) if hook.get("name") == name]
+    return tuple(r.ref for r in requests if any(asks(hook, r, admission.namespaces) for hook in hooks))
+
+
+def _service(admission: Admission, hook: Object) -> str:
+    """``namespace/name`` of the Service that the webhook is reached by; empty where there is none (any more)."""
+    service = (hook.get("clientConfig") or {}).get("service") or {}
+    place = str(service.get("namespace")), str(service.get("name"))
+    return "/".join(place) if any(_place(s) == place for s in admission.services) else ""
 
 
 def _hooks(configurations: Iterable[Object]) -> list[tuple[Object, Object]]:

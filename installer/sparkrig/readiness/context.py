@@ -16,7 +16,7 @@ class Context:
     consumed_claims: frozenset[tuple[str, str]] = frozenset()
     """(namespace, name) of each PersistentVolumeClaim that a pod uses."""
     webhooks_served: bool = False
-    """True where pods are real, so that a webhook without its certificate is one that refuses requests."""
+    """True where the API server calls webhooks, so that one without its CA refuses requests."""
 
 
 NO_CONTEXT: Final = Context()

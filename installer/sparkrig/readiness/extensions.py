@@ -30,9 +30,9 @@ def api_service(obj: Object) -> Judgement:
 
 
 def webhooks(obj: Object, context: Context) -> Judgement:
-    """Ready when registered and, where pods are real, each webhook behind a Service has its CA.
+    """Ready when registered and, where webhooks are called, each webhook that uses a Service has its CA.
 
-    Whether it answers, only a request shows; that is a check's business.
+    Whether it answers, only a request shows: ``apply.webhooks`` sends one.
     """
     missing = [str(hook.get("name")) for hook in obj.get("webhooks") or () if _lacks_ca(hook)]
     if missing and context.webhooks_served:

@@ -106,6 +106,14 @@ def judge(
     return Judgement(Readiness.NOT_JUDGED, "no rule says when it is ready")
 
 
+def is_custom_group(group: str) -> bool:
+    """Whether CRDs define the kinds of an API group: all that have a dot and are not Kubernetes' own.
+
+    The ending tells nothing: several projects have groups that end in ``.k8s.io``.
+    """
+    return "." in group and group not in _OWN_K8S_IO
+
+
 def has_judge(group: str, kind: str) -> bool:
     """True for kinds of Kubernetes whose status tells; others of its own are ready when they exist."""
     return (group, kind) in _JUDGES or (group, kind) in _IN_CONTEXT or (group, kind) == ("", "Pod")

@@ -11,10 +11,14 @@ from sparkrig.readiness.custom import excused, rule_for
 from sparkrig.verify.checks.base import Context, Depth, Kind, NotYet, Wrong, no_needs
 
 SHOWN = 4
+SCALED = ("Deployment", "StatefulSet", "ReplicaSet")
 
 
 def ask(context: Context) -> str:
-    """With ``kinds`` only objects of those kinds count; none of them is a failure."""
+    """With ``kinds`` only objects of those kinds count; none of them is a failure.
+
+    A workload scaled to 0 is ready and runs nothing: that is said, and with ``scaledToZero: refused`` it fails.
+    """
     kinds = context.parameters.get("kinds")
     wanted = [ref for ref in context.subject.state.inventory if kinds is None or ref.kind in kinds]
     if not wanted:
@@ -22,6 +26,11 @@ def ask(context: Context) -> str:
     context.cluster.watch.ensure(wanted, context.left_s())
     around = _around(context, wanted)
     ready, judged, unwell = 0, 0, []
+    empty = [f"{ref.kind} {ref.name}" for ref in wanted if _is_empty(context, ref)]
+    if empty and context.parameters.get("scaledToZero") == "refused":
+        unwell.append(
+            f"{', '.join(empty[:SHOWN])} {'is' if len(empty) == 1 else 'are'} scaled to 0, so nothing of it runs"
+        )
     for ref in wanted:
         readiness, line = _look(context, ref, around)
         judged += readiness is not Readiness.NOT_JUDGED
@@ -34,7 +43,13 @@ def ask(context: Context) -> str:
     if not ready:
         raise Wrong(f"none of the release's {len(wanted)} objects says that it is ready")
     waiting = f", {judged - ready} optional not ready" if judged > ready else ""
-    return f"{ready}/{judged} objects ready{waiting}"
+    scaled = f", {len(empty)} scaled to 0: {', '.join(empty[:SHOWN])}" if empty else ""
+    return f"{ready}/{judged} objects ready{waiting}{scaled}"
+
+
+def _is_empty(context: Context, ref: ObjectRef) -> bool:
+    found = context.cluster.watch.get(ref) if ref.kind in SCALED else None
+    return found is not None and (found.get("spec") or {}).get("replicas") == 0
 
 
 def _around(context: Context, wanted: Sequence[ObjectRef]) -> Surroundings:

@@ -1,0 +1,160 @@
+"""Asks the admission webhooks of a release: each has to answer before anything that needs the release starts.
+
+That its pods are ready does not show it. The API server may not reach them yet, and the CA that it trusts is often
+written by a leader that is elected later. So each webhook is asked by a dry run, which stores nothing.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from sparkrig.cluster.api import KubeApi
+from sparkrig.cluster.apierrors import ApiError, ConnectionLost, Invalid
+from sparkrig.cluster.discovery import ResourceInfo
+from sparkrig.defaults import WEBHOOK_ANSWER_S
+from sparkrig.errors import AccessDenied, SparkrigError
+from sparkrig.model import Judgement, ObjectRef
+from sparkrig.plan.server_webhooks import dead_service
+from sparkrig.plan.webhook_probe import answered, namespace_for, probe, resources_of, unanswered, why_not
+from sparkrig.readiness import is_custom_group
+from sparkrig.readiness.fields import progressing
+
+Object = Mapping[str, Any]
+KINDS: Final = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+TOO_MANY, SERVER_ERROR = 429, 500
+_CRDS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+class NotProbed(Exception):
+    """Why a webhook could not be asked."""
+
+
+@dataclass(slots=True)
+class _Cluster:
+    """What is read once for all webhooks of a round."""
+
+    served: list[ResourceInfo]
+    namespaces: Mapping[str, Mapping[str, str]]
+    schemas: dict[str, Object | None] = field(default_factory=dict)
+
+
+class Webhooks:
+    """The webhooks of one release while it is waited for; remembers which have answered."""
+
+    def __init__(self, api: KubeApi, inventory: Sequence[ObjectRef], say: Callable[[str], None]) -> None:
+        self._api = api
+        self._say = say
+        self._done: set[tuple[ObjectRef, str]] = set()
+        self._places = list(dict.fromkeys(ref.namespace for ref in inventory if ref.namespace))
+
+    def silent(self, configurations: Mapping[ObjectRef, Object], within_s: float) -> dict[ObjectRef, Judgement]:
+        """The first webhook of them that has not answered yet, with the reason; empty once all have.
+
+        A webhook that no dry run can ask is taken as it is once its Service has a ready endpoint, and that is said.
+        """
+        # In the API server's order: what a mutating webhook stops no validating one is asked about.
+        asked = [
+            (ref, hook)
+            for ref in sorted(configurations, key=lambda ref: KINDS.index(ref.kind))
+            for hook in configurations[ref].get("webhooks") or ()
+        ]
+        names = {kind: [str(hook.get("name")) for ref, hook in asked if ref.kind == kind] for kind in KINDS}
+        cluster: _Cluster | None = None
+        for ref, hook in asked:
+            name = str(hook.get("name"))
+            if (ref, name) in self._done:
+                continue
+            try:
+                if why := self._dead(hook):
+                    return {ref: progressing(f"webhook {name} cannot answer: {why}")}
+                cluster = cluster or self._read()
+                if why := self._ask(cluster, ref, hook, names, within_s):
+                    return {ref: progressing(f"webhook {name} does not answer yet: {why}")}
+            except ConnectionLost as error:
+                return {ref: progressing(f"webhook {name} does not answer yet: {error.message}")}
+            except NotProbed as reason:
+                self._say(f"webhook {name} was not probed: {reason}")
+            self._done.add((ref, name))
+        return {}
+
+    def _dead(self, hook: Object) -> str:
+        service = (hook.get("clientConfig") or {}).get("service")
+        if not service:
+            return ""
+        namespace, name = str(service.get("namespace")), str(service.get("name"))
+        try:
+            found = self._api.get(f"/api/v1/namespaces/{namespace}/services/{name}", missing_ok=True)
+            path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+            slices = self._api.list(path, label_selector=f"kubernetes.io/service-name={name}")
+        except AccessDenied:  # the probe tells
+            return ""
+        return dead_service(service, [found] if found else [], slices)
+
+    def _read(self) -> _Cluster:
+        try:
+            spaces = self._api.list("/api/v1/namespaces", metadata_only=True)
+        except AccessDenied as error:
+            raise NotProbed(error.message) from error
+        alive = [item["metadata"] for item in spaces if not item["metadata"].get("deletionTimestamp")]
+        return _Cluster(self._api.discovery.fresh(), {each["name"]: each.get("labels") or {} for each in alive})
+
+    def _ask(
+        self, cluster: _Cluster, ref: ObjectRef, hook: Object, names: Mapping[str, Sequence[str]], within_s: float
+    ) -> str:
+        """Why the webhook does not answer yet; empty when it did.
+
+        Raises:
+            NotProbed: nothing was learned of it.
+            ConnectionLost: the API server did not say in time.
+        """
+        if why := why_not(hook):
+            raise NotProbed(why)
+        resource, body = self._probe_for(cluster, hook)
+        collection = resource.collection(body["metadata"].get("namespace", ""))
+        limit = min(float(hook.get("timeoutSeconds") or WEBHOOK_ANSWER_S) + 1.0, max(1.0, within_s))
+        try:
+            self._api.request("POST", collection, body=body, params={"dryRun": "All"}, timeout_s=limit)
+        except ConnectionLost:
+            raise
+        except ApiError as error:
+            if why := unanswered(error.message, [name for each in names.values() for name in each]) or _passing(error):
+                return why
+            later = names[KINDS[1]] if ref.kind == KINDS[0] else None
+            if not answered(error.message, str(hook.get("name")), later, invalid=isinstance(error, Invalid)):
+                raise NotProbed(f"a {resource.kind} was refused before it was asked: {error.message}") from error
+        except SparkrigError as error:
+            raise NotProbed(error.message) from error
+        return ""
+
+    def _probe_for(self, cluster: _Cluster, hook: Object) -> tuple[ResourceInfo, dict[str, Any]]:
+        namespace = namespace_for(hook, cluster.namespaces, self._places)
+        for resource in resources_of(hook, cluster.served):
+            if resource.namespaced and namespace is None:
+                continue
+            schema = self._schema(cluster, resource) if is_custom_group(resource.group) else None
+            if is_custom_group(resource.group) and schema is None:
+                continue
+            name = f"sparkrig-probe-{secrets.token_hex(4)}"
+            if body := probe(hook, resource, namespace or "", name, schema):
+                return resource, body
+        raise NotProbed("no object was found that it would be asked about")
+
+    def _schema(self, cluster: _Cluster, resource: ResourceInfo) -> Object | None:
+        """What the resource's CRD requires of its objects; None where no CRD can be read."""
+        name = f"{resource.plural}.{resource.group}"
+        if name not in cluster.schemas:
+            try:
+                cluster.schemas[name] = self._api.get(f"{_CRDS}/{name}", missing_ok=True)
+            except AccessDenied:
+                cluster.schemas[name] = None
+        versions = ((cluster.schemas[name] or {}).get("spec") or {}).get("versions") or ()
+        found = next((v for v in versions if v.get("name") == resource.version and v.get("served")), None)
+        return None if found is None else (found.get("schema") or {}).get("openAPIV3Schema") or {}
+
+
+def _passing(error: ApiError) -> str:
+    """What the API server says of a trouble of its own, which tells nothing of the webhook; empty for a verdict."""
+    return error.message if error.status == TOO_MANY or error.status >= SERVER_ERROR else ""
