@@ -24,6 +24,7 @@ KINDS = {
     "MutatingAdmissionPolicyBinding": "mutatingadmissionpolicybindings",
 }
 GROUP = "/apis/admissionregistration.k8s.io/v1"
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 SIZES = {
     "driver": {"cores": 2, "memory": "3g"},
     "executor": {"cores": 4, "memory": "5g", "instances": 3},
@@ -88,9 +89,15 @@ NewPlace = Callable[[dict[str, Any]], Place]
 
 
 @pytest.fixture(scope="module")
-def crd(api: KubeApi) -> None:
-    api.apply(yaml.safe_load(CRD.read_text(encoding="utf-8")), field_manager="test")
+def crd(api: KubeApi) -> Iterator[None]:
+    """SparkApplications are served while this module's tests run; nobody after them finds a trace of an operator."""
+    made = yaml.safe_load(CRD.read_text(encoding="utf-8"))
+    api.create(CRDS, made)
     until("applications are served", lambda: served(api), 60)
+    yield
+    path = f"{CRDS}/{made['metadata']['name']}"
+    api.delete(path)
+    until("they are no more", lambda: api.get(path, missing_ok=True) is None, 60)
 
 
 @pytest.fixture
