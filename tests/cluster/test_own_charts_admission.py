@@ -22,6 +22,7 @@ ADMITTED = [case for case in cases() if not case.bad]
 PROFILES = list(profiles())
 RUNNING = sorted({chart for chart, _, values in PROFILES if list(pods(render(chart, values)))})
 CLUSTER_SCOPED = {"Namespace", "ClusterRole", "ClusterRoleBinding", "PriorityClass"}
+CLUSTER_SCOPED |= {"MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"}
 FOREIGN = {"LocalQueue", "SparkApplication", "ScheduledSparkApplication"}
 FOREIGN |= {"ScaledObject", "HTTPRoute", "GRPCRoute"}
 FOREIGN |= {"ServiceMonitor", "PodMonitor", "PrometheusRule", "AlertmanagerConfig"}

@@ -115,6 +115,10 @@ def test_a_submitted_job_computes_pi(jobs: Kubectl) -> None:
     # Two executors, which registered from pods of their own with the account without a token.
     assert set(re.findall(r"Registered executor .* with ID (\d+)", log)) == {"1", "2"}
     assert driver["spec"]["serviceAccountName"] == "spark"
+    # Of the pod template that spark-defaults.conf names.
+    assert driver["spec"]["priorityClassName"] == "spark-driver"
+    context = driver["spec"]["containers"][0]["securityContext"]
+    assert (context["readOnlyRootFilesystem"], context["capabilities"]) == (True, {"drop": ["ALL"]})
     application = driver["metadata"]["labels"]["spark-app-selector"]
     until("the history server shows it", lambda: finished(jobs, application))
 

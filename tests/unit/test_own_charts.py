@@ -14,9 +14,12 @@ from jsonschema import Draft7Validator
 from tests.cases_support import MISSING, failures, lookup
 from tests.own_charts import CHARTS, ROOT, Case, cases, component, pods, profiles, render, run_helm, template
 
+from sparkrig.catalog.load import load_catalog
 from sparkrig.documents.nodes import parse_path, place
 from sparkrig.documents.schema import check
 from sparkrig.documents.yaml import load
+from sparkrig.model import Readiness
+from sparkrig.readiness import judge
 
 ALL_CASES = cases()
 GOOD = [case for case in ALL_CASES if not case.bad]
@@ -199,6 +202,8 @@ def test_renders_on_each_supported_kubernetes(chart: Path, kubernetes: str) -> N
     served = {"v1", "apps/v1", "batch/v1", "policy/v1", "monitoring.coreos.com/v1"}
     served |= {"sparkoperator.k8s.io/v1beta2"}
     served |= {f"{group}.k8s.io/v1" for group in ("networking", "rbac.authorization", "scheduling")}
+    if kubernetes == "1.36.3":
+        served.add("admissionregistration.k8s.io/v1")  # older clusters have it, but no mutating policies in it
     objects = render(chart, {}, kubernetes)
     assert objects
     assert {item["apiVersion"] for item in objects} <= served
@@ -331,3 +336,29 @@ def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
         if labels.get(rule["key"]) in rule["values"]:
             return False
     return bool(selector["matchLabels"].items() <= labels.items())
+
+
+@EACH_CHART
+def test_each_object_of_the_chart_can_be_judged(chart: Path) -> None:
+    """One without a rule is never unhealthy, whatever its controller says of it."""
+    rules = load_catalog([ROOT / "charts"]).components[chart.name].readiness
+    good = [render(chart, case.data["values"]) for case in cases() if case.chart == chart and not case.bad]
+    found = {(item["apiVersion"], item["kind"]): item for objects in good for item in objects}
+    assert [kind for kind, item in found.items() if judge(item, rules).readiness is Readiness.NOT_JUDGED] == []
+
+
+@pytest.mark.parametrize("component", ["spark-examples", "spark-operator"])
+@pytest.mark.parametrize(
+    ("state", "readiness"),
+    [
+        ("FAILED", Readiness.FAILED),
+        ("SUBMISSION_FAILED", Readiness.FAILED),
+        ("RUNNING", Readiness.READY),
+        ("COMPLETED", Readiness.READY),
+        ("", Readiness.PROGRESSING),
+    ],
+)
+def test_an_application_that_failed_is_unhealthy(component: str, state: str, readiness: Readiness) -> None:
+    rules = load_catalog([ROOT / "charts"]).components[component].readiness
+    application = {"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication", "metadata": {"name": "a"}}
+    assert judge({**application, "status": {"applicationState": {"state": state}}}, rules).readiness is readiness

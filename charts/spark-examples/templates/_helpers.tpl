@@ -51,7 +51,21 @@ restartPolicy:
   {{- end }}
 {{- end -}}
 
-{{/* A driver or an executor. Argument: dict root, role, and what differs: memory, scripts, packages. */}}
+{{/* Volumes of an application: what Spark writes, and what differs. Argument: dict packages, gpu. */}}
+{{- define "spark-examples.volumes" -}}
+- {name: example-tmp, emptyDir: {}}
+- {name: example-work, emptyDir: {}}
+{{- if .packages }}
+- {name: python-packages, emptyDir: {}}
+- {name: pip-tmp, emptyDir: {}}
+{{- end }}
+{{- if .gpu }}
+# 0555: Spark runs the script that finds the GPU. A ConfigMap of spark-platform.
+- {name: gpu-scripts, configMap: {name: spark-scripts, defaultMode: 365}}
+{{- end }}
+{{- end -}}
+
+{{/* A driver or an executor. Argument: dict root, role, and what differs: memory, scripts, packages, gpu. */}}
 {{- define "spark-examples.part" -}}
 {{- $size := get .root.Values.resources .role -}}
 cores: {{ int $size.cores }}
@@ -60,7 +74,8 @@ serviceAccount: {{ get .root.Values.serviceAccounts .role }}
 {{- if eq .role "executor" }}
 instances: {{ int (default $size.instances .instances) }}
 {{- end }}
-{{- /* As spark-platform's pod templates say it too; here for an operator that does not read those. */}}
+{{- /* spark-platform's pod templates have these too, where they reach an application: see docs/charts/spark-platform.md.
+       Stated here, so that the examples run in each cluster: the root filesystem is read-only, so what Spark writes has volumes. */}}
 securityContext:
   {{- include "spark-examples.securityContext" . | nindent 2 }}
 {{- if .scripts }}
@@ -70,9 +85,20 @@ configMaps:
 env:
   - {name: PYTHONPATH, value: {{ ternary "/opt/python-packages:/etc/spark-examples" "/etc/spark-examples" (not (empty .packages)) }}}
 {{- end }}
-{{- with .packages }}
 volumeMounts:
+  - {name: example-tmp, mountPath: /tmp}
+  - {name: example-work, mountPath: /opt/spark/work-dir}
+{{- if .packages }}
   - {name: python-packages, mountPath: /opt/python-packages}
+{{- end }}
+{{- if .gpu }}
+  - {name: gpu-scripts, mountPath: /etc/spark/scripts, readOnly: true}
+gpu: {name: {{ .gpu }}, quantity: 1}
+tolerations:
+  # The taint is the whole device's name also where slices of it are asked for.
+  - {key: nvidia.com/gpu, operator: Exists, effect: NoSchedule}
+{{- end }}
+{{- with .packages }}
 initContainers:
   - name: requirements
     image: {{ include "spark-examples.image" $.root | quote }}
@@ -106,6 +132,8 @@ type: Scala
 mainClass: org.apache.spark.examples.SparkPi
 mainApplicationFile: local:///opt/spark/examples/jars/spark-examples.jar
 arguments: [{{ int .Values.pi.slices | quote }}]
+volumes:
+  {{- include "spark-examples.volumes" dict | nindent 2 }}
 driver:
   {{- include "spark-examples.part" (dict "root" . "role" "driver") | nindent 2 }}
 executor:

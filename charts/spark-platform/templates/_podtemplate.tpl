@@ -67,16 +67,16 @@ spec:
           {{ .resource }}: {{ int (default 1 .count) }}
       {{- end }}
       volumeMounts:
-        - {name: tmp, mountPath: /tmp}
-        - {name: work, mountPath: {{ $root.Values.image.sparkHome }}/work-dir}
+        - {name: sparkrig-tmp, mountPath: /tmp}
+        - {name: sparkrig-work, mountPath: {{ $root.Values.image.sparkHome }}/work-dir}
         - {name: spark-scripts, mountPath: /etc/spark/scripts, readOnly: true}
         {{- with $t.volumeMounts }}
         {{- toYaml . | nindent 8 }}
         {{- end }}
   volumes:
-    - name: tmp
+    - name: sparkrig-tmp
       emptyDir: {}
-    - name: work
+    - name: sparkrig-work
       emptyDir: {}
     - name: spark-scripts
       # 0555; written so because Spark's reader of this file takes no octal numbers.
