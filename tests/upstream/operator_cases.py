@@ -139,6 +139,10 @@ def name_of(scenario: str) -> str:
     return scenario.replace(":", "").replace(" ", "-")
 
 
+def _of_pods(key: str) -> str:
+    return f"pods-with-{key.replace(' ', '-')}"
+
+
 def cases(namespace: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
     """What is asked, the path, and the review."""
     for key, spec in APPLICATIONS.items():
@@ -157,7 +161,7 @@ def cases(namespace: str) -> Iterator[tuple[str, str, dict[str, Any]]]:
     yield "mutate one that runs", f"/mutate-{APPLICATION}", _review(done, namespace)
     for role in ("driver", "executor"):
         for key in ASKED_PODS:
-            labels = {"spark-role": role, "sparkoperator.k8s.io/app-name": key.replace(" ", "-")}
+            labels = {"spark-role": role, "sparkoperator.k8s.io/app-name": _of_pods(key)}
             yield f"pod {role} {key}", "/mutate--v1-pod", _review(_pod(namespace, role, labels), namespace)
     labels = {"spark-role": "driver", "sparkoperator.k8s.io/app-name": "absent"}
     yield "pod of an absent application", "/mutate--v1-pod", _review(_pod(namespace, "driver", labels), namespace)
@@ -186,7 +190,7 @@ def objects(crds: Path, namespace: str, operator: str) -> None:
     for key, part in ASKED_PODS.items():
         # Suspended: the controllers leave it alone.
         spec = {**SPEC, "volumes": volumes, "suspend": True, "driver": part, "executor": part}
-        made = _application(namespace, key.replace(" ", "-"), spec)
+        made = _application(namespace, _of_pods(key), spec)
         _made(lambda made=made: client.CustomObjectsApi().create_namespaced_custom_object(*place, made))
 
 
