@@ -7,7 +7,6 @@ import sys
 from collections import Counter
 from collections.abc import Mapping
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +15,7 @@ from tests.mini import ROOT
 
 HOME = ROOT / "tests" / "node" / "images" / "spark-operator"
 sys.path.append(str(HOME))
-from sparkoperator import cluster, metrics, states, submission  # noqa: E402
+from sparkoperator import metrics, states, submission  # noqa: E402
 from sparkoperator.states import Report, Stuck, Submit, Wait  # noqa: E402
 
 TEMPLATES = {"driver": "/t/driver.yaml", "executor": "/t/executor.yaml"}
@@ -356,59 +355,3 @@ def test_every_field_that_our_charts_set_is_done() -> None:
     checks = yaml.safe_load(file.read_text(encoding="utf-8"))["checks"]
     (made,) = [check["with"]["object"] for check in checks if check["name"] == "application"]
     submission.check(made["spec"])
-
-
-# --------------------------------------------------------------------------- spark-submit's end
-
-
-@pytest.mark.parametrize(
-    ("log", "code", "reason"),
-    [
-        ("Exception: forbidden: exceeded quota: jobs\n", 1, "Exception: forbidden: exceeded quota: jobs\n"),
-        ("", 3, "exit status 3"),
-    ],
-)
-def test_why_a_submission_failed(log: str, code: int, reason: str) -> None:
-    assert cluster.reason(log, code) == f"failed to run spark-submit: {reason}"
-
-
-def test_a_driver_that_is_there_already_is_named() -> None:
-    assert cluster.reason("POST ... Message: pods exists, code=409, ...", 1) == "driver pod already exist"
-
-
-def environment(tmp_path: Path, script: str) -> dict[str, str]:
-    """Of a pod whose SPARK_HOME has this spark-submit."""
-    (tmp_path / "bin").mkdir()
-    program = tmp_path / "bin" / "spark-submit"
-    program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
-    program.chmod(0o755)
-    address = {"KUBERNETES_SERVICE_HOST": "10.0.0.1", "KUBERNETES_SERVICE_PORT": "443"}
-    return {"SPARK_HOME": str(tmp_path), "PATH": "/usr/bin:/bin", **address}
-
-
-def test_spark_submit_is_the_one_below_spark_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "TEMPLATES", tmp_path / "spark")
-    made = application({"sparkConf": {"spark.a": "b"}})
-    cluster.submit(made, "s1", environment(tmp_path, f'printf "%s\\n" "$@" > {tmp_path}/arguments'))
-    got = (tmp_path / "arguments").read_text(encoding="utf-8").splitlines()
-    files = {role: f"{tmp_path}/spark/s1/{role}-pod-template.yaml" for role in submission.ROLES}
-    assert got == submission.arguments(made, MASTER, "s1", files)
-    passed = yaml.safe_load(Path(files["driver"]).read_text(encoding="utf-8"))
-    assert passed == submission.template(made, "driver")
-
-
-def test_templates_of_the_application_are_removed_after_the_submission(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(cluster, "TEMPLATES", tmp_path / "spark")
-    made = application({"driver": {"template": {"spec": {}}}})
-    with pytest.raises(cluster.SubmissionFailed, match="failed to run spark-submit: no\n"):
-        cluster.submit(made, "s1", environment(tmp_path, "echo no >&2; exit 1"))
-    assert not (tmp_path / "spark" / "s1").exists()
-
-
-def test_without_spark_home_nothing_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "TEMPLATES", tmp_path / "spark")
-    lacking = {k: v for k, v in environment(tmp_path, "true").items() if k != "SPARK_HOME"}
-    with pytest.raises(cluster.SubmissionFailed, match="env SPARK_HOME is not specified"):
-        cluster.submit(application(), "s1", lacking)

@@ -267,7 +267,8 @@ def test_a_driver_whose_application_is_gone_is_refused(monkeypatch: pytest.Monke
     monkeypatch.setattr(webhook.client, "CustomObjectsApi", Api)
     got = webhook.answered(review(pod()), "/mutate--v1-pod", ("jobs",))["response"]
     assert not got["allowed"]
-    assert got["status"]["message"] == "failed to get SparkApplication jobs/pi: Not Found"
+    missing = 'SparkApplication.sparkoperator.k8s.io "pi" not found'
+    assert got["status"]["message"] == f"failed to get SparkApplication jobs/pi: {missing}"
 
 
 # --------------------------------------------------------------------------- certificates

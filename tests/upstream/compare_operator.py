@@ -11,6 +11,7 @@ made here. Prints what differs; exits with 1 where something does.
 from __future__ import annotations
 
 import argparse
+import difflib
 import json
 import os
 import re
@@ -25,7 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from kubernetes import client, config
+from kubernetes import client, config, watch
 from tests.upstream.operator_cases import SCENARIOS, cases, name_of, objects
 from tests.upstream.operator_reviews import ask, patched
 
@@ -33,7 +34,7 @@ NAMESPACE = "jobs"
 OPERATOR = "spark-operator"
 IMITATION = Path(__file__).parents[1] / "node" / "images" / "spark-operator"
 PLACE = ("sparkoperator.k8s.io", "v1beta2", NAMESPACE, "sparkapplications")
-BEGIN_S, END_S, POLL_S = 60.0, 90.0, 0.1
+BEGIN_S, END_S, POLL_S = 60.0, 90, 0.1
 LEASE_S = 14.5
 RECORDER = """#!/bin/bash
 for ((i = 1; i <= $#; i++)); do
@@ -68,7 +69,8 @@ def main() -> int:
         wrong += one != other
         sys.stdout.write(f"{'same' if one == other else 'DIFFERS'}: {key}\n")
         if one != other:
-            sys.stdout.write(f"  upstream: {one}\n  imitation: {other}\n")
+            changes = difflib.unified_diff(one.split("\n"), other.split("\n"), *programs, lineterm="", n=3)
+            sys.stdout.write("".join(f"  {line}\n" for line in changes))
     sys.stdout.write(f"{len(found['upstream']) - wrong} of {len(found['upstream'])} are the same\n")
     return int(wrong > 0)
 
@@ -160,15 +162,19 @@ def _run(key: str, folder: Path) -> dict[str, Any]:
     api.create_namespaced_custom_object(*PLACE, {**body, "spec": scenario["spec"]})
     seen: list[Any] = []
     pods = iter(scenario["pods"])
-    until = time.monotonic() + END_S
-    while time.monotonic() < until and (not seen or seen[-1]["state"] not in scenario["end"]):
-        application = api.get_namespaced_custom_object(*PLACE, name)
+    # A watch: some states last a few milliseconds.
+    events = watch.Watch().stream(
+        api.list_namespaced_custom_object, *PLACE, field_selector=f"metadata.name={name}", timeout_seconds=END_S
+    )
+    for event in events:
+        application = event["object"]
         status = _told(application.get("status") or {})
         if not seen or status != seen[-1]:
             seen.append(status)
             if status["state"] in ("SUBMITTED", "RUNNING") and (phase := next(pods, None)):
                 _pod(name, application["status"], phase)
-        time.sleep(POLL_S)
+        if status["state"] in scenario["end"]:
+            break
     recorded = sorted((folder / "records" / name).glob("arguments.*"), key=lambda file: file.stat().st_mtime)
     called = [_anonymous(file.read_text(encoding="utf-8")).splitlines() for file in recorded]
     templates = {

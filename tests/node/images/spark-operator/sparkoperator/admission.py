@@ -108,7 +108,8 @@ def _name(kind: str, name: str) -> str:
     if not LABEL.fullmatch(name):
         wrong.append(
             "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
-            "character, and end with an alphanumeric character"
+            "character, and end with an alphanumeric character (e.g. 'my-name',  or 'abc-123', regex used for "
+            f"validation is '{LABEL.pattern}')"
         )
     return f'invalid {kind} name "{name}": {", ".join(wrong)}' if wrong else ""
 

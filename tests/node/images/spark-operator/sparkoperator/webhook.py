@@ -55,7 +55,8 @@ def _pod(request: Review, namespaces: tuple[str, ...]) -> Answer:
     try:
         found = client.CustomObjectsApi().get_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, name)
     except client.ApiException as error:
-        raise Impossible(f"failed to get SparkApplication {namespace}/{name}: {error.reason}") from error
+        why = f'SparkApplication.{GROUP} "{name}" not found' if error.status == MISSING else error.reason
+        raise Impossible(f"failed to get SparkApplication {namespace}/{name}: {why}") from error
     return Answer(pods.mutated(pod, found))
 
 
