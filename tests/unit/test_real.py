@@ -68,4 +68,3 @@ def test_the_page_is_what_the_data_say() -> None:
     """Where this fails: make docs."""
     page = (ROOT / "docs" / "imitations.md").read_text(encoding="utf-8")
     assert imitations.filled(page, DATA, load_catalog([ROOT / "charts"])) == page
-    assert "RESULT" not in page

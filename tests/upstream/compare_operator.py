@@ -27,7 +27,7 @@ from typing import Any
 
 import yaml
 from kubernetes import client, config, watch
-from tests.upstream.operator_cases import SCENARIOS, cases, name_of, objects
+from tests.upstream.operator_cases import SCENARIOS, TORN, cases, name_of, objects
 from tests.upstream.operator_reviews import ask, patched
 
 NAMESPACE = "jobs"
@@ -47,6 +47,7 @@ done
 sleep 2
 case "$name" in
   fails*) echo boom >&2; exit 1 ;;
+  torn*) [ "$(ls "$RECORDS/$name" | grep -c arguments)" = 1 ] || { echo code=409 >&2; exit 1; } ;;
   exists*) echo 'Message: pods "x" already exists, code=409' >&2; exit 1 ;;
 esac
 """
@@ -85,7 +86,11 @@ def observed(name: str, command: list[str], kubeconfig: str) -> dict[str, Any]:
         before = _holder()
         with running(name, command, kubeconfig, folder, "controller", "--namespaces", NAMESPACE):
             led = _until_led(before)
-            runs = {f"run: {key}": _run(key, folder) for key in SCENARIOS}
+            runs = {f"run: {key}": _run(key, folder) for key in SCENARIOS if key != TORN}
+            _create(TORN)
+            _soon(lambda: list((folder / "records" / name_of(TORN)).glob("arguments.*")), BEGIN_S)
+        with running(name, command, kubeconfig, folder, "controller", "--namespaces", NAMESPACE):
+            runs[f"run: {TORN}"] = _followed(TORN, folder)
     return {**answers, "a Lease that was left is waited out": led, **runs}
 
 
@@ -155,13 +160,22 @@ def _until_led(before: str) -> bool:
 
 
 def _run(key: str, folder: Path) -> dict[str, Any]:
-    """Create an application and the pods that its scenario has; its statuses one after the other, and its arguments."""
+    _create(key)
+    return _followed(key, folder)
+
+
+def _create(key: str) -> None:
+    kind = {"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication"}
+    body = {**kind, "metadata": {"name": name_of(key)}, "spec": SCENARIOS[key]["spec"]}
+    client.CustomObjectsApi().create_namespaced_custom_object(*PLACE, body)
+
+
+def _followed(key: str, folder: Path) -> dict[str, Any]:
+    """Make the pods of a scenario; the statuses of its application one after the other, and what was called."""
     scenario, name = SCENARIOS[key], name_of(key)
     api = client.CustomObjectsApi()
-    body = {"apiVersion": "sparkoperator.k8s.io/v1beta2", "kind": "SparkApplication", "metadata": {"name": name}}
-    api.create_namespaced_custom_object(*PLACE, {**body, "spec": scenario["spec"]})
     seen: list[Any] = []
-    pods = iter(scenario["pods"])
+    pods, changes = iter(scenario["pods"]), iter(scenario.get("changes", ()))
     # A watch: some states last a few milliseconds.
     events = watch.Watch().stream(
         api.list_namespaced_custom_object, *PLACE, field_selector=f"metadata.name={name}", timeout_seconds=END_S
@@ -174,7 +188,10 @@ def _run(key: str, folder: Path) -> dict[str, Any]:
             if status["state"] in ("SUBMITTED", "RUNNING") and (phase := next(pods, None)):
                 _pod(name, application["status"], phase)
         if status["state"] in scenario["end"]:
-            break
+            change = next(changes, None)
+            if change is None:
+                break
+            api.patch_namespaced_custom_object(*PLACE, name, {"spec": change})
     recorded = sorted((folder / "records" / name).glob("arguments.*"), key=lambda file: file.stat().st_mtime)
     called = [_anonymous(file.read_text(encoding="utf-8")).splitlines() for file in recorded]
     templates = {

@@ -23,6 +23,7 @@ SPEC: dict[str, Any] = {
     "driver": {**ONE, "serviceAccount": "spark"},
     "executor": {**ONE, "instances": 1},
 }
+TORN = "torn: the controller dies while spark-submit runs"
 PODS = ({"phase": "Pending"}, {"phase": "Running"})
 RICH: dict[str, Any] = {
     "labels": {"team": "etl"},
@@ -60,6 +61,13 @@ SCENARIOS: dict[str, dict[str, Any]] = {
         "pods": [*PODS, _exit(3), *PODS, _exit(0)],
         "end": ("COMPLETED", "FAILED"),
     },
+    "it is changed": {
+        "spec": SPEC,
+        "pods": [*PODS, _exit(0), *PODS, _exit(0)],
+        "end": ("COMPLETED", "FAILED"),
+        "changes": [{"arguments": ["2"]}],
+    },
+    TORN: {"spec": SPEC, "pods": [], "end": ("FAILED",)},
     "many fields": {
         "spec": {
             **SPEC,
