@@ -25,6 +25,13 @@ CONTROLLER = "app.kubernetes.io/component=controller"
 WEBHOOK = "app.kubernetes.io/component=webhook"
 LOCK = "spark-operator-controller-lock"
 SMALL = {"spark.kubernetes.driver.request.cores": "200m", "spark.kubernetes.executor.request.cores": "200m"}
+RESTRICTED = {
+    "runAsUser": 185,
+    "runAsNonRoot": True,
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
 VALUES: dict[str, Mapping[str, Any]] = {
     "spark-platform": {"sparkDefaults": {"extra": SMALL}},
     "spark-operator": {},
@@ -96,7 +103,7 @@ def test_every_check_passes(stack: NodeStack) -> None:
 
 
 def test_fields_reach_the_pods_through_the_webhook(jobs: Kubectl) -> None:
-    """What spark-submit has no property for; and no pod template of spark-defaults.conf reaches an application."""
+    """What spark-submit has no property for."""
     driver = jobs.get("pod", "example-python-driver")
     (own,) = [c for c in driver["spec"]["containers"] if c["name"] == "spark-kubernetes-driver"]
     assert {m["mountPath"] for m in own["volumeMounts"]} >= {"/etc/spark-examples"}
@@ -114,8 +121,9 @@ def test_defaults_are_written_into_the_resource(jobs: Kubectl) -> None:
         bare["spec"][role] = {}
     jobs.apply(bare)
     spec = jobs.get("sparkapplication", "bare")["spec"]
-    assert spec["driver"] == {"cores": 1, "memory": "1g"}
-    assert spec["executor"] == {"cores": 1, "memory": "1g", "instances": 1}
+    assert {key: spec["driver"][key] for key in ("cores", "memory")} == {"cores": 1, "memory": "1g"}
+    executor = {"cores": 1, "memory": "1g", "instances": 1}
+    assert {key: spec["executor"][key] for key in executor} == executor
     assert spec["restartPolicy"] == {"type": "Never"}
     jobs("delete", "sparkapplication", "bare")
 
@@ -245,8 +253,8 @@ def failing(done: Done, name: str) -> dict[str, Any]:
 
 
 def application(name: str, file: str, **spec: Any) -> dict[str, Any]:
-    """An application of Python, as small as it goes."""
-    role = {"cores": 1, "memory": "512m"}
+    """An application of Python, as small as it goes, with what the namespace's pod-security level asks for."""
+    role = {"cores": 1, "memory": "512m", "securityContext": RESTRICTED}
     whole = {
         "type": "Python",
         "mode": "cluster",
