@@ -1,6 +1,7 @@
 """Writes docs/reference/<component>.md from the components' schemas, values and descriptions. ``make docs``.
 
-In docs/charts/<component>.md it fills in what lies between two comments (chart_pages.py).
+In docs/charts/<component>.md it fills in what lies between two comments (chart_pages.py), and in docs/imitations.md
+both tables (imitations.py).
 
     python scripts/reference.py [--check]
 
@@ -16,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import imitations
 from chart_pages import chart_pages
 
 from sparkrig.catalog.catalog import PROFILES, Catalog
@@ -227,6 +229,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, text in chart_pages(load_catalog([ROOT / "charts"]), CHARTS).items():
         made[CHARTS / name] = text
         there[CHARTS / name] = (CHARTS / name).read_text(encoding="utf-8")
+    page_of_imitations = ROOT / "docs" / "imitations.md"
+    there[page_of_imitations] = page_of_imitations.read_text(encoding="utf-8")
+    made[page_of_imitations] = imitations.filled(
+        there[page_of_imitations], imitations.load(ROOT), load_catalog([ROOT / "charts"])
+    )
     differing = sorted(path for path in {*made, *there} if made.get(path) != there.get(path))
     if options.check:
         for path in differing:

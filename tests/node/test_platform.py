@@ -66,7 +66,7 @@ PARTS = (
         "cert-manager",
         ("cert-manager-controller", "cert-manager-webhook", "cert-manager-cainjector", "cert-manager-startupapicheck"),
     ),
-    Part("spark-operator", ("spark-operator",), {"webhook": {"enable": False}}, ("defaults", "validation")),
+    Part("spark-operator", ("spark-operator",)),
     Part(
         "spark-examples",
         (),

@@ -1,4 +1,4 @@
-"""SparkApplications on real pods: a small operator runs them, and a check can fail."""
+"""SparkApplications on real pods: an imitation of the operator runs them, with its webhook, and a check can fail."""
 
 from __future__ import annotations
 
@@ -22,11 +22,19 @@ VERIFY_S = 700
 """The check's own time, and some."""
 PI = "local:///opt/spark/examples/src/main/python/pi.py"
 CONTROLLER = "app.kubernetes.io/component=controller"
+WEBHOOK = "app.kubernetes.io/component=webhook"
+LOCK = "spark-operator-controller-lock"
 SMALL = {"spark.kubernetes.driver.request.cores": "200m", "spark.kubernetes.executor.request.cores": "200m"}
+RESTRICTED = {
+    "runAsUser": 185,
+    "runAsNonRoot": True,
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
 VALUES: dict[str, Mapping[str, Any]] = {
     "spark-platform": {"sparkDefaults": {"extra": SMALL}},
-    # Nothing answers for the webhook here.
-    "spark-operator": {"webhook": {"enable": False}},
+    "spark-operator": {},
     # The pretend GPUs would switch the example for GPUs on.
     "spark-examples": {
         "retries": 0,
@@ -66,7 +74,9 @@ def test_the_examples_complete(jobs: Kubectl) -> None:
         assert status["applicationState"]["state"] == "COMPLETED", f"{status}\n{driver_log(jobs, name)[-3000:]}"
         assert status["driverInfo"]["podName"] == f"{name}-driver"
         assert (status["submissionAttempts"], status["executionAttempts"]) == (1, 1)
-        assert set(status["executorState"].values()) == {"COMPLETED"}
+        # Which of the two depends on whether the driver deletes its executors before or after the controller looks.
+        assert set(status["executorState"].values()) <= {"COMPLETED", "FAILED"}
+        assert len(status["executorState"]) == 1
         driver = jobs.get("pod", f"{name}-driver")
         assert driver["metadata"]["labels"]["spark-app-selector"] == status["sparkApplicationId"]
         assert driver["spec"]["serviceAccountName"] == "spark"
@@ -83,15 +93,39 @@ def test_every_check_passes(stack: NodeStack) -> None:
     done = verify(stack, "--deep")
     assert done.code == 0, done.out + done.err
     found = {(c["component"], c["name"]): (c["status"], c["message"]) for c in done.json["checks"]}
-    # What it skips is known by name: nothing answers for the webhook.
-    assert {key: what for key, what in found.items() if what[0] != "pass"} == {
-        ("spark-operator", name): ("skip", "spark-operator.webhook.enable is false")
-        for name in ("defaults", "validation")
-    }
+    assert {key: what for key, what in found.items() if what[0] != "pass"} == {}
     status, message = found["spark-operator", "application"]
     assert status == "pass"
     assert re.search(r"SparkApplication is done, prints Pi is roughly 3\.1", message)
     assert found["spark-examples", "python"][0] == "pass"
+    # The webhook was asked, by name.
+    assert found["spark-operator", "defaults"][0] == found["spark-operator", "validation"][0] == "pass"
+
+
+def test_fields_reach_the_pods_through_the_webhook(jobs: Kubectl) -> None:
+    """What spark-submit has no property for."""
+    driver = jobs.get("pod", "example-python-driver")
+    (own,) = [c for c in driver["spec"]["containers"] if c["name"] == "spark-kubernetes-driver"]
+    assert {m["mountPath"] for m in own["volumeMounts"]} >= {"/etc/spark-examples"}
+    assert own["securityContext"]["readOnlyRootFilesystem"] is True
+    labels = driver["metadata"]["labels"]
+    assert labels["sparkoperator.k8s.io/launched-by-spark-operator"] == "true"
+    (owner,) = [o for o in driver["metadata"]["ownerReferences"] if o["kind"] == "SparkApplication"]
+    assert (owner["name"], owner["controller"]) == ("example-python", True)
+
+
+def test_defaults_are_written_into_the_resource(jobs: Kubectl) -> None:
+    """Suspended, so that nothing runs."""
+    bare = application("bare", PI, suspend=True)
+    for role in ("driver", "executor"):
+        bare["spec"][role] = {}
+    jobs.apply(bare)
+    spec = jobs.get("sparkapplication", "bare")["spec"]
+    assert {key: spec["driver"][key] for key in ("cores", "memory")} == {"cores": 1, "memory": "1g"}
+    executor = {"cores": 1, "memory": "1g", "instances": 1}
+    assert {key: spec["executor"][key] for key in executor} == executor
+    assert spec["restartPolicy"] == {"type": "Never"}
+    jobs("delete", "sparkapplication", "bare")
 
 
 def test_a_changed_example_runs_again(stack: NodeStack, jobs: Kubectl) -> None:
@@ -106,7 +140,7 @@ def test_a_failed_application_is_tried_again_and_given_up(jobs: Kubectl) -> None
     jobs.apply(application("wrong", "local:///opt/spark/none.py", restartPolicy=policy))
     status = ended(jobs, "wrong")
     assert status["applicationState"]["state"] == "FAILED"
-    assert re.match(r"the driver ended with exit code \d+", status["applicationState"]["errorMessage"])
+    assert re.match(r"driver container failed with ExitCode: \d+", status["applicationState"]["errorMessage"])
     assert status["executionAttempts"] == 2
     jobs("delete", "sparkapplication", "wrong")
 
@@ -123,12 +157,29 @@ def test_an_operator_that_dies_meanwhile_loses_nothing(jobs: Kubectl, operator: 
     """And its driver goes with the application."""
     jobs.apply(application("long", PI, arguments=["150"]))
     until("it runs", lambda: state_of(jobs, "long") == "RUNNING", JOB_S)
+    before = operator.get("lease", LOCK)["spec"]["holderIdentity"]
     operator("delete", "pods", "-l", CONTROLLER, "--grace-period=0", "--force")
     status = ended(jobs, "long")
     assert status["applicationState"]["state"] == "COMPLETED"
     assert (status["submissionAttempts"], status["executionAttempts"]) == (1, 1)
+    # The new one waited until the Lease of the dead one had run out.
+    assert operator.get("lease", LOCK)["spec"]["holderIdentity"] != before
     jobs("delete", "sparkapplication", "long")
     until("its driver is gone", lambda: not jobs.pods("sparkoperator.k8s.io/app-name=long"))
+
+
+def test_an_operator_that_dies_in_a_submission_leaves_a_driver_behind(jobs: Kubectl, operator: Kubectl) -> None:
+    """Its status is written only when spark-submit has ended; the next one finds the driver in its way."""
+    jobs.apply(application("torn", PI, arguments=["400"]))
+    until("spark-submit has made the driver", lambda: jobs.pods("sparkoperator.k8s.io/app-name=torn"), JOB_S)
+    assert status_of(jobs, "torn") == {}
+    operator("delete", "pods", "-l", CONTROLLER, "--grace-period=0", "--force")
+    status = ended(jobs, "torn")
+    assert status["applicationState"]["state"] == "FAILED"
+    assert status["applicationState"]["errorMessage"].endswith("driver pod already exist")
+    assert jobs.get("pod", "torn-driver")["status"]["phase"] in ("Pending", "Running")
+    jobs("delete", "sparkapplication", "torn")
+    until("its driver is gone", lambda: not jobs.pods("sparkoperator.k8s.io/app-name=torn"))
 
 
 # --------------------------------------------------------------------------- checks can fail
@@ -157,6 +208,26 @@ def test_an_image_without_python_fails_the_check(stack: NodeStack, jobs: Kubectl
     assert failed["hint"].startswith("an image without Python (tags like 4.0.4-scala) runs no Python job")
 
 
+def test_an_absent_webhook_refuses_what_it_was_to_look_at(stack: NodeStack, jobs: Kubectl, operator: Kubectl) -> None:
+    operator("scale", "deployment", "spark-operator-webhook", "--replicas=0")
+    try:
+        until("its pod is gone", lambda: not operator.get("pods", "-l", WEBHOOK)["items"])
+        done = verify(stack, "--only", "spark-operator")
+    finally:
+        stack.up(*stack.charts, "--repair")
+    assert done.code == 1, done.out + done.err
+    found = {c["name"]: c["status"] for c in done.json["checks"]}
+    assert found["defaults"] == "fail"
+
+
+def test_what_the_program_made_stays_and_delays_the_next_one(stack: NodeStack, operator: Kubectl) -> None:
+    """Secret and Leases are in no chart: whoever removes the release leaves them."""
+    held = operator.get("lease", "spark-operator-webhook-lock")["spec"]["holderIdentity"]
+    assert held
+    kept = operator.get("secret", "spark-operator-webhook-certs")["data"]
+    assert set(kept) == {"ca-key.pem", "ca-cert.pem", "server-key.pem", "server-cert.pem"}
+
+
 def test_an_absent_operator_fails_the_check(stack: NodeStack, operator: Kubectl) -> None:
     """An application is taken by the API server, and nobody looks at it."""
     operator("delete", "deployment", "spark-operator-controller")
@@ -182,8 +253,8 @@ def failing(done: Done, name: str) -> dict[str, Any]:
 
 
 def application(name: str, file: str, **spec: Any) -> dict[str, Any]:
-    """An application of Python, as small as it goes."""
-    role = {"cores": 1, "memory": "512m"}
+    """An application of Python, as small as it goes, with what the namespace's pod-security level asks for."""
+    role = {"cores": 1, "memory": "512m", "securityContext": RESTRICTED}
     whole = {
         "type": "Python",
         "mode": "cluster",

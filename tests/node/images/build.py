@@ -27,6 +27,8 @@ from sparkrig.tools import Progress, ToolSettings, cache_dir
 
 BUILD_TIMEOUT_S = 1800.0
 """An image with a gigabyte of Python packages on a slow network."""
+UNUSED_S = 14 * 24 * 3600.0
+"""An archive that nobody asked for in this time is deleted when its recipe is built again."""
 CERTIFICATES = Path("/etc/ssl/certs")
 POLICY = {"default": [{"type": "insecureAcceptAnything"}]}
 """buildah wants to be told whose images it may use; it uses those that it made here."""
@@ -76,7 +78,11 @@ def ensure(names: Iterable[str], on_progress: Progress) -> tuple[Image, ...]:
 def cached(recipe: Recipe) -> Image | None:
     """The image from the cache, or None."""
     archive = _archive(recipe)
-    return Image(recipe, archive, archive.stat().st_size, 0.0) if archive.exists() else None
+    if not archive.exists():
+        return None
+    # Whoever asks uses it: see _prune.
+    os.utime(archive)
+    return Image(recipe, archive, archive.stat().st_size, 0.0)
 
 
 def _ensure(
@@ -134,9 +140,16 @@ def _export(recipe: Recipe) -> None:
     draft = archive.with_suffix(".new")
     draft.unlink(missing_ok=True)
     _buildah(recipe, "push", "--disable-compression", _tag(recipe), f"oci-archive:{draft}:{recipe.names[0]}")
-    for old in _home().glob(f"{recipe.name}-{'?' * 16}.tar"):
-        old.unlink()
     draft.replace(archive)
+    _prune(recipe)
+
+
+def _prune(recipe: Recipe) -> None:
+    """Delete archives of this recipe that nobody has used for long: another clone's is of use to that clone."""
+    limit = time.time() - UNUSED_S
+    for archive in _home().glob(f"{recipe.name}-{'?' * 16}.tar"):
+        if archive.stat().st_mtime < limit:
+            archive.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -50,12 +50,21 @@ spec:
           {{- with $values.env }}
           env: {{- toYaml . | nindent 12 }}
           {{- end }}
+          {{- if eq .part "webhook" }}
+          ports:
+            - {name: webhook, containerPort: 9443}
+          volumeMounts:
+            - {name: serving-certs, mountPath: /etc/k8s-webhook-server/serving-certs}
+          {{- else }}
           {{- with $values.volumeMounts }}
           volumeMounts: {{- toYaml . | nindent 12 }}
+          {{- end }}
           {{- end }}
           {{- with $values.resources }}
           resources: {{- toYaml . | nindent 12 }}
           {{- end }}
+          livenessProbe:
+            httpGet: {path: /healthz, port: 8081}
           readinessProbe:
             httpGet: {path: /readyz, port: 8081}
           securityContext:
@@ -64,8 +73,13 @@ spec:
             allowPrivilegeEscalation: false
             capabilities: {drop: [ALL]}
             seccompProfile: {type: RuntimeDefault}
+      {{- if eq .part "webhook" }}
+      volumes:
+        - {name: serving-certs, emptyDir: {sizeLimit: 1Mi}}
+      {{- else }}
       {{- with $values.volumes }}
       volumes: {{- toYaml . | nindent 8 }}
+      {{- end }}
       {{- end }}
 ---
 apiVersion: v1
@@ -111,4 +125,19 @@ spec:
       app.kubernetes.io/instance: {{ $root.Release.Name }}
       app.kubernetes.io/component: {{ .part }}
 {{- end }}
+{{- end }}
+
+{{- /* Binds the Role of a part in a namespace: (dict "root" $ "part" "webhook" "namespace" "jobs"); "suffix" is of the Role. */ -}}
+{{- define "standin.binding" -}}
+{{- $name := printf "%s-%s" .root.Release.Name .part }}
+{{- $role := printf "%s%s" $name (default "" .suffix) }}
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata:
+  name: {{ $role }}
+  namespace: {{ .namespace }}
+  labels: {{- include "standin.labels" .root | nindent 4 }}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: Role, name: {{ $role }}}
+subjects:
+  - {kind: ServiceAccount, name: {{ $name }}, namespace: {{ .root.Release.Namespace }}}
 {{- end }}

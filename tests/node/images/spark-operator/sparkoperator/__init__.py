@@ -1,5 +1,6 @@
-"""A Spark operator for tests: SparkApplications of v1beta2 run by spark-submit in cluster mode, and their phase.
+"""An imitation of the Spark operator 2.5 for tests: its controller and its webhook, as far as sparkrig meets them.
 
-What it is not: it has no webhook, runs no ScheduledSparkApplication and no SparkConnect, knows no batch scheduler, and
-refuses every field of an application that it does not understand.
+What it imitates was read in upstream's source and compared with upstream's program (docs/imitations.md). What it does
+not do: batch schedulers, monitoring, driver ingresses; it refuses an application that asks for one. Nothing runs a
+ScheduledSparkApplication or a SparkConnect.
 """

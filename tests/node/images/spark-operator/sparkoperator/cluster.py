@@ -1,14 +1,14 @@
-"""The API server as the operator needs it, and spark-submit. Every call blocks: for threads."""
+"""The API server as the controller needs it, and spark-submit. Every call blocks: for threads."""
 
 from __future__ import annotations
 
+import datetime
 import logging
 import os
-import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,14 @@ import yaml
 from kubernetes import client
 
 from sparkoperator import submission
-from sparkoperator.states import APP_LABEL, ID_LABEL, Object, merged
+from sparkoperator.states import APP_LABEL, ID_LABEL, LAUNCHED_LABEL, Object, merged, text
 
 GROUP, VERSION, PLURAL = "sparkoperator.k8s.io", "v1beta2", "sparkapplications"
-SUBMIT_S = 300
-"""spark-submit in cluster mode ends when the driver's pod is made; packages of an application are fetched before."""
-SPARK_HOME = os.environ.get("SPARK_HOME", "/opt/spark")
-CONF = Path(os.environ.get("SPARK_CONF_DIR", f"{SPARK_HOME}/conf"))
-GONE = 404
-CONFLICT = 409
+GONE, CONFLICT = 404, 409
+TEMPLATES = Path(tempfile.gettempdir()) / "spark"
+ALREADY_THERE = "code=409"
+"""In what spark-submit prints: the driver's pod exists."""
+UI_NAME, UI_PORT = "spark-driver-ui-port", 4040
 logger = logging.getLogger("sparkoperator")
 
 
@@ -33,102 +32,161 @@ class SubmissionFailed(Exception):
 
 
 def read(namespace: str, name: str) -> dict[str, Any] | None:
-    """The application, or None when it is gone or going."""
+    """The application, or None when it is gone."""
     api = client.CustomObjectsApi()
-    found = _or_none(lambda: api.get_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, name))
-    return None if found is None or found["metadata"].get("deletionTimestamp") else found
+    found: dict[str, Any] | None = _or_none(
+        lambda: api.get_namespaced_custom_object(GROUP, VERSION, namespace, PLURAL, name)
+    )
+    return found
 
 
-def write(application: Object, status: Mapping[str, Any]) -> None:
-    """Merge into the status; an application that is gone is no error.
+def write(application: Object, status: Mapping[str, Any]) -> bool:
+    """Write over the status of the application as it was read; False where somebody was faster, or it is gone.
 
-    Upstream's chart allows to replace it only, not to patch it: where somebody was faster it is read again.
+    Upstream's role allows to replace it only, not to patch it.
     """
     metadata = application["metadata"]
     place = (GROUP, VERSION, metadata["namespace"], PLURAL, metadata["name"])
-    api = client.CustomObjectsApi()
-    while (found := read(metadata["namespace"], metadata["name"])) is not None:
-        whole = {**found, "status": merged(found.get("status") or {}, status)}
-        try:
-            _or_none(partial(api.replace_namespaced_custom_object_status, *place, whole))
-            return
-        except client.ApiException as error:
-            if error.status != CONFLICT:
-                raise
+    whole = {**application, "status": merged(application.get("status") or {}, status)}
+    try:
+        client.CustomObjectsApi().replace_namespaced_custom_object_status(*place, whole)
+    except client.ApiException as error:
+        if error.status not in (CONFLICT, GONE):
+            raise
+        return False
+    return True
 
 
-def pods(application: Object, role: str) -> list[dict[str, Any]]:
-    """Pods of the last submission in this role, those that are being deleted left out."""
+def remove(application: Object) -> None:
+    """Delete the application: its time is over."""
     metadata = application["metadata"]
-    number = (application.get("status") or {}).get("submissionID", "none")
-    selector = f"{APP_LABEL}={metadata['name']},{ID_LABEL}={number},spark-role={role}"
-    api = client.CoreV1Api()
-    found = api.list_namespaced_pod(metadata["namespace"], label_selector=selector).items
-    listed = [client.ApiClient().sanitize_for_serialization(pod) for pod in found]
-    return [pod for pod in listed if not pod["metadata"].get("deletionTimestamp")]
+    place = (GROUP, VERSION, metadata["namespace"], PLURAL, metadata["name"])
+    _or_none(lambda: client.CustomObjectsApi().delete_namespaced_custom_object(*place))
 
 
-def remove_driver(application: Object) -> bool:
-    """Delete the driver of an earlier submission; True once it is gone."""
+def driver(application: Object) -> dict[str, Any] | None:
+    """The pod of the driver, one that is being deleted included; None when there is none of the operator's."""
+    status, namespace = application.get("status") or {}, application["metadata"]["namespace"]
+    name = (status.get("driverInfo") or {}).get("podName") or submission.driver_name(application)
+    found = _or_none(lambda: client.CoreV1Api().read_namespaced_pod(name, namespace))
+    if found is None or (found.metadata.labels or {}).get(LAUNCHED_LABEL) != "true":
+        return None
+    pod: dict[str, Any] = client.ApiClient().sanitize_for_serialization(found)
+    return pod
+
+
+def executor_pods(application: Object) -> list[dict[str, Any]]:
+    """Pods of the last submission's executors."""
+    metadata, status = application["metadata"], application.get("status") or {}
+    selector = f"{APP_LABEL}={metadata['name']},spark-role=executor"
+    if status.get("submissionID"):
+        selector += f",{ID_LABEL}={status['submissionID']}"
+    found = client.CoreV1Api().list_namespaced_pod(metadata["namespace"], label_selector=selector).items
+    return [client.ApiClient().sanitize_for_serialization(pod) for pod in found]
+
+
+def remove_run(application: Object) -> None:
+    """Delete the driver and the Service of its page."""
+    info, namespace = (application.get("status") or {}).get("driverInfo") or {}, application["metadata"]["namespace"]
+    api, pod = client.CoreV1Api(), info.get("podName") or submission.driver_name(application)
+    _or_none(lambda: api.delete_namespaced_pod(pod, namespace))
+    if service := info.get("webUIServiceName"):
+        _or_none(lambda: api.delete_namespaced_service(service, namespace, grace_period_seconds=0))
+
+
+def page(application: Object) -> dict[str, Any]:
+    """Make the Service of the driver's page where it is missing; what ``driverInfo`` says of it."""
     metadata = application["metadata"]
-    api, name, namespace = client.CoreV1Api(), submission.driver_name(application), metadata["namespace"]
-    found = _or_none(lambda: api.read_namespaced_pod(name, namespace))
-    if found is None:
-        return True
-    if (found.metadata.labels or {}).get(APP_LABEL) != metadata["name"]:
-        raise SubmissionFailed(f"pod {name} is there already, and is not this application's")
-    if not found.metadata.deletion_timestamp:
-        _or_none(lambda: api.delete_namespaced_pod(name, namespace))
-    return False
+    configured = str((application["spec"].get("sparkConf") or {}).get("spark.ui.port", UI_PORT))
+    port = int(configured) if configured.isdigit() else UI_PORT
+    name = f"{metadata['name']}-ui-svc"
+    labels = {APP_LABEL: metadata["name"], ID_LABEL: application["status"].get("submissionID", "")}
+    body = {
+        "metadata": {"name": name, "labels": labels, "ownerReferences": [submission.owner(application)]},
+        "spec": {
+            "ports": [{"name": UI_NAME, "port": port, "targetPort": port}],
+            "selector": {APP_LABEL: metadata["name"], "spark-role": "driver"},
+        },
+    }
+    api, namespace = client.CoreV1Api(), metadata["namespace"]
+    found = _or_none(lambda: api.read_namespaced_service(name, namespace))
+    made = found or api.create_namespaced_service(namespace, body)
+    address = f"{made.spec.cluster_ip}:{port}"
+    return {"webUIServiceName": name, "webUIPort": port, "webUIAddress": address}
 
 
-def submit(application: Object, number: str) -> dict[str, Any]:
-    """Run spark-submit; return what the status then says of the driver.
+def submit(application: Object, number: str, environment: Mapping[str, str]) -> None:
+    """Run spark-submit to its end.
 
     Raises:
         Refused: see ``submission.check``.
         SubmissionFailed: spark-submit failed.
     """
     submission.check(application["spec"])
-    server = f"https://{os.environ['KUBERNETES_SERVICE_HOST']}:{os.environ['KUBERNETES_SERVICE_PORT']}"
-    with tempfile.TemporaryDirectory(prefix="submission-") as folder:
-        templates = {role: _template(application, role, folder) for role in ("driver", "executor")}
-        words = submission.arguments(application, server, number, templates)
-        command = [f"{SPARK_HOME}/bin/spark-submit", *words]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=SUBMIT_S, cwd=folder)
-        except subprocess.TimeoutExpired as error:
-            raise SubmissionFailed(f"spark-submit has not ended within {SUBMIT_S} s") from error
-    logger.info("spark-submit: %s", done.stdout + done.stderr)
+    folder = TEMPLATES / number
+    files = {role: str(folder / f"{role}-pod-template.yaml") for role in submission.ROLES}
+    words = submission.arguments(application, submission.master_of(environment), number, files)
+    if "SPARK_HOME" not in environment:
+        raise SubmissionFailed("env SPARK_HOME is not specified")
+    folder.mkdir(parents=True, exist_ok=True)
+    for role, file in files.items():
+        Path(file).write_text(yaml.safe_dump(submission.template(application, role)), encoding="utf-8")
+    try:
+        logger.info("Running spark-submit %s", words)
+        _run([str(Path(environment["SPARK_HOME"], "bin", "spark-submit")), *words], environment)
+    finally:
+        # As upstream: files of an application without a template of its own stay.
+        if any((application["spec"].get(role) or {}).get("template") is not None for role in submission.ROLES):
+            shutil.rmtree(folder)
+
+
+def reason(errors: str, code: int) -> str:
+    """Why spark-submit failed, in the words of the status."""
+    if ALREADY_THERE in errors:
+        return "driver pod already exist"
+    return f"failed to run spark-submit: {errors or f'exit status {code}'}"
+
+
+def announce(application: Object, state: Mapping[str, Any]) -> None:
+    """Make an event about the application's new state; an event that cannot be made is logged, and no more."""
+    kinds = {"SUBMITTED": "Submitted", "SUBMISSION_FAILED": "SubmissionFailed", "COMPLETED": "Completed"}
+    kinds |= {"FAILED": "Failed", "PENDING_RERUN": "PendingRerun"}
+    kind = kinds.get(state["state"])
+    if kind is None:
+        return
+    metadata, now = application["metadata"], text(datetime.datetime.now(datetime.UTC))
+    about = {"apiVersion": f"{GROUP}/{VERSION}", "kind": "SparkApplication"}
+    about |= {key: metadata[key] for key in ("name", "namespace", "uid")}
+    event = {
+        "metadata": {"generateName": f"{metadata['name']}.", "namespace": metadata["namespace"]},
+        "involvedObject": about,
+        "reason": f"SparkApplication{kind}",
+        "message": f"SparkApplication {metadata['name']}: {state['state']} {state.get('errorMessage') or ''}".strip(),
+        "type": "Normal" if kind in ("Submitted", "Completed") else "Warning",
+        "source": {"component": "spark-application-controller"},
+        "firstTimestamp": now,
+        "lastTimestamp": now,
+        "count": 1,
+    }
+    try:
+        client.CoreV1Api().create_namespaced_event(metadata["namespace"], event)
+    except client.ApiException as error:
+        logger.warning("no event about %s: %s", metadata["name"], error.reason)
+
+
+def _run(command: list[str], environment: Mapping[str, str]) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, env=dict(environment))
+    except OSError as error:
+        raise SubmissionFailed(f"failed to run spark-submit: {error}") from error
+    logger.info("spark-submit: %s", done.stderr)
     if done.returncode:
-        raise SubmissionFailed(reason(done.stdout + done.stderr, done.returncode))
-    return {"driverInfo": {"podName": submission.driver_name(application)}}
+        raise SubmissionFailed(reason(done.stderr, done.returncode))
 
 
-def reason(log: str, code: int) -> str:
-    """The lines of spark-submit's log that say why it failed: what the API server answered, else the exceptions."""
-    answered = re.findall(r"Message: (.+?)(?:\. Received status:.*)?$", log, re.MULTILINE)
-    thrown = re.findall(r'^(?:Exception in thread "main"|Caused by:|Error:) ?(.+)$', log, re.MULTILINE)
-    said = answered[:1] or thrown[-1:] or [line for line in log.splitlines() if line.strip()][-1:]
-    return f"spark-submit ended with {code}: {''.join(said)[:600]}"
-
-
-def _template(application: Object, role: str, folder: str) -> str:
-    """Write the pod template of a role; its file."""
-    named = _defaults() | {k: str(v) for k, v in (application["spec"].get("sparkConf") or {}).items()}
-    base = named.get(f"spark.kubernetes.{role}.podTemplateFile")
-    found = yaml.safe_load(Path(base).read_text(encoding="utf-8")) if base else {}
-    file = Path(folder) / f"{role}.yaml"
-    file.write_text(yaml.safe_dump(submission.template(application, role, found)), encoding="utf-8")
-    return str(file)
-
-
-def _defaults() -> dict[str, str]:
-    """spark-defaults.conf: a key, white space or =, a value."""
-    file = CONF / "spark-defaults.conf"
-    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
-    pairs = [re.split(r"\s*=\s*|\s+", line.strip(), maxsplit=1) for line in lines if line.strip() and line[0] != "#"]
-    return {pair[0]: pair[1] for pair in pairs if len(pair) > 1}
+def environment() -> dict[str, str]:
+    """What spark-submit finds in its environment: all that this process has."""
+    return dict(os.environ)
 
 
 def _or_none(call: Any) -> Any:
