@@ -1,0 +1,52 @@
+"""One cluster with controllers for all modules here, and stacks on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.controllers.process import why_no_namespaces
+from tests.controllers.site import Site, chosen, controllers
+from tests.controllers.stacks import Stack
+
+HERE = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything that uses the cluster is one group, so that xdist's workers do not each start one."""
+    for item in items:
+        if HERE in item.path.parents and "site" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.cluster)
+            item.add_marker(pytest.mark.xdist_group("controllers"))
+
+
+@pytest.fixture(scope="session")
+def site(environment: Path) -> Iterator[Site]:
+    """The cluster; skipped with the reason where processes cannot have namespaces."""
+    reason = why_no_namespaces()
+    if reason:
+        pytest.skip(f"controllers cannot run here: {reason}")
+    with controllers(chosen()) as site:
+        yield site
+
+
+@pytest.fixture(autouse=True)
+def _harness_is_well(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A fault of the harness fails the test in which it was found; a failed test shows the programs' logs."""
+    yield
+    if "site" not in request.fixturenames or "site" not in request.node.funcargs:
+        return
+    site: Site = request.node.funcargs["site"]
+    problems, site.kubelet.problems[:] = tuple(site.kubelet.problems), []
+    assert not problems, "\n".join(problems) + site.logs()
+
+
+@pytest.fixture(scope="module")
+def stack(site: Site, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Stack]:
+    """A stack for the module, removed with everything at its end."""
+    name = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
+    made = Stack(tmp_path_factory.mktemp(name), site, name)
+    yield made
+    if (made.folder / "stack.yaml").exists():
+        made.run("down", "--yes", "--purge", "all")
