@@ -4,8 +4,8 @@ Run as ``unshare … python inside.py SPEC``; standard library only, and nothing
 the JSON that ``process.py`` writes. The namespaces have no network but loopback, and two Unix sockets lead out and in:
 
 * a listener at the API server's Service address passes each connection on to ``api`` (out);
-* each connection to ``inlet`` begins with ``PORT\\n`` and is passed on to that port of the pod's address (in). The answer
-  is ``+``, or ``-`` where nobody listens.
+* each connection to ``inlet`` begins with ``PORT\\n`` and is passed on to that port of the pod's address (in). The
+  answer is ``+``, or ``-`` where nobody listens.
 
 End of standard input means: terminate the program, kill it after ``grace`` seconds. So it also ends with its starter.
 """
@@ -22,6 +22,7 @@ import socket
 import struct
 import sys
 import threading
+from pathlib import Path
 from typing import Any
 
 SIOCSIFFLAGS, SIOCSIFADDR, SIOCSIFNETMASK = 0x8914, 0x8916, 0x891C
@@ -123,7 +124,6 @@ def _inet(address: str) -> bytes:
 
 
 if __name__ == "__main__":
-    with open(sys.argv[1], encoding="utf-8") as file:
-        specification = json.load(file)
+    specification = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
     # Daemon threads hold sockets open: nothing is to be waited for.
     os._exit(main(specification))

@@ -1,8 +1,9 @@
 """Plays the node for pods that have a recipe: starts and ends their processes, probes them, writes their status.
 
-The pods of such images are left alone by KWOK (``stages`` holds them), so that Ready means what it means on a node: the
-program's own readiness probe answers. A program that ends is started again with a growing pause, as CrashLoopBackOff; the
-pod of a Job succeeds or fails with its program. A deleted pod's program gets SIGTERM, and the pod goes when it has ended.
+KWOK leaves the pods of such images alone (``stages`` holds them), so that Ready means what it means on a node: the
+program's own readiness probe answers. A program that ends is started again with a growing pause, as CrashLoopBackOff.
+The pod of a Job succeeds or fails with its program. A deleted pod's program gets SIGTERM; the pod goes when it has
+ended.
 """
 
 from __future__ import annotations

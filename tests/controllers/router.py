@@ -1,8 +1,8 @@
 """The way from the API server to the processes: an HTTP CONNECT proxy that routes as kube-proxy does.
 
-The API server resolves the Service of a webhook to its cluster address, verifies the certificate for the Service's name,
-and asks this proxy for the connection (``SimOptions.egress``). So nothing is rewritten: not the webhook's clientConfig,
-not its certificate, not its port.
+The API server resolves the Service of a webhook to its cluster address, asks this proxy for the connection
+(``SimOptions.egress``), and verifies the certificate for the Service's name. So nothing is rewritten: not the webhook's
+clientConfig, not its certificate, not its port.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Stacks on such a cluster: the shipped catalog, the real command line, stand-in charts or a person's folder of real ones."""
+"""Stacks on such a cluster: the shipped catalog, the real command line, stand-in charts or a folder of real ones."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def test_issuers_and_certificates_become_ready(site: Site) -> None:
 
 def test_the_webhook_refuses_what_it_must(site: Site) -> None:
     """Through its Service, by its own certificate, whose authority the injector wrote into the configuration."""
-    with pytest.raises(ApiError, match="denied the request.*commonName"):
+    with pytest.raises(ApiError, match=r"denied the request.*commonName"):
         site.api.apply(certificate("nameless"), dry_run=True)
     site.api.apply(certificate("named", dnsNames=["named.example.org"]), dry_run=True)
 
@@ -117,4 +117,4 @@ def test_down_leaves_nothing(site: Site, stack: Stack) -> None:
     stack.good("down", "--yes", "--purge", "all")
     assert not site.kubelet.named("cert-manager")
     assert site.api.get(f"/api/v1/namespaces/{NAMESPACE}", missing_ok=True) is None
-    assert not [c for c in site.api.list("/apis/apiextensions.k8s.io/v1/customresourcedefinitions")]
+    assert not site.api.list("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", metadata_only=True)
