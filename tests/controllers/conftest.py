@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def site(environment: Path) -> Iterator[Site]:
     reason = why_no_namespaces()
     if reason:
         pytest.skip(f"controllers cannot run here: {reason}")
-    with controllers(chosen()) as site:
+    with controllers(chosen(os.environ.get("SPARKRIG_TEST_ONLY","").split())) as site:
         yield site
 
 

@@ -43,6 +43,16 @@ def chosen(names: Sequence[str] = ()) -> tuple[Recipe, ...]:
     return tuple(recipe for recipe in wanted if not recipe.unavailable())
 
 
+def _count_as_real(api: KubeApi) -> None:
+    """Have checks judge what controllers say: on a cluster of nodes that are all marked as simulated they are skipped.
+
+    KWOK manages every node of a simulated cluster, marked or not.
+    """
+    for node in api.list("/api/v1/nodes", metadata_only=True):
+        path = f"/api/v1/nodes/{node['metadata']['name']}"
+        api.patch(path, {"metadata": {"annotations": {"kwok.x-k8s.io/node": None}}})
+
+
 @contextmanager
 def controllers(recipes: Sequence[Recipe], name: str = "", **options: Any) -> Iterator[Site]:
     """Make a cluster and run the programs of these recipes in it; at the end nothing is left of either.
@@ -81,6 +91,7 @@ def controllers(recipes: Sequence[Recipe], name: str = "", **options: Any) -> It
         where = (service["clusterIP"], service["ports"][0]["port"])
         kubelet = Kubelet(api, recipes, folder, where, folder / "api")
         kubelets.append(kubelet)
+        _count_as_real(api)
         kubelet.start()
         stack.callback(kubelet.close)
         yield Site(handle, api, kubelet)

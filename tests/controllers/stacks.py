@@ -45,9 +45,14 @@ class Stack:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """Start a command of sparkrig, its output in pipes."""
-        environment = {**os.environ, "PYTHONPATH": str(ROOT / "installer"), "PYTHONWARNINGS": "error"}
+        environment = {
+            **os.environ,
+            "KUBECONFIG": str(self.site.handle.kubeconfig),  # not --on sim: there checks are not asked of programs
+            "PYTHONPATH": str(ROOT / "installer"),
+            "PYTHONWARNINGS": "error",
+        }
         return subprocess.Popen(
-            [sys.executable, "-m", "sparkrig", *arguments, "--on", f"sim:{self.site.handle.name}"],
+            [sys.executable, "-m", "sparkrig", *arguments],
             cwd=self.folder,
             env=environment,
             stdin=subprocess.DEVNULL,

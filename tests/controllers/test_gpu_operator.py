@@ -17,7 +17,7 @@ DAEMON_SETS = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets"
 
 
 def driver(version: str) -> dict[str, Any]:
-    return {"gpu-operator": {"driver": {"version": version}}}
+    return {"gpu-operator": {"driver": {"enabled": True, "version": version}}}
 
 
 @pytest.fixture(scope="module")
