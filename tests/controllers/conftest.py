@@ -28,7 +28,7 @@ def site(environment: Path) -> Iterator[Site]:
     reason = why_no_namespaces()
     if reason:
         pytest.skip(f"controllers cannot run here: {reason}")
-    with controllers(chosen(os.environ.get("SPARKRIG_TEST_ONLY","").split())) as site:
+    with controllers(chosen(os.environ.get("SPARKRIG_TEST_ONLY", "").split())) as site:
         yield site
 
 

@@ -62,7 +62,7 @@ def controllers(recipes: Sequence[Recipe], name: str = "", **options: Any) -> It
     recipe_file.build(recipes)
     name = name or f"controllers-{uuid.uuid4().hex[:6]}"
     # Not below the tests' own folder: the path of a Unix socket has at most 107 characters.
-    folder = Path(tempfile.mkdtemp(prefix="sparkrig-"))
+    folder = Path(tempfile.mkdtemp(prefix="sparkrig-controllers-"))
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, folder, ignore_errors=True)
         (folder / "stages.yaml").write_text(stages(recipes), encoding="utf-8")
