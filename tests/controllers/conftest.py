@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from tests.controllers.process import why_no_namespaces
 from tests.controllers.site import Site, chosen, controllers
-from tests.controllers.stacks import Stack
+from tests.controllers.stacks import Stack, charts
 
 HERE = Path(__file__).parent
 
@@ -23,12 +22,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def site(environment: Path) -> Iterator[Site]:
-    """The cluster; skipped with the reason where processes cannot have namespaces."""
+def site(environment: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
+    """The cluster; skipped with the reason where processes cannot have namespaces.
+
+    It runs the recipes that the chosen tests' modules name in ``RECIPES``.
+    """
     reason = why_no_namespaces()
     if reason:
         pytest.skip(f"controllers cannot run here: {reason}")
-    with controllers(chosen(os.environ.get("SPARKRIG_TEST_ONLY", "").split())) as site:
+    modules = {item.module for item in request.session.items if isinstance(item, pytest.Function)}
+    names = sorted({name for module in modules for name in getattr(module, "RECIPES", ())})
+    with controllers(chosen(names)) as site:
         yield site
 
 
@@ -47,7 +51,7 @@ def _harness_is_well(request: pytest.FixtureRequest) -> Iterator[None]:
 def stack(site: Site, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[Stack]:
     """A stack for the module, removed with everything at its end."""
     name = request.module.__name__.rpartition(".")[2].removeprefix("test_").replace("_", "-")
-    made = Stack(tmp_path_factory.mktemp(name), site, name)
+    made = Stack(tmp_path_factory.mktemp(name), site, name, charts())
     yield made
     if (made.folder / "stack.yaml").exists():
         made.run("down", "--yes", "--purge", "all")

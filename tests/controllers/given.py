@@ -7,11 +7,10 @@ from pathlib import Path
 
 import pytest
 from tests.controllers import recipes
+from tests.controllers.stacks import REAL_CHARTS, charts
 from tests.mini import ROOT
 
 from sparkrig.catalog.load import load_catalog
-
-REAL_CHARTS = "SPARKRIG_REAL_CHARTS"
 
 
 def charts_of(component: str) -> tuple[str, ...]:
@@ -29,4 +28,4 @@ def charts_of(component: str) -> tuple[str, ...]:
     if not folder or not archive.is_file():
         reason = f"there is no {archive.name} in {REAL_CHARTS}={folder}" if folder else f"{REAL_CHARTS} is not set"
         pytest.skip(f"{component}: {reason}", allow_module_level=True)
-    return ("--chart-mirror", folder)
+    return charts()

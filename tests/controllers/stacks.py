@@ -18,6 +18,14 @@ from sparkrig.catalog.load import load_catalog
 
 RUN_S = 240.0
 STAND_INS = ROOT / "tests" / "charts"
+REAL_CHARTS = "SPARKRIG_REAL_CHARTS"
+"""Names a folder of upstream's charts as archives ``NAME-VERSION.tgz``."""
+
+
+def charts() -> tuple[str, ...]:
+    """Return the arguments that say where the charts of others come from: a person's folder, or the stand-ins."""
+    folder = os.environ.get(REAL_CHARTS, "")
+    return ("--chart-mirror", folder) if folder else ("--stand-ins", str(STAND_INS))
 
 
 @dataclass(frozen=True)
@@ -27,7 +35,7 @@ class Stack:
     folder: Path
     site: Site
     name: str
-    charts: tuple[str, ...] = ("--stand-ins", str(STAND_INS))
+    charts: tuple[str, ...]
     """Arguments that say where the charts of others come from."""
 
     def write(self, components: Mapping[str, Mapping[str, Any]]) -> None:

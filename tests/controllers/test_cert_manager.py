@@ -13,6 +13,7 @@ from tests.controllers.waiting import condition, until
 
 from sparkrig.cluster.apierrors import ApiError
 
+RECIPES = tuple(f"cert-manager-{part}" for part in ("controller", "webhook", "cainjector", "startupapicheck"))
 GROUP = "/apis/cert-manager.io/v1"
 NAMESPACE = "cert-manager"
 SLOW_S = 4.0

@@ -11,6 +11,7 @@ from tests.controllers.site import Site
 from tests.controllers.stacks import Stack
 
 CHARTS = charts_of("gpu-operator")
+RECIPES = ("gpu-operator",)
 NAMESPACE = "gpu-operator"
 POLICY = "/apis/nvidia.com/v1/clusterpolicies/cluster-policy"
 DAEMON_SETS = f"/apis/apps/v1/namespaces/{NAMESPACE}/daemonsets"

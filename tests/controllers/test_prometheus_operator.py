@@ -14,10 +14,11 @@ from tests.controllers.waiting import condition
 
 from sparkrig.cluster.apierrors import ApiError
 
+RECIPES = ("prometheus-operator", "kube-webhook-certgen")
 NAMESPACE = "monitoring"
 RELEASE = "kube-prometheus-stack"
 GROUP = f"/apis/monitoring.coreos.com/v1/namespaces/{NAMESPACE}"
-PAUSE_S = 6.0
+PAUSE_S = 4.0
 VALUES: Mapping[str, Any] = {"grafana": {"enabled": False}}
 
 

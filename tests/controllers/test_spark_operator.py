@@ -12,6 +12,7 @@ from tests.controllers.stacks import Stack
 from sparkrig.cluster.apierrors import ApiError
 
 CHARTS = charts_of("spark-operator")
+RECIPES = ("spark-operator",)
 NAMESPACE = "spark-operator"
 JOBS = "spark-jobs"
 
