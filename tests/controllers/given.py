@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 from tests.controllers import recipes
-from tests.controllers.stacks import REAL_CHARTS, charts
+from tests.controllers.stacks import REAL_CHARTS
 from tests.mini import ROOT
 
 from sparkrig.catalog.load import load_catalog
 
 
-def charts_of(component: str) -> tuple[str, ...]:
-    """Return the arguments for upstream's charts, for a module whose recipe and component have this name.
+def need(component: str) -> None:
+    """Skip the module unless the program and upstream's chart of the component are here.
 
-    Skips the module where there is no binary for the recipe, or no archive of the catalog's version: the stand-ins do
-    not give the rights that the real program needs.
+    The recipe has the component's name; the chart is the catalog's version. The stand-ins do not give the rights that
+    the real program needs.
     """
     (recipe,) = (r for r in recipes.load() if r.name == component)
     if reason := recipe.unavailable():
@@ -28,4 +28,3 @@ def charts_of(component: str) -> tuple[str, ...]:
     if not folder or not archive.is_file():
         reason = f"there is no {archive.name} in {REAL_CHARTS}={folder}" if folder else f"{REAL_CHARTS} is not set"
         pytest.skip(f"{component}: {reason}", allow_module_level=True)
-    return charts()

@@ -22,6 +22,7 @@ from tests.controllers.process import Network, Started
 from tests.controllers.recipes import NoProgram, Recipe
 
 from sparkrig.cluster.api import KubeApi
+from sparkrig.cluster.apierrors import NotFoundApi
 from sparkrig.errors import SparkrigError
 
 LOOK_S = 0.1
@@ -167,8 +168,10 @@ class Pod:
                     self._step(container)
                 self._tell()
                 self._ended.wait(LOOK_S)
+        except NotFoundApi:
+            self._ended.set()  # somebody deleted the pod without a grace period
         except SparkrigError as error:
-            if not self._ended.is_set():  # a pod that is deleted under our hands cannot be told about
+            if not self._ended.is_set():
                 self.problems.append(f"pod {self.namespace}/{self.name}: {error}")
         finally:
             for container in self.containers:

@@ -6,11 +6,12 @@ import time
 from typing import Any
 
 import pytest
-from tests.controllers.given import charts_of
+from tests.controllers.given import need
 from tests.controllers.site import Site
 from tests.controllers.stacks import Stack
 
-CHARTS = charts_of("gpu-operator")
+need("gpu-operator")
+
 RECIPES = ("gpu-operator",)
 NAMESPACE = "gpu-operator"
 POLICY = "/apis/nvidia.com/v1/clusterpolicies/cluster-policy"
@@ -21,17 +22,10 @@ def driver(version: str) -> dict[str, Any]:
     return {"gpu-operator": {"driver": {"enabled": True, "version": version}}}
 
 
-@pytest.fixture(scope="module")
-def stack(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    return Stack(tmp_path_factory.mktemp("gpu"), site, "gpu", CHARTS)
-
-
 @pytest.fixture(scope="module", autouse=True)
-def installed(stack: Stack) -> Any:
+def installed(stack: Stack) -> None:
     stack.write(driver("580.65.06"))
     stack.up()
-    yield
-    stack.run("down", "--yes", "--purge", "all")
 
 
 def policy(site: Site) -> dict[str, Any]:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.controllers.given import charts_of
+from tests.controllers.given import need
 from tests.controllers.site import Site
 from tests.controllers.stacks import Stack
 
 from sparkrig.cluster.apierrors import ApiError
 
-CHARTS = charts_of("spark-operator")
+need("spark-operator")
+
 RECIPES = ("spark-operator",)
 NAMESPACE = "spark-operator"
 JOBS = "spark-jobs"
@@ -29,17 +30,10 @@ def application(**spec: Any) -> dict[str, Any]:
     }
 
 
-@pytest.fixture(scope="module")
-def stack(site: Site, tmp_path_factory: pytest.TempPathFactory) -> Stack:
-    return Stack(tmp_path_factory.mktemp("spark"), site, "spark", CHARTS)
-
-
 @pytest.fixture(scope="module", autouse=True)
-def installed(stack: Stack) -> Any:
+def installed(stack: Stack) -> None:
     stack.write({"spark-platform": {}, "spark-operator": {}})
     stack.up()
-    yield
-    stack.run("down", "--yes", "--purge", "all")
 
 
 def test_controller_and_webhook_run(site: Site) -> None:
