@@ -40,6 +40,7 @@ dev: $(VENV)/.developing ## The virtual environment with everything for developm
 test: $(VENV)/.developing ## All tests that need no root
 	@$(BIN)/sparkrig tools install
 	@$(BIN)/sparkrig tools install registry promtool kube-score >/dev/null   # for the tests of oci:// sources, alert rules, our own pods
+	@$(BIN)/python -m tests.controllers build   # real controllers, for tests/controllers
 	@$(BIN)/python scripts/run_tests.py -n $(JOBS) --dist loadgroup --ignore tests/node $(PYTEST_ARGS)
 
 .PHONY: node-up

@@ -20,10 +20,10 @@ from pathlib import Path
 
 from filelock import FileLock
 from tests.node.images.recipes import Recipe, load
+from tests.programs import go_program
 
-from sparkrig import tools
 from sparkrig.errors import ToolError
-from sparkrig.tools import Progress, ToolSettings, cache_dir
+from sparkrig.tools import Progress, cache_dir
 
 BUILD_TIMEOUT_S = 1800.0
 """An image with a gigabyte of Python packages on a slow network."""
@@ -176,14 +176,7 @@ def _mmdebstrap(recipe: Recipe, target: Path) -> None:
 
 
 def _programs(recipe: Recipe, on_progress: Progress) -> dict[str, Path]:
-    # An empty search path: a program of the machine need not run in an image that has nothing else.
-    environment = ToolSettings.from_environment()
-    go = {k: v for k, v in environment.explicit.items() if k == "SPARKRIG_GO"}
-    found = shutil.which("go")
-    if found and not go:
-        go = {"SPARKRIG_GO": Path(found)}
-    settings = ToolSettings(environment.cache_dir, recipe.folder.parent, go, "")
-    return {name: tools.find(name, settings=settings, on_progress=on_progress).path for name in recipe.programs}
+    return {name: go_program(recipe.folder, name, on_progress) for name in recipe.programs}
 
 
 def _build_arguments() -> list[str]:

@@ -184,6 +184,8 @@ def _run_create(record: Record) -> None:
     if record.options.audit:
         policy.write_text(config.AUDIT_POLICY, encoding="utf-8")
     audit = str(policy) if record.options.audit else ""
+    if record.options.egress:
+        config.egress_file(record).write_text(config.egress_config(record.options.egress), encoding="utf-8")
     file.write_text(config.kwokctl_config(record, controlplane.idle_program(), audit), encoding="utf-8")
     controlplane.kwokctl(record, "--config", str(file), "create", "cluster", "--kubeconfig", "")
     controlplane.bring_up(record)
@@ -251,7 +253,7 @@ def _remove(name: str) -> None:
     if folder.exists():
         shutil.rmtree(folder)
     for extra in (state.home() / "records").glob(f"{name}.*"):
-        if extra.name in (f"{name}.log", f"{name}.kwok.yaml", f"{name}.kwok.audit.yaml"):
+        if extra.name in {f"{name}.{ending}" for ending in config.RECORD_FILES}:
             extra.unlink(missing_ok=True)
     state.forget(name)
 
@@ -323,7 +325,7 @@ def _checked(options: SimOptions | None) -> SimOptions | None:
 def _refuse_other_options(record: Record, wanted: SimOptions | None) -> None:
     if wanted is None or wanted == record.options:
         return
-    fields = ("cpu_nodes", "gpu_nodes", "gpus_per_node", "webhooks", "audit", "stages")
+    fields = ("cpu_nodes", "gpu_nodes", "gpus_per_node", "webhooks", "audit", "stages", "egress")
     problems = [
         Problem(
             Severity.ERROR,

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from sparkrig.cluster.providers.sim.state import Record, cluster_dir
+from sparkrig.cluster.providers.sim.state import Record, cluster_dir, home
 
 PROVISIONER = "sim.sparkrig.dev/volumes"
 
@@ -56,6 +56,25 @@ AUDIT_POLICY = json.dumps(
         "rules": [{"level": "Metadata"}],
     }
 )
+
+RECORD_FILES = ("log", "kwok.yaml", "kwok.audit.yaml", "egress.json")
+"""Endings of what a cluster leaves beside its record."""
+
+
+def egress_file(record: Record) -> Path:
+    """Return the place of the API server's egress configuration."""
+    return home() / "records" / f"{record.name}.egress.json"
+
+
+def egress_config(socket: Path) -> str:
+    """Return the API server's egress configuration: what is inside the cluster goes through this proxy."""
+    connection = {"proxyProtocol": "HTTPConnect", "transport": {"uds": {"udsName": str(socket)}}}
+    document = {
+        "apiVersion": "apiserver.k8s.io/v1beta1",
+        "kind": "EgressSelectorConfiguration",
+        "egressSelections": [{"name": "cluster", "connection": connection}],
+    }
+    return json.dumps(document, indent=2) + "\n"
 
 
 def kwokctl_config(record: Record, idle: str, audit_policy: str = "") -> str:
@@ -141,6 +160,8 @@ def _arguments(record: Record) -> dict[str, dict[str, str]]:
     apiserver = {"advertise-address": ADVERTISED}
     if not record.options.webhooks:
         apiserver["disable-admission-plugins"] = "MutatingAdmissionWebhook,ValidatingAdmissionWebhook"
+    if record.options.egress:
+        apiserver["egress-selector-config-file"] = str(egress_file(record))
     return {
         # A power cut may lose a simulated cluster; waiting for the disk on every write is not worth it.
         "etcd": {"unsafe-no-fsync": "true"},

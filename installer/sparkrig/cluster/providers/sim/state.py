@@ -40,6 +40,9 @@ class SimOptions:
     """Have the API server write every request to ``logs/audit.log`` (metadata only); costs time."""
     stages: tuple[Path, ...] = ()
     """Files with further KWOK Stages; one with ``weight: 1`` or more is preferred to ours (see stages.yaml)."""
+    egress: Path | None = None
+    """Unix socket of an HTTP CONNECT proxy. The API server reaches everything inside the cluster through it: Services
+    of webhooks and aggregated APIs, pods, kubelets. None: it dials their addresses, where nothing answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,7 @@ def read_record(name: str) -> Record | None:
         raw = json.loads(file.read_text(encoding="utf-8"))
         options = raw.pop("options")
         options["stages"] = tuple(Path(p) for p in options["stages"])
+        options["egress"] = Path(options["egress"]) if options.get("egress") else None
         return Record(**raw, options=SimOptions(**options))
     except FileNotFoundError:
         return None
@@ -116,6 +120,7 @@ def write_record(record: Record) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     raw: dict[str, Any] = asdict(record)
     raw["options"]["stages"] = [str(p) for p in record.options.stages]
+    raw["options"]["egress"] = str(record.options.egress) if record.options.egress else None
     draft = file.with_suffix(".new")
     draft.write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
     draft.replace(file)
