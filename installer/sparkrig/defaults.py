@@ -73,6 +73,8 @@ CONDITION_WINDOW_S: Final = 5.0
 """A condition that a gate check waits for must hold this long: a controller may say ready between two of its steps."""
 WEBHOOK_ANSWER_S: Final = 10.0
 """The API server gives a webhook so long by default; one that does not answer by then has not answered."""
+REFUSAL_POLL_S: Final = 5.0
+"""Between two looks at the events of workloads that have no pods yet."""
 WEBHOOK_RETRY_S: Final = 1.0
 """Between two dry runs that ask whether a webhook answers; a new leader writes its CA after 15 s."""
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from sparkrig.apply.refusals import Refusals
 from sparkrig.apply.webhooks import KINDS as WEBHOOKS
 from sparkrig.apply.webhooks import Webhooks
 from sparkrig.cluster.api import KubeApi
@@ -83,6 +84,7 @@ class Waiter:
         context = await asyncio.to_thread(self._look_around, inventory)
         optional = {(rule.group, rule.kind) for rule in rules if rule.optional}
         webhooks = Webhooks(self._api, inventory, say)
+        refusals = Refusals(self._api, self._watch)
         began = time.monotonic()
         deadline = began + timeout_s
         steady, patience = 0.0, CATCH_UPS
@@ -90,6 +92,7 @@ class Waiter:
             verdicts = self.judge_all(inventory, rules, context)
             open_ = {ref: j for ref, j in verdicts.items() if _holds_up(ref, j, optional)}
             failed = {ref: j for ref, j in open_.items() if j.readiness is Readiness.FAILED}
+            failed = failed or await asyncio.to_thread(refusals.lasting, open_)
             now = time.monotonic()
             silent: Mapping[ObjectRef, Judgement] = {}
             if failed:

@@ -51,7 +51,7 @@ def pods_of(obj: Object, pods: Iterable[Object], replica_sets: Iterable[Object] 
     kind, uid = obj.get("kind"), obj["metadata"].get("uid")
     labels: Mapping[str, Any] = {}
     if kind == "Deployment":
-        newest = _newest_replica_set(obj, replica_sets)
+        newest = newest_replica_set(obj, replica_sets)
         if newest is None:
             return []
         uid = newest["metadata"].get("uid")
@@ -95,7 +95,8 @@ def _owners(obj: Object) -> set[str]:
     return {str(owner.get("uid")) for owner in obj["metadata"].get("ownerReferences") or ()}
 
 
-def _newest_replica_set(deployment: Object, replica_sets: Iterable[Object]) -> Object | None:
+def newest_replica_set(deployment: Object, replica_sets: Iterable[Object]) -> Object | None:
+    """Return the ReplicaSet of a Deployment's newest template; None until there is one."""
     revision = (deployment["metadata"].get("annotations") or {}).get(REVISION)
     mine = (each for each in replica_sets if _owned(each, deployment["metadata"].get("uid")))
     return next((each for each in mine if (each["metadata"].get("annotations") or {}).get(REVISION) == revision), None)
