@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.cluster.test_watch_readiness import LABELS, create
+from tests.mini import DEPLOYMENT, World
 
 from sparkrig.apply import refusals
 from sparkrig.apply.waiting import Waiter
@@ -80,3 +81,23 @@ def test_pods_that_a_quota_refuses_and_that_it_takes_after_all(
     monkeypatch.setattr(refusals, "GRACE_S", 60.0)
     ref = create(api, workload("StatefulSet", serviceName="x"), namespace)
     asyncio.run(Waiter(api, watch).until_ready([ref], (), timeout_s=60, say=lambda _line: None))
+
+
+def test_preflight_names_the_key_that_allows_the_pods(world: World, api: KubeApi) -> None:
+    level = "pod-security.kubernetes.io/enforce"
+    privileged = DEPLOYMENT.rstrip() + "\n          securityContext: {privileged: true}\n"
+    release = {"name": "a", "namespace": f"{world.stack}-a", "namespaceLabels": {level: "restricted"}}
+    world.component("a", templates={"deployment.yaml": privileged}, release=release)
+    world.write_stack()
+    refused = world.run("up", "--yes")
+    assert refused.code == 4
+    assert f"components.a.namespaceLabels: {{{level}: privileged}}" in " ".join(refused.err.split())
+    world.write_stack(a={"namespaceLabels": {level: "privileged"}})
+    done = world.run("up", "--yes")
+    assert done.code == 0, done.err
+    labels = api.get(f"/api/v1/namespaces/{world.stack}-a")["metadata"]["labels"]
+    assert labels[level] == "privileged"
+    world.write_stack(a={"namespaceLabels": {level: "very: strict"}})
+    wrong = world.run("validate", on=False)
+    assert wrong.code == 3
+    assert "a label value" in wrong.err

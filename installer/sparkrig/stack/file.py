@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -48,6 +48,8 @@ class ComponentEntry:
     values: MapNode | None = None
     values_files: tuple[NamedFile, ...] = ()
     namespace: str | None = None
+    namespace_labels: Mapping[str, str] = field(default_factory=dict)
+    """Laid over the component's own."""
     version: str | None = None
     existing: Existing = "fail"
     """What to do where somebody else installed the component already."""
@@ -168,6 +170,11 @@ def _components(document: MapNode, folder: Path) -> dict[str, ComponentEntry]:
     return {name: _entry(name, entry.position, entry.node, folder) for name, entry in node.entries.items()}
 
 
+def _labels(node: Node | None) -> dict[str, str]:
+    entries = node.entries.items() if isinstance(node, MapNode) else ()
+    return {key: text for key, entry in entries if (text := _text(entry.node)) is not None}
+
+
 def _existing(text: str | None) -> Existing:
     return "reuse" if text == "reuse" else "adopt" if text == "adopt" else "fail"
 
@@ -188,6 +195,7 @@ def _entry(name: str, position: Position, node: Node, folder: Path) -> Component
             if isinstance(item, ScalarNode) and isinstance(item.value, str) and item.value
         ),
         namespace=_text(node.get("namespace")),
+        namespace_labels=_labels(node.get("namespaceLabels")),
         version=_text(node.get("version")),
         existing=_existing(_text(node.get("existing"))),
         conflicts="take" if _text(node.get("conflicts")) == "take" else "fail",

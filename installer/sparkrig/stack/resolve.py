@@ -219,6 +219,8 @@ def _as_asked(component: Component, file: StackFile, problems: list[Problem]) ->
         return component
     if entry.namespace is not None:
         component = replace(component, namespace=entry.namespace)
+    if entry.namespace_labels:
+        component = replace(component, namespace_labels={**component.namespace_labels, **entry.namespace_labels})
     if entry.version is not None and entry.version != component.chart.version:
         if component.chart.path is not None:
             message = f"{component.name} has its chart in the catalogue, version {component.chart.version}"
@@ -246,7 +248,11 @@ def _clashes(wanted: Mapping[str, Component], file: StackFile, catalog: Catalog)
                     f"{name} and {first} share namespace {component.namespace}, "
                     f"but one wants {label}={value}, the other {before}"
                 )
-                position = catalog.place(name, "release", "namespaceLabels", label)
+                entry = file.components.get(name)
+                if entry is not None and label in entry.namespace_labels:
+                    position = file.place("components", name, "namespaceLabels", label)
+                else:
+                    position = catalog.place(name, "release", "namespaceLabels", label)
                 hint = f"give one of them another namespace: components.{name}.namespace"
                 problems.append(Problem(Severity.ERROR, "namespace-labels", message, position, hint=hint))
     return problems

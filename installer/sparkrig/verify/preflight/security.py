@@ -128,7 +128,15 @@ def _above(exception: SecurityException, level: str) -> bool:
     return level == "baseline" and not exception.field.endswith(RESTRICTED_ONLY)
 
 
+def _needed(fields: list[str]) -> str:
+    """The strictest level that still takes pods with these fields."""
+    return "baseline" if all(field.endswith(RESTRICTED_ONLY) for field in fields) else "privileged"
+
+
 def _refused(component: str, title: str, namespace: str, level: str, fields: list[str]) -> Finding:
     message = f"{title} needs {listed(fields, 8)}, but namespace {namespace} enforces pod-security level {level}"
-    hint = f"give it another namespace (components.{component}.namespace), or let that one be less strict"
+    hint = (
+        f"give it another namespace (components.{component}.namespace), or allow these pods in this one: "
+        f'components.{component}.namespaceLabels: {{{LABEL}: {_needed(fields)}}}'
+    )
     return fail("pod-security", component, message, hint)
