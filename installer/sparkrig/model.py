@@ -351,6 +351,8 @@ class Install:
     """(namespace, name) of the Helm release."""
     stack: str | None = None
     """The stack of ours that brought it."""
+    manager: str = ""
+    """A tool that manages it and restores what somebody else changes, such as ``Flux``; empty where none does."""
     fact: str | None = None
     stands_in: bool = False
 

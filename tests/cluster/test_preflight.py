@@ -520,3 +520,28 @@ def test_preflight_of_the_default_stack_takes_under_ten_seconds(fresh_sim: NewSi
     assert done.code == 0, done.out + done.err
     assert done.json["seconds"] < 10, json.dumps(done.json)
     assert [f["code"] for f in done.json["findings"] if f["level"] != "ok"] == []
+
+
+def test_a_claim_that_its_class_cannot_expand_is_refused_before_anything_is_written(
+    world: World, cluster: KubeApi
+) -> None:
+    """Admission answers 403, as a missing right does: who sends it does not matter here."""
+    claim = """
+        apiVersion: v1
+        kind: PersistentVolumeClaim
+        metadata: {name: data}
+        spec:
+          accessModes: [ReadWriteOnce]
+          resources: {requests: {storage: "{{ .Values.size }}"}}
+        """
+    world.component("a", templates={"claim.yaml": claim}, values={"size": "1Gi"})
+    world.write_stack()
+    assert world.run("up", "--yes").code == 0
+    grown = world.run("up", "--yes", "--set", "a.size=2Gi")
+    assert grown.code == 4, grown.err
+    assert "[refused-object] a: PersistentVolumeClaim" in grown.err
+    assert "must support resize" in " ".join(grown.err.split())
+    assert "right" not in grown.err
+    assert cluster.get(f"/api/v1/namespaces/{world.stack}-a/persistentvolumeclaims/data")["spec"]["resources"] == {
+        "requests": {"storage": "1Gi"}
+    }

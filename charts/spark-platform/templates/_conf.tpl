@@ -28,10 +28,15 @@ spark-defaults.conf. Argument: dict root, accounts (serviceAccounts of a namespa
 {{- $kept := dict -}}
 {{- range $key, $value := $all -}}
 {{- if not (or (eq (toString $value) "") (eq (toString $value) "0") (kindIs "invalid" $value)) -}}
-{{- $_ := set $kept $key (toString $value) -}}
+{{- $_ := set $kept $key (include "spark-platform.text" $value) -}}
 {{- end -}}
 {{- end -}}
 {{- toJson $kept -}}
+{{- end -}}
+
+{{/* A value as text. Helm reads every number as a float, and would print 104857600 as 1.048576e+08. */}}
+{{- define "spark-platform.text" -}}
+{{- if and (kindIs "float64" .) (eq (floor .) .) -}}{{- printf "%.0f" . -}}{{- else -}}{{- toString . -}}{{- end -}}
 {{- end -}}
 
 {{/* Object stores, HDFS and the event log. */}}

@@ -59,8 +59,9 @@ class OutcomeUnknown(ConnectionLost):
     """A create was sent and its answer lost: look before creating again."""
 
 
-_JUDGED = re.compile(r'admission webhook "[^"]*" denied the request')
-"""How the API server begins what a webhook says. Many webhooks answer 403, which is no lack of rights then."""
+_RIGHTS = re.compile(r'User "[^"]*" cannot ')
+"""How the API server words a missing right. Admission refuses with 403 too (a webhook, a quota, Pod Security, a volume
+claim that cannot grow, a namespace that is being deleted), and says why in other words."""
 _BY_STATUS: Mapping[int, type[ApiError]] = {400: Invalid, 404: NotFoundApi, 409: Conflict, 410: Gone, 422: Invalid}
 
 
@@ -77,12 +78,17 @@ def translate(
             "--on context:NAME",
         )
     said = str(body.get("message") or body.get("reason") or f"HTTP {status}").strip()
-    if status in (401, 403) and not _JUDGED.match(said):
+    if status == 401 or (status == 403 and not _is_refusal(said, body)):
         return _denied(status, said, method=method, path=path, server=server)
     kind = _BY_STATUS.get(status, ApiError) if status != 403 else Invalid
     if status == 409 and body.get("reason") == "AlreadyExists":
         kind = AlreadyExists
     return kind(f"{method} {path}: {said}", status=status, body=body)
+
+
+def _is_refusal(said: str, body: Mapping[str, Any]) -> bool:
+    """Whether a 403 is about the object, whoever sends it; what is no Status of Kubernetes comes from a proxy."""
+    return body.get("kind") == "Status" and bool(body.get("message")) and not _RIGHTS.search(said)
 
 
 def _denied(status: int, said: str, *, method: str, path: str, server: str) -> AccessDenied:

@@ -25,9 +25,11 @@ MANAGERS: Final[Mapping[str, str]] = {
     "objectset.rio.cattle.io/hash": "an add-on of K3s or RKE2",
     "argocd.argoproj.io/instance": "Argo CD",
     "kustomize.toolkit.fluxcd.io/name": "Flux",
+    "helm.toolkit.fluxcd.io/name": "Flux",
+    "argocd.argoproj.io/tracking-id": "Argo CD",
     "olm.owner": "Operator Lifecycle Manager",
 }
-"""Labels that those who manage objects put on them, and who it is."""
+"""Labels and annotations that tools put on what they manage, and which tool it is. Each restores what it manages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class _Owner:
     release: tuple[str, str] | None = None
     stack: str | None = None
     ours: bool = False
+    manager: str = ""
+    """The tool that restores what somebody else changes; empty where there is none."""
 
 
 def find_installs(rules: Iterable[DetectRule], objects: Objects) -> tuple[Install, ...]:
@@ -87,6 +91,7 @@ def _of_rule(rule: DetectRule, objects: Objects) -> Iterator[Install]:
             ),
             release=owner.release,
             stack=owner.stack,
+            manager=owner.manager,
             fact=rule.fact,
             stands_in=rule.stands_in,
         )
@@ -126,22 +131,23 @@ def owner_of(item: Object, releases: Mapping[tuple[str, str], ObservedRelease]) 
     metadata = item["metadata"]
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     name, namespace = (annotations.get(f"meta.helm.sh/release-{part}") for part in ("name", "namespace"))
+    tool = next((who for key, who in MANAGERS.items() if key in labels or key in annotations), "")
     if name and namespace and labels.get("app.kubernetes.io/managed-by") == "Helm":
         release = releases.get((namespace, name))
         if release is not None and release.stack is not None:
             # Of which stack: the caller compares; what one stack has, another must not bring again.
             return _Owner(f"stack {release.stack}", (namespace, name), release.stack)
-        return _Owner(f"Helm release {namespace}/{name}", (namespace, name))
+        by = f", managed by {tool}" if tool else ""
+        return _Owner(f"Helm release {namespace}/{name}{by}", (namespace, name), manager=tool)
     if labels.get("app.kubernetes.io/managed-by") == FIELD_MANAGER:
         return _Owner("sparkrig", ours=True)
     owned = [o for o in metadata.get("ownerReferences") or () if o.get("controller")]
     if owned:
         return _Owner(f"{owned[0]['kind']} {owned[0]['name']}")
-    for label, manager in MANAGERS.items():
-        if label in labels:
-            return _Owner(manager)
-    by = labels.get("app.kubernetes.io/managed-by")
-    return _Owner(by if by and by != "Helm" else "plain manifests")
+    if tool:
+        return _Owner(tool, manager=tool)
+    maker = labels.get("app.kubernetes.io/managed-by")
+    return _Owner(maker if maker and maker != "Helm" else "plain manifests")
 
 
 def _made_by_controller(item: Object) -> bool:

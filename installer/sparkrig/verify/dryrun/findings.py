@@ -63,6 +63,11 @@ def _of(one: Rehearsal, desired: DesiredRelease) -> Iterator[Finding]:
         policy = {"immutable": desired.immutable}
         message = f"{refused.ref} cannot be changed: {refused_text(refused)}"
         yield fail("immutable", name, message, advice(refused, name, policy))
+    for rejected in one.rejected:
+        message = f"{rejected.ref} is refused: {refused_text(rejected)}"
+        yield fail(
+            "refused-object", name, message, f"sparkrig render {name} shows the object, sparkrig explain its values"
+        )
     for blocked in one.blocked:
         if blocked.denied:
             yield warn("webhook-denies", name, f"{blocked.ref}: {blocked.message}")

@@ -63,6 +63,10 @@ class _Answer:
     slow: ObjectRef | None = None
 
 
+FORBIDDEN: Final = 403
+"""What admission answers; a missing right is an ``AccessDenied``."""
+
+
 def rehearse(api: KubeApi, releases: Sequence[Release]) -> tuple[Rehearsal, ...]:
     """What the API server says of each release's change; those of which it has nothing to say are left out."""
     tasks = [(release, item) for release in releases for item in release.objects if _worth_asking(release, item)]
@@ -197,7 +201,8 @@ class _Asker:
     def _otherwise(self, release: Release, ref: ObjectRef, error: ApiError) -> _Answer:
         """What is not about a field that cannot change: a webhook, or an object that is plainly wrong."""
         blocked, unseen = _blocked(ref, error), _undecided(ref, error)
-        wrong = release.whole and blocked is None and not unseen and isinstance(error, Invalid)
+        refused = isinstance(error, Invalid) and (release.whole or error.status == FORBIDDEN)
+        wrong = refused and blocked is None and not unseen
         return _Answer(blocked=blocked, unseen=unseen, rejected=rejected(ref, error.body) if wrong else None)
 
 

@@ -64,6 +64,14 @@ def _adopted(install: Install, wanted: Wanted) -> Iterator[Finding]:
     if install.stack is not None:
         yield fail("existing", name, f"{described(install)}; only its own stack can let go of it")
         return
+    if install.manager:
+        message = f"{described(install)}; it cannot be adopted: {install.manager} would take it back"
+        hint = (
+            f"remove it from {install.manager} without deleting its objects, and remove that tool's labels and "
+            f"annotations from them; or reuse it (components.{name}.existing: reuse)"
+        )
+        yield fail("existing", name, message, hint)
+        return
     left = [ref for ref in install.workloads if _key(ref) not in ours]
     if left:
         message = (

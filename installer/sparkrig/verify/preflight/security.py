@@ -137,6 +137,6 @@ def _refused(component: str, title: str, namespace: str, level: str, fields: lis
     message = f"{title} needs {listed(fields, 8)}, but namespace {namespace} enforces pod-security level {level}"
     hint = (
         f"give it another namespace (components.{component}.namespace), or allow these pods in this one: "
-        f'components.{component}.namespaceLabels: {{{LABEL}: {_needed(fields)}}}'
+        f"components.{component}.namespaceLabels: {{{LABEL}: {_needed(fields)}}}"
     )
     return fail("pod-security", component, message, hint)
