@@ -115,14 +115,14 @@ def test_fields_reach_the_pods_through_the_webhook(jobs: Kubectl) -> None:
 
 
 def test_defaults_are_written_into_the_resource(jobs: Kubectl) -> None:
-    """Suspended, so that nothing runs."""
+    """By the platform's policy, then by the operator's webhook. Suspended, so that nothing runs."""
     bare = application("bare", PI, suspend=True)
     for role in ("driver", "executor"):
         bare["spec"][role] = {}
     jobs.apply(bare)
     spec = jobs.get("sparkapplication", "bare")["spec"]
     assert {key: spec["driver"][key] for key in ("cores", "memory")} == {"cores": 1, "memory": "1g"}
-    executor = {"cores": 1, "memory": "1g", "instances": 1}
+    executor = {"cores": 1, "memory": "1g", "instances": 2}  # of sparkDefaults; the operator alone would say 1
     assert {key: spec["executor"][key] for key in executor} == executor
     assert spec["restartPolicy"] == {"type": "Never"}
     jobs("delete", "sparkapplication", "bare")
