@@ -29,6 +29,7 @@ from sparkrig.helm.client import HelmClient, validates_fields
 from sparkrig.helm.errors import HelmError
 from sparkrig.helm.recovery import newest_revision, recover
 from sparkrig.model import Action, DesiredRelease, ObjectRef, Operation, ReadinessRule, ReleaseState
+from sparkrig.plan.crd_safety import strategy
 from sparkrig.plan.removal import CLAIM, DELETE_S
 from sparkrig.secrets.cluster import SecretBook
 from sparkrig.secrets.rolling import roll
@@ -62,6 +63,8 @@ class Operator:
         self._uninstalled: set[str] = set()
         """Components whose release a recovery marked so, to be installed anew."""
         self._crds: dict[str, tuple[str, ...]] = {}
+        self._converted: dict[str, list[str]] = {}
+        """Component -> its CRDs whose custom resources a webhook converts."""
         self._crd_turns = Turns(CRDS_AT_ONCE)
         self._crd_ranks = itertools.count()
         self._book = SecretBook(stack, api)
@@ -155,6 +158,8 @@ class Operator:
         # Operations begin with the longest path: the CRDs that most of the run waits for are applied before others.
         turn = partial(self._crd_turns.at, next(self._crd_ranks))
         found = await asyncio.to_thread(chart_crds, desired.chart.path, desired.values)
+        by_webhook = [str(crd["metadata"]["name"]) for crd in found if strategy(crd.get("spec") or {}) == "Webhook"]
+        self._converted[operation.component] = by_webhook
         if found:
             applied = await apply_crds(
                 self._api,
@@ -286,7 +291,12 @@ class Operator:
             raise OperationError(f"{operation.id}: no record of what to wait for")
         rules = operation.desired.readiness if operation.desired else self._rules(operation.component)
         await self._waiter.until_ready(
-            state.inventory, rules, timeout_s=operation.timeout_s, say=say, when_ready=let_through
+            state.inventory,
+            rules,
+            timeout_s=operation.timeout_s,
+            say=say,
+            when_ready=let_through,
+            converted=self._converted.get(operation.component, ()),
         )
 
     async def _uninstall(self, operation: Operation, say: Say) -> None:
