@@ -54,7 +54,7 @@ class Server:
             def do_POST(self) -> None:
                 review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 outer.asked.append(review["request"])
-                response = {"uid": review["request"]["uid"], **outer.verdict(review["request"])}
+                response = {"uid": review["request"]["uid"], **_judged(review["request"], outer.verdict)}
                 body = json.dumps({**review, "request": None, "response": response}).encode()
                 self.send_response(200)
                 self.send_header("Content-Type", "application/json")
@@ -79,6 +79,14 @@ class Server:
         if self.server is not None:
             self.server.shutdown()
             self.server.server_close()
+
+
+def _judged(request: dict[str, Any], verdict: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """The answer to an admission review, or to a conversion review: the same objects in another version."""
+    if "objects" not in request:
+        return verdict(request)
+    converted = [{**item, "apiVersion": request["desiredAPIVersion"]} for item in request["objects"]]
+    return {"convertedObjects": converted, "result": {"status": "Success"}}
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +159,7 @@ class Waited:
     error: OperationError | None = None
 
 
-def wait(api: KubeApi, *refs: ObjectRef, timeout_s: float = 30.0) -> Waited:
+def wait(api: KubeApi, *refs: ObjectRef, timeout_s: float = 30.0, converted: tuple[str, ...] = ()) -> Waited:
     began = time.monotonic()
     waited = Waited(0.0, [], [])
     with ObjectWatch(api) as watch:
@@ -163,6 +171,7 @@ def wait(api: KubeApi, *refs: ObjectRef, timeout_s: float = 30.0) -> Waited:
                     timeout_s=timeout_s,
                     say=waited.said.append,
                     when_ready=lambda: waited.ready.append(time.monotonic() - began),
+                    converted=converted,
                 )
             )
         except OperationError as error:
@@ -322,6 +331,46 @@ def test_a_custom_resource_is_made_up_from_its_schema(
     assert [request["kind"]["kind"] for request in server.asked] == ["Work"], waited.said
     made = server.asked[0]["object"]["spec"]
     assert made == {"type": "Java", "size": "1Gi", "parts": [{"count": 3}, {"count": 3}]}
+
+
+@pytest.mark.parametrize("in_release", [False, True], ids=["applied by us", "applied by helm"])
+def test_a_webhook_that_converts_is_waited_for(hooked: KubeApi, server: Server, in_release: bool) -> None:
+    group = f"c{uuid.uuid4().hex[:6]}.example.org"
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    service = {"namespace": SPACE, "name": SERVICE, "port": server.port, "path": "/convert"}
+    crd = ObjectRef("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "", f"works.{group}")
+    versions = [{"name": name, "served": True, "storage": name == "v2", "schema": schema} for name in ("v1", "v2")]
+    webhook = {"clientConfig": {"service": service}, "conversionReviewVersions": ["v1"]}
+    hooked.apply(
+        {
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {"name": crd.name},
+            "spec": {
+                "group": group,
+                "scope": "Namespaced",
+                "names": {"plural": "works", "singular": "work", "kind": "Work", "listKind": "WorkList"},
+                "versions": versions,
+                "conversion": {"strategy": "Webhook", "webhook": webhook},
+            },
+        }
+    )
+    patch = {"spec": {"conversion": {"webhook": {"clientConfig": {"caBundle": CA}}}}}
+    timers = [threading.Timer(2.0, hooked.patch, (hooked.path_of(crd), patch)), threading.Timer(5.0, server.start)]
+    for timer in timers:
+        timer.start()
+    try:
+        until(lambda: [v for v in hooked.discovery.fresh() if v.group == group], 30.0)
+        waited = wait(hooked, *([crd] if in_release else []), converted=() if in_release else (crd.name,))
+    finally:
+        for timer in timers:
+            timer.join()
+        hooked.patch(hooked.path_of(crd), {"spec": {"conversion": {"strategy": "None", "webhook": None}}})
+        hooked.delete(hooked.path_of(crd))
+    assert waited.error is None
+    assert waited.ready
+    assert [request["desiredAPIVersion"] for request in server.asked], waited.said
+    assert any("its conversion webhook does not answer yet" in line for line in waited.said), waited.said
 
 
 def test_nobody_waits_where_the_api_server_calls_no_webhooks(api: KubeApi, namespace: str) -> None:

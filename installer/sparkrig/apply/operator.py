@@ -30,6 +30,7 @@ from sparkrig.helm.errors import HelmError
 from sparkrig.helm.recovery import newest_revision, recover
 from sparkrig.history.crds import CrdStore
 from sparkrig.model import Action, DesiredRelease, ObjectRef, Operation, ReadinessRule, ReleaseState
+from sparkrig.plan.crd_safety import strategy
 from sparkrig.plan.removal import CLAIM, DELETE_S
 from sparkrig.secrets.cluster import SecretBook
 from sparkrig.secrets.rolling import roll
@@ -66,6 +67,8 @@ class Operator:
         """Components whose release a recovery marked so, to be installed anew."""
         self._crds: dict[str, Applied] = {}
         self._crd_store = CrdStore(api, stack)
+        self._converted: dict[str, list[str]] = {}
+        """Component -> its CRDs whose custom resources a webhook converts."""
         self._crd_turns = Turns(CRDS_AT_ONCE)
         self._crd_ranks = itertools.count()
         self._book = SecretBook(stack, api)
@@ -161,6 +164,9 @@ class Operator:
         wanted = await asyncio.to_thread(wanted_crds, operation, self._crd_store)
         if not wanted:
             return None
+        self._converted[operation.component] = [
+            str(crd["metadata"]["name"]) for crd in wanted if strategy(crd.get("spec") or {}) == "Webhook"
+        ]
         keeping = asyncio.create_task(asyncio.to_thread(self._crd_store.keep, wanted))
         timeout_s = min(CRDS_LONGEST_S, operation.timeout_s)
         try:
@@ -309,7 +315,12 @@ class Operator:
             raise OperationError(f"{operation.id}: no record of what to wait for")
         rules = operation.desired.readiness if operation.desired else self._rules(operation.component)
         await self._waiter.until_ready(
-            state.inventory, rules, timeout_s=operation.timeout_s, say=say, when_ready=let_through
+            state.inventory,
+            rules,
+            timeout_s=operation.timeout_s,
+            say=say,
+            when_ready=let_through,
+            converted=self._converted.get(operation.component, ()),
         )
 
     async def _uninstall(self, operation: Operation, say: Say) -> None:

@@ -22,6 +22,7 @@ from sparkrig.cluster.webhooks import are_called
 from sparkrig.defaults import STABLE_WINDOW_S, WEBHOOK_RETRY_S
 from sparkrig.errors import AccessDenied, OperationError, SparkrigError
 from sparkrig.model import Judgement, ObjectRef, Readiness, ReadinessRule
+from sparkrig.plan.crd_safety import strategy
 from sparkrig.readiness import NO_CONTEXT, Context, judge, judge_workload, needs_window
 from sparkrig.readiness.explain import explain_owners, explain_pods
 from sparkrig.readiness.pods import pods_under
@@ -29,6 +30,7 @@ from sparkrig.readiness.pods import pods_under
 WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 """Kinds whose pods tell more than their own status."""
 
+CRD = "CustomResourceDefinition"
 POD = ObjectRef("", "v1", "Pod", "", "*")
 BETWEEN = (
     *(("apps", f"{kind}s") for kind in ("replicaset", "deployment", "statefulset", "daemonset")),
@@ -67,10 +69,12 @@ class Waiter:
         timeout_s: float,
         say: Callable[[str], None],
         when_ready: Callable[[], None] = lambda: None,
+        converted: Sequence[str] = (),
     ) -> None:
         """Returns when all of the inventory is ready and, where its kind flaps, has stayed so.
 
-        An admission webhook is ready once it has answered. Nobody can see that in the object, so it is asked last.
+        A webhook is ready once it has answered. Nobody can see that in the object, so it is asked last: the admission
+        webhooks of the inventory, and those that convert the custom resources of the CRDs ``converted``.
 
         ``when_ready`` is called each time all of it has become ready, before it is seen whether it stays so: a
         release that needs this one need not wait for that (docs/adr/0021).
@@ -81,9 +85,10 @@ class Waiter:
         """
         import asyncio  # here and below: `status` only judges, and does not wait
 
-        context = await asyncio.to_thread(self._look_around, inventory)
+        context = await asyncio.to_thread(self._look_around, inventory, bool(converted))
+        converted = [*converted, *self._converted(inventory)]
         optional = {(rule.group, rule.kind) for rule in rules if rule.optional}
-        webhooks = Webhooks(self._api, inventory, say)
+        webhooks = Webhooks(self._api, inventory, say, converted)
         refusals = Refusals(self._api, self._watch)
         began = time.monotonic()
         deadline = began + timeout_s
@@ -103,8 +108,9 @@ class Waiter:
                     patience -= 1
                     await self._watch.wait_change(CATCH_UP_S)
                     continue
-                asked = self._configurations(inventory) if context.webhooks_served else {}
-                silent = await asyncio.to_thread(webhooks.silent, asked, deadline - now) if asked else {}
+                if context.webhooks_served:
+                    asked = self._configurations(inventory)
+                    silent = await asyncio.to_thread(webhooks.silent, asked, deadline - now)
             if not open_ and not silent:
                 window = STABLE_WINDOW_S if any(needs_window(ref.kind) for ref in inventory) else 0.0
                 if not steady:
@@ -230,7 +236,7 @@ class Waiter:
         replica_sets = self._watch.all_of("apps", "v1", "ReplicaSet", ref.namespace)
         return judge_workload(found, pods, replica_sets, now=now)
 
-    def _look_around(self, inventory: Sequence[ObjectRef]) -> Context:
+    def _look_around(self, inventory: Sequence[ObjectRef], converted: bool) -> Context:
         """Watches the objects and the pods behind them, and reads what their readiness depends on."""
         self._watch.ensure(_with_pods(inventory))
         kinds = {ref.kind for ref in inventory}
@@ -239,11 +245,16 @@ class Waiter:
             classes = self._api.list("/apis/storage.k8s.io/v1/storageclasses")
             modes = {item["metadata"]["name"]: item.get("volumeBindingMode", "Immediate") for item in classes}
             context = replace(context, binding_modes=modes)
-        if kinds.intersection(WEBHOOKS):
+        if converted or kinds.intersection(WEBHOOKS) or self._converted(inventory):
             if self._webhooks_called is None:
                 self._webhooks_called = are_called(self._api)
             context = replace(context, webhooks_served=self._webhooks_called)
         return context
+
+    def _converted(self, inventory: Sequence[ObjectRef]) -> list[str]:
+        """The CRDs of an inventory whose custom resources a webhook converts."""
+        crds = ((ref.name, self._watch.get(ref) or {}) for ref in inventory if ref.kind == CRD)
+        return [name for name, found in crds if strategy(found.get("spec") or {}) == "Webhook"]
 
     def _configurations(self, inventory: Sequence[ObjectRef]) -> dict[ObjectRef, Mapping[str, Any]]:
         """The webhook configurations of an inventory, as the watch last saw them."""
@@ -254,7 +265,8 @@ class Waiter:
         import asyncio
 
         explained = await asyncio.to_thread(self._explain, list(verdicts))
-        hint = _WEBHOOK_HINT if any(ref.kind in WEBHOOKS for ref in verdicts) else None
+        by_webhook = any(ref.kind in (*WEBHOOKS, CRD) and "webhook" in j.message for ref, j in verdicts.items())
+        hint = _WEBHOOK_HINT if by_webhook else None
         return unready("objects", what, verdicts, explained, hint)
 
     def _explain(self, refs: Sequence[ObjectRef]) -> list[str]:

@@ -6,6 +6,7 @@ written by a leader that is elected later. So each webhook is asked by a dry run
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +15,10 @@ from typing import Any, Final
 from sparkrig.cluster.api import KubeApi
 from sparkrig.cluster.apierrors import ApiError, ConnectionLost, Invalid
 from sparkrig.cluster.discovery import ResourceInfo
-from sparkrig.defaults import WEBHOOK_ANSWER_S
+from sparkrig.defaults import API_READ_TIMEOUT_S, WEBHOOK_ANSWER_S
 from sparkrig.errors import AccessDenied, SparkrigError
 from sparkrig.model import Judgement, ObjectRef
+from sparkrig.plan.crd_safety import strategy
 from sparkrig.plan.server_webhooks import dead_service
 from sparkrig.plan.webhook_probe import answered, namespace_for, probe, resources_of, unanswered, why_not
 from sparkrig.readiness import is_custom_group
@@ -24,6 +26,7 @@ from sparkrig.readiness.fields import progressing
 
 Object = Mapping[str, Any]
 KINDS: Final = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
+_CONVERSION: Final = re.compile(r"conversion webhook for [^:]+ failed: (?P<why>.*)", re.DOTALL)
 TOO_MANY, SERVER_ERROR = 429, 500
 _CRDS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
@@ -44,8 +47,16 @@ class _Cluster:
 class Webhooks:
     """The webhooks of one release while it is waited for; remembers which have answered."""
 
-    def __init__(self, api: KubeApi, inventory: Sequence[ObjectRef], say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        api: KubeApi,
+        inventory: Sequence[ObjectRef],
+        say: Callable[[str], None],
+        converted: Sequence[str] = (),
+    ) -> None:
+        """``converted`` are CRDs of the release whose custom resources a webhook converts."""
         self._api = api
+        self._converted = list(converted)
         self._say = say
         self._done: set[tuple[ObjectRef, str]] = set()
         self._places = list(dict.fromkeys(ref.namespace for ref in inventory if ref.namespace))
@@ -78,7 +89,51 @@ class Webhooks:
             except NotProbed as reason:
                 self._say(f"webhook {name} was not probed: {reason}")
             self._done.add((ref, name))
+        return self._unconverted(within_s)
+
+    def _unconverted(self, within_s: float) -> dict[ObjectRef, Judgement]:
+        """The first CRD whose conversion webhook does not answer yet, with the reason; empty once all do."""
+        while self._converted:
+            name = self._converted[0]
+            ref = ObjectRef("apiextensions.k8s.io", "v1", "CustomResourceDefinition", "", name)
+            try:
+                why = self._convert(name, within_s)
+            except ConnectionLost as error:
+                why = f"does not answer yet: {error.message}"
+            if why:
+                return {ref: progressing(f"its conversion webhook {why}")}
+            self._converted.pop(0)
         return {}
+
+    def _convert(self, name: str, within_s: float) -> str:
+        """Why a CRD's conversion webhook cannot be used yet; empty where it can, or nothing tells.
+
+        A dry run encodes the object as it would be stored, so one in another version than the stored one is converted.
+        """
+        spec = (self._api.get(f"{_CRDS}/{name}", missing_ok=True) or {}).get("spec") or {}
+        client = ((spec.get("conversion") or {}).get("webhook") or {}).get("clientConfig") or {}
+        other = next((v for v in spec.get("versions") or () if v.get("served") and not v.get("storage")), None)
+        if strategy(spec) != "Webhook" or other is None:
+            return ""
+        if why := self._dead({"clientConfig": client}):
+            return f"cannot answer: {why}"
+        if client.get("service") and not client.get("caBundle"):
+            return "has no CA yet"
+        names, schema = spec["names"], (other.get("schema") or {}).get("openAPIV3Schema") or {}
+        info = ResourceInfo(
+            spec["group"], other["name"], names["kind"], names["plural"], spec.get("scope") == "Namespaced"
+        )
+        body = probe({}, info, "default", f"sparkrig-probe-{secrets.token_hex(4)}", schema)
+        limit = min(API_READ_TIMEOUT_S, max(1.0, within_s))
+        try:
+            path = info.collection("default")
+            self._api.request("POST", path, body=body, params={"dryRun": "All"}, timeout_s=limit)
+        except ConnectionLost:
+            raise
+        except SparkrigError as error:  # what else refuses it says nothing of the webhook
+            found = _CONVERSION.search(error.message)
+            return f"does not answer yet: {' '.join(found['why'].split())}" if found else ""
+        return ""
 
     def _dead(self, hook: Object) -> str:
         service = (hook.get("clientConfig") or {}).get("service")
