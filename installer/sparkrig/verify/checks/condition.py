@@ -68,7 +68,8 @@ def _look(context: Context, rule: ReadinessRule) -> tuple[list[Item], str]:
     if not found:
         raise NotYet(f"there is no {rule.kind}{_which(parameters)}")
     now = context.api.now()
-    restarted = _restarted(context) if context.gate else None
+    # The controllers of Kubernetes' own kinds are none of the release's Deployments.
+    restarted = _restarted(context) if context.gate and needs(parameters) else None
     verdicts = [(item, _judged(item, rule, now, restarted)) for item in found]
     unwell = [(item, verdict) for item, verdict in verdicts if verdict.readiness is not Readiness.READY]
     said = [_unwell(rule.kind, item, verdict) for item, verdict in unwell[:4]]
