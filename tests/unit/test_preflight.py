@@ -68,6 +68,7 @@ def described(data: dict[str, Any]) -> Component:
         "provides": data.get("provides", []),
         "detect": data.get("detect", []),
         "podSecurity": {"exceptions": data.get("exceptions", [])},
+        "nodeStates": data.get("nodeStates", []),
     }
     return component_from(document, Path(), Position("component.yaml", 1, 1))
 
@@ -119,6 +120,7 @@ def case_of(data: dict[str, Any]) -> Case:
         wanted=[] if data.get("bare") else [one],
         releases=frozenset(tuple(name.split("/")) for name in data.get("own", ())),  # type: ignore[misc]
         gpu_provided="gpu" in one.component.provides,
+        node_states=one.component.node_states,
     )
 
 

@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import datetime
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from sparkrig.model import Judgement, NodeStateRule, Readiness, ReadinessRule
+from sparkrig.model import (
+    ComponentStatus,
+    Judgement,
+    NodeLeftovers,
+    NodeStateRule,
+    OperationRecord,
+    Readiness,
+    ReadinessRule,
+    Revision,
+    RevisionStatus,
+    StackStatus,
+)
 from sparkrig.readiness.custom import excused
 from sparkrig.readiness.freshness import digest, held_s, unseen
-from sparkrig.readiness.nodes import labelled, node_states
+from sparkrig.readiness.nodes import NodeMarks, labelled, node_marks, node_states
 from sparkrig.readiness.operands import owned_by, rollout
+from sparkrig.report.status import status_json, status_text
 from sparkrig.verify.waits import Waits
 
 NOW = datetime.datetime(2026, 1, 1, 0, 10, tzinfo=datetime.UTC)
@@ -152,3 +165,51 @@ def test_a_check_that_waits_says_so_and_again_after_a_while() -> None:
     assert at(77) == ["waiting: check web/up: 2/3 ready (77 of 600 s)"]
     waits.end("web/up")
     assert at(300) == []
+
+
+@pytest.mark.parametrize(
+    ("ends", "interrupted"),
+    [
+        (("done", "interrupted", "skipped"), True),
+        (("done", "failed", "interrupted"), False),
+        (("done", "failed"), False),
+        ((), False),
+    ],
+)
+def test_a_run_that_was_ended_is_not_one_that_failed(ends: tuple[str, ...], interrupted: bool) -> None:
+    operations = tuple(OperationRecord(f"install/{number}", end, 1.0) for number, end in enumerate(ends))
+    revision = Revision(
+        "lab", 3, RevisionStatus.FAILED, "up", "me", "", "2026-01-01T00:00:00Z", "2026-01-01T00:01:00Z", "0", "", "",
+        (), (), operations,
+    )  # fmt: skip
+    assert revision.interrupted is interrupted
+    status = StackStatus("lab", "here", revision=3, status=revision.status, interrupted=revision.interrupted)
+    text = status_text(replace(status, components=(ComponentStatus("web", "1", False, 1, 1, (), ()),)), NOW)
+    assert ("revision 3 interrupted" in text) is interrupted
+    assert ("sparkrig up goes on from here" in text) is interrupted
+    assert status_json(status)["interrupted"] is interrupted
+
+
+def marked(manager: str, key: str, part: str = "labels") -> dict[str, Any]:
+    return {"manager": manager, "fieldsV1": {"f:metadata": {f"f:{part}": {f"f:{key}": {}}}}}
+
+
+def test_only_what_the_named_managers_alone_wrote_is_theirs() -> None:
+    rule = NodeLeftovers(labels=("x.org/*",), annotations=("x.org/a",), managers=("operator*",))
+    one = {
+        "metadata": {
+            "name": "n",
+            "labels": {"x.org/deploy": "1", "x.org/wanted": "0", "x.org/both": "1", "y.org/z": "1", "x.org/old": "1"},
+            "annotations": {"x.org/a": "1", "x.org/b": "1"},
+            "managedFields": [
+                marked("operator-v2", "x.org/deploy"),
+                marked("kubectl-label", "x.org/wanted"),
+                marked("operator", "x.org/both"),
+                marked("kubectl-label", "x.org/both"),
+                marked("operator", "y.org/z"),
+                marked("operator", "x.org/a", "annotations"),
+                marked("operator", "x.org/b", "annotations"),
+            ],
+        }
+    }
+    assert node_marks([one, node("bare", None)], (rule,)) == [NodeMarks("n", ("x.org/deploy",), ("x.org/a",))]

@@ -15,7 +15,7 @@ from sparkrig.readiness.fields import condition
 from sparkrig.readiness.freshness import held_s, tells, unseen
 from sparkrig.readiness.nodes import node_states
 from sparkrig.readiness.operands import owned_by, rollout
-from sparkrig.verify.checks.base import REAL_PODS, Context, Depth, Kind, NotYet
+from sparkrig.verify.checks.base import REAL_PODS, Context, Depth, Kind, NotYet, Wrong
 from sparkrig.verify.checks.logs import explained
 from sparkrig.verify.checks.matching import error_text, shown
 from sparkrig.verify.checks.node_states import judged
@@ -68,13 +68,15 @@ def _look(context: Context, rule: ReadinessRule) -> tuple[list[Item], str]:
     if not found:
         raise NotYet(f"there is no {rule.kind}{_which(parameters)}")
     now = context.api.now()
-    restarted = _restarted(context) if context.gate else None
+    # The controllers of Kubernetes' own kinds are none of the release's Deployments.
+    restarted = _restarted(context) if context.gate and needs(parameters) else None
     verdicts = [(item, _judged(item, rule, now, restarted)) for item in found]
     unwell = [(item, verdict) for item, verdict in verdicts if verdict.readiness is not Readiness.READY]
-    nodes = _nodes(context)
+    said = [_unwell(rule.kind, item, verdict) for item, verdict in unwell[:4]]
+    nodes = _nodes(context, said)
     if unwell:
-        said = "; ".join([*(_unwell(rule.kind, item, verdict) for item, verdict in unwell[:4]), *nodes])
-        raise NotYet(f"{said}{explained(context, parameters.get('pods'), unwell[0][0]['metadata'].get('namespace'))}")
+        told = explained(context, parameters.get("pods"), unwell[0][0]["metadata"].get("namespace"))
+        raise NotYet("; ".join([*said, *nodes]) + told)
     if open_ := [*_operands(context, found), *nodes]:
         raise NotYet(
             f"{rule.kind} {found[0]['metadata']['name']}: {verdicts[0][1].message}, but {'; '.join(open_[:4])}"
@@ -122,11 +124,19 @@ def _held_s(context: Context, found: Sequence[Item], watched_s: float) -> float:
     return min((watched_s if held is None else max(held, 0.0) for held in stamps), default=watched_s)
 
 
-def _nodes(context: Context) -> list[str]:
-    """What the controller still has to do on nodes; its resource may be ready before that."""
+def _nodes(context: Context, objects: Sequence[str]) -> list[str]:
+    """What the controller still has to do on nodes; its resource may be ready before that.
+
+    Raises:
+        Wrong: it has given up on one; says what is wrong with the ``objects`` first.
+    """
     if not context.parameters.get("nodeStates"):
         return []
-    said = judged(context, node_states(context.api.list("/api/v1/nodes"), context.subject.node_states))
+    states = node_states(context.api.list("/api/v1/nodes"), context.subject.node_states)
+    try:
+        said = judged(context, states)
+    except Wrong as error:
+        raise Wrong("; ".join([*objects, str(error)])) from error
     return [said] if said else []
 
 
