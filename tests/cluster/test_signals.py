@@ -39,7 +39,13 @@ GATE = {
     "kind": "condition",
     "gate": True,
     "timeout": 60,
-    "with": {"apiVersion": "v1", "resource": "configmaps", "name": "absent", "condition": "Ready"},
+    "hint": "nothing makes it so",
+    "with": {
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "name": "${release}",
+        "ready": {"path": "data.text", "equals": ["something else"]},
+    },
 }
 
 
