@@ -37,6 +37,7 @@ from sparkrig.plan.build import foreign_claims
 from sparkrig.plan.changes import GONE
 from sparkrig.plan.graph import helm_s
 from sparkrig.plan.server_changes import CHANGING, Rehearsal
+from sparkrig.readiness import is_custom_group
 from sparkrig.session import Session
 from sparkrig.stack.manifests_crds import api_versions
 from sparkrig.verify.dryrun.effects import effects_of_upgrade
@@ -355,7 +356,7 @@ def _too_large(desired: DesiredRelease, manifest: str) -> list[Finding]:
 
 def _api_versions(case: Case) -> list[str]:
     """What charts may ask ``.Capabilities.APIVersions`` for, beyond what helm knows of Kubernetes itself."""
-    kinds = [kind for kind in case.survey.kinds if "." in kind[0] and not kind[0].endswith(".k8s.io")]
+    kinds = [kind for kind in case.survey.kinds if is_custom_group(kind[0])]
     brought = [*case.crds, *(crd for one in case.wanted for crd in one.crds)]
     kinds += [kind for crd in brought for kind, _, _ in crd_kinds(crd)]
     return sorted({text for g, v, k in kinds for text in (f"{g}/{v}", f"{g}/{v}/{k}")})

@@ -24,10 +24,11 @@ NAMES: Final = {
 LOST: Final = "its output was closed"
 """The reason where the reader of stdout or stderr is gone, as after ``2>&1 | head -1``."""
 _begun = False
+_ended_by = ""
 
 
 class Signaled(KeyboardInterrupt):
-    """A signal other than Ctrl-C that ends the program; its text is the signal's name."""
+    """A signal that ends the program; its text is the signal's name."""
 
 
 class Stoppable(Protocol):
@@ -46,19 +47,30 @@ def begun() -> bool:
 
 def begin(value: bool = True) -> None:
     """Note that changes begin; ``False`` starts over, for the next command in the same process."""
-    global _begun  # noqa: PLW0603 - one a process, as signals are
+    global _begun, _ended_by  # noqa: PLW0603 - one a process, as signals are
     _begun = value
+    _ended_by = _ended_by if value else ""
+
+
+def ended_by() -> str:
+    """The name of the signal that was raised as an exception; empty where there was none.
+
+    typer makes an exit code of it and says nothing.
+    """
+    return _ended_by
 
 
 def install() -> None:
     """Let SIGTERM and SIGHUP end the program as Ctrl-C does, children included; ``nohup`` is respected."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:
+    for number in NAMES:
+        if signal.getsignal(number) in (signal.SIG_DFL, signal.default_int_handler):
             signal.signal(number, _raise)
 
 
 def _raise(number: int, _frame: object) -> None:
-    raise Signaled(NAMES[signal.Signals(number)])
+    global _ended_by  # noqa: PLW0603 - one a process, as signals are
+    _ended_by = NAMES[signal.Signals(number)]
+    raise Signaled(_ended_by)
 
 
 @contextmanager

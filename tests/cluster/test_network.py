@@ -134,6 +134,23 @@ def test_a_network_that_stays_away_ends_the_run_and_its_helm(
     assert converges(world, api, "changed") == ["deployed", "failed", "superseded"]
 
 
+def test_ten_seconds_of_refused_connections_are_waited_out(
+    sim: ClusterHandle, api: KubeApi, world: World, network: Proxy
+) -> None:
+    """As while an API server restarts: helm fails at once and runs once more, everything else is sent again."""
+    four(world, "start", seconds=1)
+    assert world.up().code == 0
+    four(world, "changed", seconds=4)
+    run = in_the_middle(world, sim)
+    wait_for_hook(world, api)
+    network.become("cut")
+    time.sleep(10)
+    network.become("open")
+    done = ended(run)
+    assert done.code == 0, done.err + done.out
+    assert converges(world, api, "changed") == ["deployed", "superseded"]
+
+
 def test_a_network_that_resets_and_comes_back(sim: ClusterHandle, api: KubeApi, world: World, network: Proxy) -> None:
     """Whatever helm makes of it: the exit code says how it stands, and the next run converges."""
     four(world, "start", seconds=1)

@@ -90,6 +90,33 @@ def test_the_api_server_is_away_for_twenty_seconds(fresh_sim: Callable[..., Clus
     api.close()
 
 
+@pytest.mark.timeout(400)
+def test_ten_seconds_without_an_answer_are_waited_out(fresh_sim: Callable[..., ClusterHandle], tmp_path: Path) -> None:
+    """helm, CRDs, waits, the lock and the record: the run ends as if nothing had been."""
+    cluster = fresh_sim()
+    world = World(tmp_path, f"sim:{cluster.name}")
+    six(world, "start")
+    run = world.start("up", "--yes", "--on", world.target)
+    assert run.stderr is not None
+    for line in run.stderr:
+        if "helm:" in line:
+            break
+
+    def away() -> None:
+        (pid,) = [p.pid for p in processes.running(state.cluster_dir(cluster.name)) if "apiserver" in p.component]
+        os.kill(pid, signal.SIGSTOP)
+        time.sleep(10)
+        os.kill(pid, signal.SIGCONT)
+
+    thread = threading.Thread(target=away)
+    thread.start()
+    out, err = run.communicate(timeout=300)
+    thread.join()
+    assert run.returncode == 0, out + err
+    assert "Traceback" not in err
+    assert world.run("status").code == 0
+
+
 def test_rights_that_end_in_the_middle_are_named_and_the_next_run_converges(
     sim: ClusterHandle, api: KubeApi, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import errno
 import gc
 import os
+import signal
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -109,13 +110,15 @@ def run(arguments: list[str] | None = None) -> int:
     try:
         command = command_line(needed(arguments, os.environ))
         code = command(args=arguments, prog_name="sparkrig", standalone_mode=False)
+        if code == ExitCode.INTERRUPTED and interrupts.ended_by():
+            _say_interrupted(arguments)
     except USAGE_ERROR as error:
         error.show()
         return int(ExitCode.USAGE)
     except SparkrigError as error:
         return show_error(error, as_json=_wants_json(arguments))
-    except (KeyboardInterrupt, typer.Abort) as error:
-        _say_interrupted(arguments, error)
+    except (KeyboardInterrupt, typer.Abort):
+        _say_interrupted(arguments)
         return int(ExitCode.INTERRUPTED)
     except BrokenPipeError:
         # The reader went away (sparkrig ... | head): what it read was right. A change that was not made is no success.
@@ -144,10 +147,10 @@ def _unusable(error: OSError) -> SparkrigError:
     )
 
 
-def _say_interrupted(arguments: Sequence[str], error: BaseException) -> None:
+def _say_interrupted(arguments: Sequence[str]) -> None:
     """What ended the run, and that nothing was changed where that is certain."""
-    cause = error.__cause__ or error.__context__ or error  # typer makes an Abort of it
-    words = f"interrupted by {cause}" if isinstance(cause, interrupts.Signaled) else "interrupted"
+    name = interrupts.ended_by()
+    words = "interrupted" if name in ("", interrupts.NAMES[signal.SIGINT]) else f"interrupted by {name}"
     certain = not interrupts.begun() and not set(arguments[:1]) & {"cluster", "tools", "lock"}
     with contextlib.suppress(OSError):  # the terminal may be gone
         sys.stderr.write(f"{words}; nothing was changed\n" if certain else f"{words}\n")

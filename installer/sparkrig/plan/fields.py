@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias
 
 from sparkrig.model import ObjectRef
 from sparkrig.plan.changes import ABSENT
+from sparkrig.readiness import is_custom_group
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +174,7 @@ class _Comparison:
         group, _, _ = str(manifest.get("apiVersion", "")).rpartition("/")
         self._live = live
         self._kind = str(manifest.get("kind"))
-        self._builtin = "." not in group or group.endswith(".k8s.io")
+        self._builtin = not is_custom_group(group)
         self._encoded = self._kind in ("Secret", "ConfigMap") and not group
 
     def maps(self, before: Mapping[str, Any], after: Mapping[str, Any], path: Path) -> Iterator[Difference]:

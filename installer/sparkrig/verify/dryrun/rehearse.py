@@ -21,6 +21,7 @@ from sparkrig.errors import AccessDenied, SparkrigError
 from sparkrig.model import ObjectRef, refs_of
 from sparkrig.plan.server_answers import HELM_MANAGER, Contested, Refused, contested, refused, rejected
 from sparkrig.plan.server_changes import Blocked, Rehearsal
+from sparkrig.readiness import is_custom_group
 
 Object = Mapping[str, Any]
 HOOK: Final = "helm.sh/hook"
@@ -234,7 +235,7 @@ def _undecided(ref: ObjectRef, error: ApiError) -> str:
 
 
 def _is_custom(ref: ObjectRef) -> bool:
-    return bool(ref.namespace) and "." in ref.group and not ref.group.endswith(".k8s.io")
+    return bool(ref.namespace) and is_custom_group(ref.group)
 
 
 def unserved(ref: ObjectRef) -> tuple[tuple[str, str], ...]:
