@@ -302,6 +302,7 @@ def _asked(
 def _drift(live: _Live, state: ReleaseState, found: ObservedRelease | None) -> ComponentChange:
     session, parts = live.session, live.parts
     notes = _helm_notes(state, found)
+    moved_on = bool(notes)
     moved = _moved(session.api, state, found) if parts.values or parts.charts else None
     changes: list[ObjectChange] = []
     if parts.manifests:
@@ -312,7 +313,10 @@ def _drift(live: _Live, state: ReleaseState, found: ObservedRelease | None) -> C
         changes += _namespace(live, state)
     schema = session.values_schema(state.component)
     change = compare_live(state, changes, moved=moved, parts=parts, notes=notes, schema=schema)
-    return replace(change, change="removed") if _is_gone(found) else change
+    if _is_gone(found):
+        return replace(change, change="removed")
+    # The next run upgrades such a release, whatever its content is by now.
+    return replace(change, change="changed") if moved_on and change.change == "unchanged" else change
 
 
 def _differing(

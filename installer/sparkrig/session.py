@@ -346,7 +346,6 @@ class Session:
         Raises:
             ClusterUnreachable, AccessDenied: nothing could be read.
         """
-        from sparkrig.apply.crd_drift import crd_drift, read_crds
         from sparkrig.cluster.releases import list_releases
         from sparkrig.liveness import with_live
         from sparkrig.secrets.cluster import SecretBook
@@ -359,10 +358,14 @@ class Session:
             secrets = pool.submit(SecretBook(stack, self.api).there)
             last, pending, _ = newest.result()
             states = last.after if last else ()
-            crds = pool.submit(read_crds, self.api) if any(state.crds for state in states) else None
             observed = ObservedState(releases.result(), last, pending, namespaces.result(), secrets=secrets.result())
+            if not any(state.crds for state in states):
+                return with_live(self, observed)
+            from sparkrig.apply.crd_drift import crd_drift, read_crds
+
+            crds = pool.submit(read_crds, self.api)
             observed = with_live(self, observed)
-        return replace(observed, crd_drift=crd_drift(self.api, states, crds.result())) if crds else observed
+            return replace(observed, crd_drift=crd_drift(self.api, states, crds.result()))
 
     def _namespaces(self) -> dict[str, dict[str, str]]:
         items: list[dict[str, Any]] = self.api.list("/api/v1/namespaces", metadata_only=True)

@@ -92,7 +92,11 @@ def _component_status(session: Session, state: ReleaseState, observed: ObservedS
         ready=sum(j.readiness is Readiness.READY for j in judged),
         total=len(judged),
         missing=tuple(ref for ref in observed.missing.get(state.component, ()) if ref not in extra),
-        problems=(*(j.message for j in observed.live.get(state.component, ())), *_crd_problems(state, observed)),
+        problems=(
+            *(j.message for j in observed.live.get(state.component, ())),
+            *_crd_problems(state, observed),
+            *_helm_problems(state, observed),
+        ),
         namespace=state.namespace,
         url=_url(state, component.urls) if component else None,
         helm_revision=state.helm_revision,
@@ -100,6 +104,20 @@ def _component_status(session: Session, state: ReleaseState, observed: ObservedS
         notes=tuple(f"{ref}: {j.message} (optional)" for ref, j in extra.items()),
         changed=release.modified if release else None,
     )
+
+
+def _helm_problems(state: ReleaseState, observed: ObservedState) -> tuple[str, ...]:
+    """What somebody else did to the release with Helm; nothing while a run is at work, or after one that failed."""
+    found = observed.releases.get((state.namespace, state.release))
+    ended_well = observed.last is not None and observed.last.status in ("deployed", "rolled-back")
+    if found is None or found.status == "uninstalled" or observed.pending is not None or not ended_well:
+        return ()
+    if found.status != "deployed":
+        return (f"Helm says {found.status}", "next: sparkrig up")
+    if found.revision != state.helm_revision:
+        moved = f"Helm revision {state.helm_revision} -> {found.revision}"
+        return (f"somebody else used Helm on it: {moved}", "next: sparkrig up")
+    return ()
 
 
 def _crd_problems(state: ReleaseState, observed: ObservedState) -> tuple[str, ...]:

@@ -124,6 +124,29 @@ def test_a_crd_of_others_is_taken_over_knowingly(world: World, kind: Kind) -> No
     assert LAST_APPLIED not in kind.live()["metadata"]["annotations"]
 
 
+def test_a_crd_that_was_created_and_is_not_served_is_waited_for_in_every_run(world: World, kind: Kind) -> None:
+    """A run that died behind the creation leaves that; here another CRD has the names, so that it stays so."""
+    other = kind.crd(version(a="string"))
+    other["metadata"]["name"] = f"others.{kind.group}"
+    other["spec"]["names"] = {**other["spec"]["names"], "plural": "others", "singular": "other"}
+    kind.api.create(CRDS, other)
+    deadline = time.monotonic() + 30
+    while kind.api.get(f"/apis/{kind.group}/v1", missing_ok=True) is None and time.monotonic() < deadline:
+        time.sleep(0.1)
+    try:
+        install(world, kind.crd(version(a="string")))
+        for _ in range(2):  # the second run finds its digest on it
+            done = world.up()
+            assert done.code == 1, done.err
+            assert f"CustomResourceDefinition {kind.name}" in done.err
+            assert "helm: a" not in done.err
+    finally:
+        kind.api.delete(f"{CRDS}/others.{kind.group}")
+    done = world.up()
+    assert done.code == 0, done.err
+    kind.make("mine", {"a": "x"})
+
+
 def test_a_field_that_goes_is_refused_where_it_is_used(world: World, kind: Kind) -> None:
     install(world, kind.crd(version(a="string", b="string")))
     assert world.up().code == 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
+import shutil
 import subprocess
 import time
 import uuid
@@ -199,15 +200,19 @@ def release_changed_by_hand(stack: Stack) -> None:
 
 
 def release_older_version(stack: Stack) -> None:
-    stack.helm_does("rollback", "a", "1", "--force-conflicts")
+    another_version(stack, "0.9.0")
 
 
 def release_newer_version(stack: Stack) -> None:
-    chart = stack.world.folder / "newer"
+    another_version(stack, "2.0.0")
+
+
+def another_version(stack: Stack, version: str) -> None:
+    chart = stack.world.folder / version
     if not chart.exists():
-        subprocess.run(["cp", "-r", str(stack.world.catalog / "a"), str(chart)], check=True)
+        shutil.copytree(stack.world.catalog / "a", chart)
         file = chart / "Chart.yaml"
-        file.write_text(file.read_text().replace("1.0.0", "2.0.0"))
+        file.write_text(file.read_text().replace("1.0.0", version))
     stack.helm_does("upgrade", "a", str(chart), "--reuse-values")
 
 
@@ -250,7 +255,9 @@ def test_every_command_says_the_same_and_one_makes_it_whole(row: Mapping[str, An
         done = whole.world.up(*row["whole"].split()[1:])
         assert done.code == 0, done.err
         nothing_is_wrong(whole)
-        if row.get("rollback", True):
+        if "rollback" in row:
+            refuses_rollback(row, whole, FAULTS[name])
+        else:
             FAULTS[name](whole)
             HEALS.get(name, lambda _stack: None)(whole)
             back = whole.world.run("rollback", str(before), "--yes")
@@ -274,11 +281,22 @@ def every_command_says_it(row: Mapping[str, Any], stack: Stack) -> None:
     assert re.search(says["plan"], squeezed(plan.out)), plan.out
     verify = stack.says("verify")
     assert (verify.code != 0) is (row["verify"] == "fails"), verify.out
+    down = stack.says("down")  # without --yes, and nobody to ask: it shows its plan and does nothing
+    assert re.search(says.get("down", "keeps 1 CRDs"), squeezed(down.err)), down.err
     if row["up"]:
         assert "next: sparkrig up --repair" in plan.out
         up = stack.world.up()
         assert up.code == row["up"], up.err
         assert re.search(says["plan"], squeezed(up.err)), up.err
+
+
+def refuses_rollback(row: Mapping[str, Any], stack: Stack, fault: Callable[[Stack], None]) -> None:
+    """What cannot be brought back is said before anything is written; ``up`` makes it whole."""
+    fault(stack)
+    refused = stack.world.run("rollback", str(stack.revision), "--yes")
+    assert (refused.code, row["rollback"] in squeezed(refused.err)) == (4, True), refused.err
+    assert stack.world.up().code == 0
+    nothing_is_wrong(stack)
 
 
 def nothing_is_wrong(stack: Stack) -> None:
@@ -301,11 +319,8 @@ def is_whole(stack: Stack) -> bool:
 
 
 def mend(stack: Stack) -> None:
-    """After a row that failed: by force, so that it does not fail the next ones."""
+    """After a row that failed, so that it does not fail the next ones."""
     stack.api.delete(f"{CRDS}/others.{stack.group}")
-    stack.helm_does(
-        "upgrade", "--install", "a", str(stack.world.catalog / "a"), "--create-namespace", "--force-conflicts"
-    )
     stack.world.up("--repair")
 
 

@@ -101,6 +101,23 @@ def test_crds_are_counted_and_those_of_another_stack_stay() -> None:
     assert any("keeps 2 CRDs and their custom resources" in change.details for change in kept.changes)
 
 
+def test_a_purge_names_every_crd_that_has_custom_resources() -> None:
+    names = [f"c{number:02}.example.org" for number in range(30)]
+    used = {"c20.example.org": 1, "c29.example.org": 3}
+    resources = {
+        name: tuple(ref("Part", str(n), "user", "example.org") for n in range(used.get(name, 0))) for name in names
+    }
+    survey = Survey(custom_resources=resources, crd_owners=dict.fromkeys(names, "op"))
+    plan = plan_removal("lab", observed(state("op", crds=tuple(names))), survey, ("crds",))
+    crds = next(change for change in plan.changes if change.component == "CRDs")
+    assert crds.text == "30 CRDs with 4 custom resources"
+    assert crds.details == (
+        "c29.example.org: 3 custom resources",
+        "c20.example.org: 1 custom resource",
+        "28 more without custom resources",
+    )
+
+
 def test_namespaces_go_last_and_only_when_nothing_foreign_is_in_them() -> None:
     release = state("op", inventory=(ref("ConfigMap", "op"),))
     empty = (content("ConfigMap", "op"), content("ConfigMap", "kube-root-ca.crt"), content("ServiceAccount", "default"))

@@ -24,11 +24,6 @@ PAUSE_LONGEST_S: Final = 0.5
 JUDGE_AFTER_S: Final = 2.0
 """How long a CRD may be silent before it is asked what it lacks, and how long until it is asked again."""
 
-NUDGE_AFTER_S: Final = 10.0
-"""API servers that are several wait five seconds before they establish a CRD. Once: each write costs them work."""
-NUDGED: Final = "sparkrig.dev/nudged"
-"""Annotation that is set and removed again, so that the API server sees a change of the CRD."""
-
 Wanted = Mapping[str, Mapping[str, str]]
 """Path of a group and version -> plural of a resource -> name of the CRD that defines it."""
 
@@ -101,12 +96,6 @@ class Serving:
         silent = [name for name, found in still if now >= found.judged + JUDGE_AFTER_S]
         if late or silent:
             await asyncio.to_thread(_refuse, self._api, late or silent, self._timeout_s if late else None)
-        stuck = [name for name, found in still if not found.nudged and now >= found.since + NUDGE_AFTER_S]
-        if stuck:
-            await asyncio.to_thread(_nudge, self._api, stuck)
-        for name in stuck:
-            if (found := self._waiting.get(name)) is not None:
-                found.nudged = True
         for name in silent:
             if (found := self._waiting.get(name)) is not None:
                 found.judged = now
@@ -118,7 +107,6 @@ class _Waiting:
     served: asyncio.Future[None]
     since: float
     judged: float = field(init=False)
-    nudged: bool = False
 
     def __post_init__(self) -> None:
         self.judged = self.since
@@ -144,20 +132,6 @@ def _unserved(api: KubeApi, wanted: Wanted) -> Wanted:
         if lacking := {plural: name for plural, name in resources.items() if plural not in there}:
             left[path] = lacking
     return left
-
-
-def _nudge(api: KubeApi, names: Sequence[str]) -> None:
-    """Writes to CRDs whose names were accepted and that are not established.
-
-    The API server establishes a CRD when it sees it change after its names were accepted. Where the API server was
-    restarted in between it sees no change, and the CRD stays unserved until somebody writes to it.
-    """
-    for name in names:
-        found = api.get(f"{CRDS}/{name}", missing_ok=True)
-        conditions = {c["type"]: c["status"] for c in ((found or {}).get("status") or {}).get("conditions") or ()}
-        if conditions.get("NamesAccepted") == "True" and conditions.get("Established") != "True":
-            for value in (str(time.time_ns()), None):
-                api.patch(f"{CRDS}/{name}", {"metadata": {"annotations": {NUDGED: value}}})
 
 
 def _refuse(api: KubeApi, names: Sequence[str], waited_s: float | None) -> None:
