@@ -111,7 +111,8 @@ def _facts_of(component: Component) -> Iterator[str]:
     back = "yes" if component.rollback == "reversible" else "no: an older version cannot read what a newer one wrote"
     yield f"| can go back | {back} |"
     for pair in component.blocked_rollbacks:
-        yield f"| no rollback from {_code(pair.newer)} to {_code(pair.older)} | {pair.reason}. Instead: {pair.instead} |"
+        why = f"{pair.reason}. Instead: {pair.instead}"
+        yield f"| no rollback from {_code(pair.newer)} to {_code(pair.older)} | {why} |"
     if component.disturbs:
         yield f"| an upgrade disturbs | {component.disturbs} |"
     if component.disturbs_pods:
