@@ -112,8 +112,15 @@ def _facts_of(component: Component) -> Iterator[str]:
     yield f"| CRDs | {_OWNERS[component.crd_owner]} |"
     back = "yes" if component.rollback == "reversible" else "no: an older version cannot read what a newer one wrote"
     yield f"| can go back | {back} |"
+    for pair in component.blocked_rollbacks:
+        why = f"{pair.reason}. Instead: {pair.instead}"
+        yield f"| no rollback from {_code(pair.newer)} to {_code(pair.older)} | {why} |"
     if component.disturbs:
         yield f"| an upgrade disturbs | {component.disturbs} |"
+    if component.disturbs_pods:
+        served = component.disturbs_pods
+        names = ", ".join(map(_code, (*served.resources, *served.drivers)))
+        yield f"| needs `--allow-disruption` while pods of others use | {names} |"
     if component.keep:
         yield f"| `down` keeps | {', '.join(component.keep)} |"
 

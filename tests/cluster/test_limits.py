@@ -62,3 +62,52 @@ def test_running_pods_of_others_hold_a_change_up(world: World, api: KubeApi) -> 
     assert "--allow-disruption driver" in refused.err
     assert world.run("plan", "--detailed-exitcode").code == 2
     assert world.up("--allow-disruption", "driver").code == 0
+
+
+SERVER = """
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: server}
+spec:
+  replicas: 1
+  selector: {matchLabels: {app: server}}
+  template:
+    metadata: {labels: {app: server}}
+    spec:
+      containers:
+        - name: main
+          image: registry.example.org/server:1
+          resources: {limits: {nvidia.com/gpu: 1}}
+"""
+
+
+def test_only_what_really_changes_disturbs_and_not_the_pods_that_go_too(world: World, api: KubeApi) -> None:
+    config = CONFIGMAP.replace("data: {text:", "data: {note: {{ .Values.note | quote }}, text:")
+    rules = [{"group": "", "kind": "ConfigMap", "paths": ["data.text"], "does": "restarts the driver"}]
+    served = {"resources": ["nvidia.com/gpu*"], "changes": rules, "removal": "removes the driver"}
+    values = {"note": "a", "text": "hello"}
+    world.component("driver", templates={"c.yaml": config}, values=values, disturbsPods=served)
+    world.component("server", templates={"d.yaml": SERVER})
+    world.write_stack()
+    assert world.up().code == 0
+    world.write_stack(driver={"values": {"note": "b"}})
+    done = world.up()
+    assert done.code == 0, done.err
+    world.write_stack(driver={"values": {"text": "newer", "note": "b"}})
+    refused = world.up()
+    assert refused.code == 4, refused.err
+    assert "1 running pod" in refused.err
+    assert "restarts the driver" in refused.err
+    assert world.up("--allow-disruption", "driver").code == 0
+    back = world.run("rollback", "--yes")
+    assert back.code == 4, "the way back changes the same field"
+    assert "restarts the driver" in back.err
+    path = f"/api/v1/namespaces/{world.stack}-driver/configmaps/driver"
+    theirs = {"data": {"text": "edited"}}
+    merge = "application/merge-patch+json"
+    api.request("PATCH", path, body=theirs, params={"fieldManager": "kubectl-edit"}, content_type=merge)
+    repair = world.up("--repair")
+    assert repair.code == 4, "so does a repair of it"
+    assert "restarts the driver" in repair.err
+    down = world.run("down", "--yes")
+    assert down.code == 0, down.err

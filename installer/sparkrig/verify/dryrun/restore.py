@@ -143,8 +143,8 @@ def _obstacles(back: list[Operation], found: tuple[Rehearsal, ...]) -> Iterator[
 
 
 _NOT_TAKEN = (
-    "the cluster does not take this object as it was any more, such as after a CRD changed; "
-    "check out the stack file of that time, set the value that the API server accepts, and run up"
+    "the cluster no longer accepts this object as it was, such as after a CRD changed; check out the stack file of "
+    "that time and run up, which brings its CRDs back, or set a value there that the API server accepts"
 )
 _NO_KIND = "check out the stack file of that time and run up, which brings the CRDs too"
 
