@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -291,14 +291,16 @@ def _answers(container: Container) -> bool:
 
 def _http(connection: Any, probe: Mapping[str, Any]) -> bool:
     connection.settimeout(PROBE_TIMEOUT_S)
-    client = http.client.HTTPConnection("pod", timeout=PROBE_TIMEOUT_S)
-    if probe.get("scheme") == "HTTPS":
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # as kubelet
-        connection = context.wrap_socket(connection)
-    client.sock = connection
-    client.request("GET", probe.get("path", "/"))
-    return 200 <= client.getresponse().status < 400
+    with ExitStack() as stack:
+        if probe.get("scheme") == "HTTPS":
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # as kubelet
+            connection = stack.enter_context(context.wrap_socket(connection))
+        client = http.client.HTTPConnection("pod", timeout=PROBE_TIMEOUT_S)
+        stack.callback(client.close)
+        client.sock = connection
+        client.request("GET", probe.get("path", "/"))
+        return 200 <= stack.enter_context(client.getresponse()).status < 400
 
 
 def _port(container: Mapping[str, Any], wanted: int | str) -> int:
