@@ -11,7 +11,7 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -104,6 +104,7 @@ class Pod:
         self._files = PodFiles(api, manifest, network.address)
         self._ended = threading.Event()
         self._delete = False
+        self._paused = False
         self._told: Any = UNSET
         self._thread = threading.Thread(target=self._live, daemon=True, name=f"pod-{self.name}")
 
@@ -147,12 +148,17 @@ class Pod:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Stop the programs for a while: they are there and do nothing, as under a load that takes all cores."""
+        """Stop the programs for a while: they are there and do nothing, as under a load that takes all cores.
+
+        The pod stays Ready, as on a node for the first half minute: what waits meanwhile waits for something else.
+        """
+        self._paused = True
         self._signal(signal.SIGSTOP)
         try:
             yield
         finally:
             self._signal(signal.SIGCONT)
+            self._paused = False
 
     def _signal(self, number: signal.Signals) -> None:
         for container in self.containers:
@@ -193,7 +199,7 @@ class Pod:
         if code is not None:
             container.started.stop()
             self._after(container, code)
-        elif now - container.probed >= PROBE_S:
+        elif now - container.probed >= PROBE_S and not self._paused:
             container.probed = now
             container.ready = _answers(container)
 
@@ -291,14 +297,16 @@ def _answers(container: Container) -> bool:
 
 def _http(connection: Any, probe: Mapping[str, Any]) -> bool:
     connection.settimeout(PROBE_TIMEOUT_S)
-    client = http.client.HTTPConnection("pod", timeout=PROBE_TIMEOUT_S)
-    if probe.get("scheme") == "HTTPS":
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # as kubelet
-        connection = context.wrap_socket(connection)
-    client.sock = connection
-    client.request("GET", probe.get("path", "/"))
-    return 200 <= client.getresponse().status < 400
+    with ExitStack() as stack:
+        if probe.get("scheme") == "HTTPS":
+            context = ssl.create_default_context()
+            context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # as kubelet
+            connection = stack.enter_context(context.wrap_socket(connection))
+        client = http.client.HTTPConnection("pod", timeout=PROBE_TIMEOUT_S)
+        stack.callback(client.close)
+        client.sock = connection
+        client.request("GET", probe.get("path", "/"))
+        return 200 <= stack.enter_context(client.getresponse()).status < 400
 
 
 def _port(container: Mapping[str, Any], wanted: int | str) -> int:
