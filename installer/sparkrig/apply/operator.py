@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
@@ -16,7 +17,7 @@ from sparkrig.apply.crds import Applied, apply_crds, wanted_crds
 from sparkrig.apply.failures import explained, last_attempt, old_hooks
 from sparkrig.apply.inventory import inventory, leaving
 from sparkrig.apply.keeping import give_up, take_back
-from sparkrig.apply.outage import is_back
+from sparkrig.apply.outage import is_back, tells_outage
 from sparkrig.apply.read_back import refuse_dropped
 from sparkrig.apply.removal import delete_all, is_custom, make_namespace, vacate, with_finalizers
 from sparkrig.apply.turns import Turns
@@ -244,10 +245,13 @@ class Operator:
 
         helm itself gives up at the first refused connection.
         """
+        began = time.monotonic()
         try:
             return await call()
         except HelmError as error:
-            if error.code != "connection" or not await asyncio.to_thread(is_back, self._api, say):
+            # helm tells a lost API server in many words, a hook that it lost sight of among them.
+            away = tells_outage(error) or self._api.transport().failed_at > began
+            if not away or not await asyncio.to_thread(is_back, self._api, say):
                 raise
         await self._recover(operation, say)
         say("helm once more: the API server was away")

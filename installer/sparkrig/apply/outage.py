@@ -10,9 +10,17 @@ from sparkrig.apply import ending
 from sparkrig.cluster.api import KubeApi
 from sparkrig.defaults import API_OUTAGE_S
 from sparkrig.errors import AccessDenied, SparkrigError
+from sparkrig.helm.errors import HelmError
 
 TRY_S: Final = 3.0
 POLL_S: Final = 0.5
+SIGNS: Final = ("dial tcp", "broken pipe", "connection reset by peer", "connection refused", "client connection lost")
+
+
+def tells_outage(error: HelmError) -> bool:
+    """Whether any line of helm's says that it did not reach the API server; a webhook that is away is none."""
+    lines = [line.lower() for line in (*error.message.splitlines(), *error.detail)]
+    return error.code == "connection" or any(sign in line for line in lines for sign in SIGNS if "webhook" not in line)
 
 
 def is_back(api: KubeApi, say: Callable[[str], None]) -> bool:

@@ -123,8 +123,8 @@ class Transport:
         self._rate = Rate(API_RATE, API_BURST)
         self._silent_since: float | None = None
         """When the first of the requests began that nobody has answered; None after each answer."""
-        self._failed_at = float("-inf")
-        """When a request last ended without an answer."""
+        self.failed_at = float("-inf")
+        """When (``time.monotonic``) a request last ended without an answer."""
         self._heard: tuple[str, float] | None = None
         """The Date header of the newest answer, and when it came by the monotonic clock."""
 
@@ -212,7 +212,7 @@ class Transport:
         waited = time.monotonic() - began
         if answer.status in (401, 403) and answer.by_kubernetes:
             # Refused before anything was done. An API server that has just started does not know its roles yet.
-            return time.monotonic() - self._failed_at < API_RECOVERY_S and not _judged(answer)
+            return time.monotonic() - self.failed_at < API_RECOVERY_S and not _judged(answer)
         if not _may_retry(request, answer):
             return False
         return attempt < API_RETRIES or (_is_outage(request, answer) and waited < API_OUTAGE_S)
@@ -305,7 +305,7 @@ class Transport:
                 retries=False,
             )
         except urllib3.exceptions.HTTPError:
-            self._failed_at = time.monotonic()
+            self.failed_at = time.monotonic()
             self._silent_since = self._silent_since or began
             raise
         self._silent_since = None
