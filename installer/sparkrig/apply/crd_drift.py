@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sparkrig.cluster.api import KubeApi
 from sparkrig.errors import AccessDenied, Refused, SparkrigError
 from sparkrig.model import CrdDrift, ObjectRef, Readiness, ReleaseState, Revision
-from sparkrig.plan.crd_drift import CRDS, find_drift
+from sparkrig.plan.crd_drift import CRD_KIND, CRDS, find_drift
 from sparkrig.readiness import judge
 
 # What only a rollback or a comparison needs is imported there: `status` reads this too.
@@ -85,9 +85,10 @@ def crd_changes(
     compare: Callable[[ObjectRef, Mapping[str, Any]], ObjectChange | None],
 ) -> list[ObjectChange]:
     """The drifted CRDs of a release for ``diff``; ``compare`` finds the fields that differ from what was applied."""
+    if not drift:
+        return []
     from sparkrig.history.crds import CrdStore
     from sparkrig.plan.differences import ObjectChange
-    from sparkrig.plan.removal import CRD
 
     recorded: dict[str, dict[str, Any]] = {}
     if any(one.what == "changed" for one in drift):
@@ -97,7 +98,10 @@ def crd_changes(
             recorded = {}
     found = []
     for one in drift:
-        ref, note = ObjectRef(*CRD, "", one.name), "" if one.why == "is missing" else one.why
+        ref, note = (
+            ObjectRef("apiextensions.k8s.io", "v1", CRD_KIND, "", one.name),
+            "" if one.why == "is missing" else one.why,
+        )
         fields = compare(ref, recorded[one.name]) if one.what == "changed" and one.name in recorded else None
         missing = ObjectChange(ref, "missing" if one.what == "missing" else "changed", note=note)
         found.append(replace(fields, note=note) if fields is not None else missing)
