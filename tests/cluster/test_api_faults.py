@@ -233,12 +233,15 @@ def test_a_server_behind_the_api_server_that_is_away_is_not_waited_for(faulty: F
     assert len(faulty.seen) == API_RETRIES + 1
 
 
+NO_ROLE_YET = 'pods is forbidden: User "a" cannot list resource "pods" at the cluster scope: RBAC: not found'
+
+
 def test_roles_that_are_not_known_yet_after_an_outage_are_waited_for(faulty: Faulty, api: KubeApi) -> None:
     api.version()
-    faulty.script = [status(403, "Forbidden", "no role yet"), (200, {}, {})]
+    faulty.script = [status(403, "Forbidden", NO_ROLE_YET), (200, {}, {})]
     with pytest.raises(AccessDenied):
         api.get("/x")
-    faulty.script = [HANG_UP, status(403, "Forbidden", "no role yet"), status(401, "", "no key yet"), (200, {}, {})]
+    faulty.script = [HANG_UP, status(403, "Forbidden", NO_ROLE_YET), status(401, "", "no key yet"), (200, {}, {})]
     assert api.get("/x") == {}
 
 
