@@ -142,13 +142,19 @@ def refuse_unfit(
 
 
 def rehearsals(session: Session, resolved: ResolvedStack, observed: ObservedState, made: Plan) -> tuple[Rehearsal, ...]:
-    """What the API server says of a plan's upgrades, for showing them; nothing is asked where there is none."""
-    names = [operation.component for operation in made.operations if operation.action in UPGRADING]
+    """What the API server says of a plan's upgrades, and which charts refuse their values, for showing them."""
+    upgrading = {operation.component for operation in made.operations if operation.action in UPGRADING}
+    names = {operation.component for operation in made.operations if operation.action is Action.INSTALL} | upgrading
     if not names:
         return ()
     wanted = [desired for desired in resolved.releases if desired.component in names]
-    case, _ = _prepared(session, resolved, wanted, observed.releases, _crds_alone(made.operations, names))
-    return _rehearse(session, case, made.operations)
+    case, findings = _prepared(session, resolved, wanted, observed.releases, _crds_alone(made.operations, [*names]))
+    refused = {finding.subject: finding.message for finding in findings if finding.code == "render"}
+    case = replace(case, wanted=[one for one in case.wanted if one.name in upgrading])
+    said = {one.component: one for one in _rehearse(session, case, made.operations)}
+    for name, message in refused.items():
+        said[name] = replace(said.get(name, Rehearsal(name)), unrendered=message)
+    return tuple(said.values())
 
 
 def _rehearse(session: Session, case: Case, operations: Sequence[Operation]) -> tuple[Rehearsal, ...]:

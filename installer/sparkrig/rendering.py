@@ -7,9 +7,9 @@ certificate, a checksum over them), and what ``up`` installs differs there too; 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from sparkrig.apply.crds import labelled
 from sparkrig.documents.nodes import Step, show_path
@@ -21,6 +21,8 @@ from sparkrig.helm.errors import HelmError
 from sparkrig.model import ClusterFacts, CrdOwner, DesiredRelease, DesiredSecret, ObservedState
 from sparkrig.session import Session
 from sparkrig.stack.manifests_crds import api_versions
+
+_T = TypeVar("_T")
 
 Object = dict[str, Any]
 Key = tuple[str, str, str, str]
@@ -69,7 +71,8 @@ def render(session: Session, only: Sequence[str] = ()) -> RenderedStack:
     """Renders the stack, or some of its components. Writes nothing.
 
     With a cluster, charts see its version and what it serves, and a release that is deployed is
-    rendered as an upgrade that may look things up there; without one, as a first install.
+    rendered as an upgrade that may look things up there; without one, as a first install. Nothing can be
+    looked up in the rendering of an upgrade that brings objects of kinds which the cluster does not serve yet.
 
     Raises:
         NotFound: ``only`` names a component that the stack does not have.
@@ -92,7 +95,7 @@ def render(session: Session, only: Sequence[str] = ()) -> RenderedStack:
     kinds = served | {kind for brought in crds.values() for kind in api_versions(brought)}
 
     async def one(desired: DesiredRelease) -> Rendering:
-        first, second = await _twice(session, desired, facts, kinds, observed, known)
+        first, second = await _twice(session, desired, facts, kinds, served, observed, known)
         here, there = objects(first), objects(second)
         varying = tuple(_varying(here, there))
         return Rendering(
@@ -100,11 +103,22 @@ def render(session: Session, only: Sequence[str] = ()) -> RenderedStack:
         )
 
     async def all_of_them() -> list[Rendering]:
-        return await asyncio.gather(*(one(desired) for desired in wanted))
+        return await _all([one(desired) for desired in wanted])
 
     spaces = {desired.namespace for desired in wanted}
     secrets = tuple(secret for secret in resolved.secrets if not only or spaces.intersection(secret.namespaces))
     return RenderedStack(tuple(asyncio.run(all_of_them())), secrets)
+
+
+async def _all(work: Iterable[Awaitable[_T]]) -> list[_T]:
+    """Everything's results; the first error only when all have ended, so that no helm outlives its event loop."""
+    done = await asyncio.gather(*work, return_exceptions=True)
+    results: list[_T] = []
+    for result in done:
+        if isinstance(result, BaseException):
+            raise result
+        results.append(result)
+    return results
 
 
 async def _twice(
@@ -112,6 +126,7 @@ async def _twice(
     desired: DesiredRelease,
     facts: ClusterFacts,
     kinds: frozenset[str],
+    served: frozenset[str],
     observed: ObservedState | None,
     known: Mapping[str, DesiredRelease],
 ) -> list[str]:
@@ -119,35 +134,49 @@ async def _twice(
 
     That is needed for CRDs among the templates of another chart only, so the others are rendered only then.
     """
+
+    def twice(kinds: frozenset[str]) -> Awaitable[list[str]]:
+        return _all([_text(session, desired, facts, kinds, served, observed) for _ in range(2)])
+
     try:
-        return await asyncio.gather(*(_text(session, desired, facts, kinds, observed) for _ in range(2)))
+        return await twice(kinds)
     except HelmError as error:
         others = [other for other in known.values() if other is not desired and other.crd_owner is CrdOwner.HELM]
-        texts = (_text(session, other, facts, kinds, observed) for other in others)
+        texts = (_text(session, other, facts, kinds, served, observed) for other in others)
         there = await asyncio.gather(*texts, return_exceptions=True)
         more = frozenset(v for text in there if isinstance(text, str) for v in api_versions(objects(text)))
         if more <= kinds:
             raise error from None
-        return await asyncio.gather(*(_text(session, desired, facts, kinds | more, observed) for _ in range(2)))
+        return await twice(kinds | more)
 
 
 async def _text(
     session: Session,
     desired: DesiredRelease,
     facts: ClusterFacts,
-    kinds: Iterable[str],
+    kinds: frozenset[str],
+    served: frozenset[str],
     observed: ObservedState | None,
 ) -> str:
     found = observed.releases.get((desired.namespace, desired.release)) if observed else None
     upgrade = found is not None and found.deployed_revision is not None
-    helm: HelmClient = session.helm if upgrade else session.offline_helm
-    return await helm.template(
-        desired,
-        kube_version=facts.kubernetes,
-        api_versions=sorted(kinds),
-        is_upgrade=upgrade,
-        server=upgrade,
-    )
+
+    async def text(*, server: bool) -> str:
+        helm: HelmClient = session.helm if server else session.offline_helm
+        return await helm.template(
+            desired, kube_version=facts.kubernetes, api_versions=sorted(kinds), is_upgrade=upgrade, server=server
+        )
+
+    # Against a server helm shows charts what is served now, and refuses objects of kinds that the run brings first.
+    if upgrade and kinds - served:
+        offline = await text(server=False)
+        if any(_kind_text(item) in kinds - served for item in objects(offline)):
+            return offline
+    return await text(server=upgrade)
+
+
+def _kind_text(item: Object) -> str:
+    return f"{item.get('apiVersion')}/{item.get('kind')}"
 
 
 def _crds(desired: DesiredRelease) -> list[Object]:

@@ -19,7 +19,7 @@ from typing import Any, Final
 import sparkrig
 from sparkrig.defaults import WORKERS
 from sparkrig.documents.plain import objects
-from sparkrig.errors import InvalidInput, SparkrigError
+from sparkrig.errors import AccessDenied, InvalidInput, SparkrigError
 from sparkrig.helm.errors import HelmError
 from sparkrig.model import Chart, ChartOrigin, ClusterFacts, Component, DesiredRelease, Problem, ResolvedStack, Severity
 from sparkrig.secrets.cluster import lacking
@@ -115,7 +115,9 @@ def validate(session: Session, *, render: bool = True, kubernetes: str | None = 
     problems += [replace(problem, severity=Severity.WARNING) for problem in missing]
     rendered = 0
     if render:
-        check = _Rendering(session, resolved, facts, kubernetes or facts.kubernetes)
+        check = _Rendering(
+            session, resolved, facts, kubernetes or facts.kubernetes, upgrades=_installed(session, resolved)
+        )
         problems += check.problems()
         unseen += check.unseen
         rendered = check.rendered
@@ -123,6 +125,21 @@ def validate(session: Session, *, render: bool = True, kubernetes: str | None = 
     return Validation(
         resolved.name, names, tuple(problems), tuple(unseen), time.monotonic() - started, rendered, without
     )
+
+
+def _installed(session: Session, resolved: ResolvedStack) -> frozenset[str]:
+    """The components whose release is in the cluster; none where there is none, or its releases may not be read."""
+    if session.request.target is None:
+        return frozenset()
+    from sparkrig.cluster.releases import list_releases
+    from sparkrig.plan.changes import GONE
+
+    try:
+        there = list_releases(session.api)
+    except AccessDenied:
+        return frozenset()
+    found = {(d.namespace, d.release): d.component for d in resolved.releases}
+    return frozenset(found[key] for key, release in there.items() if key in found and release.status not in GONE)
 
 
 def _name(session: Session) -> str:
@@ -144,6 +161,8 @@ class _Rendering:
     rendered: int = 0
     left: int = MAX_RENDERINGS
     prepared: Prepared | None = None
+    upgrades: frozenset[str] = frozenset()
+    """Components that are installed there: their charts are rendered as an upgrade, as ``up`` has it."""
     places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(WORKERS))
 
     def problems(self) -> list[Problem]:
@@ -206,7 +225,10 @@ class _Rendering:
         """The objects of one component, hooks included."""
         async with self.places:
             text = await self.session.offline_helm.template(
-                desired, kube_version=self.kubernetes, api_versions=versions
+                desired,
+                kube_version=self.kubernetes,
+                api_versions=versions,
+                is_upgrade=desired.component in self.upgrades,
             )
         return objects(text)
 
@@ -220,6 +242,7 @@ class _Rendering:
             "values": desired.values,
             "charts": sorted(other.chart.digest for other in there),
             "on": self.session.request.target,
+            "upgrade": desired.component in self.upgrades,
         }
         text = json.dumps(told, sort_keys=True, ensure_ascii=True)
         return cache_dir() / "validated" / hashlib.sha256(text.encode()).hexdigest()

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from sparkrig.catalog.catalog import PROFILES, Catalog
 from sparkrig.catalog.load import load_catalog
@@ -151,3 +152,15 @@ def test_sources_hold_every_text_that_a_problem_can_point_at(catalog: Catalog, t
     assert {p.code for p in caught.value.problems} == {"wrong-type", "unknown-key"}
     assert "charts/triton/component.yaml" in sources
     assert "charts/triton/values.yaml" in sources
+
+
+def test_a_renamed_value_of_another_shape_comes_with_the_new_block(catalog: Catalog, tmp_path: Path) -> None:
+    text = "components: {traefik: {values: {ports: {web: {redirectTo: {port: websecure}}}}}}\n"
+    with pytest.raises(InvalidInput) as caught:
+        resolve(stack(tmp_path, text), catalog, OFFLINE, chart)
+    (problem,) = [p for p in caught.value.problems if p.code == "renamed-key"]
+    block = (problem.hint or "").partition("write ")[2].partition(";")[0]
+    values = yaml.safe_load(f"{{{block}}}")
+    assert values["ports"]["web"]["http"]["redirections"]["entryPoint"]["to"] == "websecure"
+    fixed = f"components: {{traefik: {{values: {{{block}}}}}}}\n"
+    assert resolve(stack(tmp_path, fixed), catalog, OFFLINE, chart).problems == ()

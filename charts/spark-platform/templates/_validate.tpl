@@ -16,7 +16,7 @@
 {{- $problems = concat $problems (include "spark-platform.quotaProblems" (dict "namespace" . "job" $.Values.smallestJob) | fromJsonArray) -}}
 {{- $problems = concat $problems (include "spark-platform.limitProblems" (dict "namespace" . "job" $.Values.smallestJob) | fromJsonArray) -}}
 {{- end -}}
-{{- range $part := list "templateProblems" "defaultsProblems" "storeProblems" "serverProblems" -}}
+{{- range $part := list "templateProblems" "defaultsProblems" "storeProblems" "versionProblems" "serverProblems" -}}
 {{- $problems = concat $problems (include (printf "spark-platform.%s" $part) $ | fromJsonArray) -}}
 {{- end -}}
 {{- with $problems -}}{{- fail (join "\n" .) -}}{{- end -}}

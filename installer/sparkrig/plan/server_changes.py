@@ -51,6 +51,8 @@ class Rehearsal:
     """What the change does to running pods of others; None where that was not looked at."""
     one_way: tuple[str, ...] = ()
     """Why no rollback leads back over this change."""
+    unrendered: str = ""
+    """Why the chart cannot be rendered with its values."""
 
 
 def with_rehearsals(plan: Plan, found: Iterable[Rehearsal]) -> Plan:
@@ -94,6 +96,8 @@ def _with_lines(change: Change, lines: tuple[str, ...]) -> Change:
 def _lines(operation: Operation, found: Rehearsal) -> tuple[str, ...]:
     takes = operation.desired is not None and operation.desired.conflicts == "take"
     lines = []
+    if found.unrendered:
+        lines.append(f"! cannot be rendered: {found.unrendered}   {operation.component} is refused")
     for contested in found.contested:
         for field in contested.fields:
             told = contested_text(contested.ref, field)

@@ -80,7 +80,7 @@ def _check(
     if schema is None:
         yield from _unknown(no_api, api_version, kind, name, api, crds)
         return
-    plain = _without_nulls(item)
+    plain = _without_nulls(item, schema)
     if not surely_valid(node_from(plain, _NOWHERE), schema):
         for path, message, value, key in list(_errors(plain, schema))[:MAX_COMPLAINTS]:
             yield complaint(path, message, value, key)
@@ -132,10 +132,21 @@ def _said(error: Any) -> Iterator[tuple[Path, str, Any, str | None]]:
         yield path, message, error.instance, None
 
 
-def _without_nulls(value: Any) -> Any:
-    """The API server takes a null for a field that is not there."""
+def _without_nulls(value: Any, schema: Any) -> Any:
+    """The API server takes a null for a field that is not there, but where the schema of a CRD allows nulls."""
+    below = schema if isinstance(schema, Mapping) else {}
     if isinstance(value, Mapping):
-        return {str(key): _without_nulls(below) for key, below in value.items() if below is not None}
+        fields, others = below.get("properties") or {}, below.get("additionalProperties")
+        known = {str(key): fields.get(key, others) for key in value}
+        return {
+            str(key): _without_nulls(item, known[str(key)])
+            for key, item in value.items()
+            if item is not None or _nullable(known[str(key)])
+        }
     if isinstance(value, list):
-        return [_without_nulls(item) for item in value]
+        return [_without_nulls(item, below.get("items")) for item in value]
     return value
+
+
+def _nullable(schema: Any) -> bool:
+    return isinstance(schema, Mapping) and isinstance(schema.get("type"), list) and "null" in schema["type"]

@@ -140,9 +140,16 @@ def _root(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 def converted_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     """A structural schema as JSON Schema: fields that it does not name are errors, as the API server has it.
 
-    OpenAPI's ``nullable`` and Kubernetes' int-or-string become types; CEL rules and defaults say nothing here.
+    OpenAPI's ``nullable`` and Kubernetes' int-or-string become types; CEL rules say nothing here. The API server fills
+    in defaults before it looks for required fields, so one with a default may be left out.
     """
     kept = {key: schema[key] for key in _KEPT & schema.keys()}
+    _exclude_limits(kept)
+    if "pattern" in kept and (pattern := _in_python(str(kept.pop("pattern")))) is not None:
+        kept["pattern"] = pattern
+    if "required" in kept:
+        fields = schema.get("properties") or {}
+        kept["required"] = [key for key in kept["required"] if "default" not in (fields.get(key) or {})]
     if schema.get("x-kubernetes-int-or-string"):
         kept["type"] = ["integer", "string"]
         kept.pop("anyOf", None)
@@ -163,6 +170,23 @@ def converted_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
     if isinstance(schema.get("items"), Mapping):
         kept["items"] = converted_schema(schema["items"])
     return kept
+
+
+def _exclude_limits(schema: dict[str, Any]) -> None:
+    """OpenAPI 3.0 says with a truth value that a limit is excluded; JSON Schema has the limit itself there."""
+    for limit, excluded in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if schema.pop(excluded, False) is True and limit in schema:
+            schema[excluded] = schema.pop(limit)
+
+
+def _in_python(pattern: str) -> str | None:
+    """A pattern of the API server's, which is written for Go; None for one that only Go understands."""
+    try:
+        text = pattern.replace("\\z", "\\Z")
+        re.compile(text)
+    except re.error:
+        return None
+    return text
 
 
 _KEPT = frozenset(
