@@ -15,12 +15,14 @@ import pytest
 
 
 def pytest_configure() -> None:
-    """Ctrl-C works for the programs that tests start, also where the run itself was started with SIGINT ignored.
+    """Ctrl-C and SIGHUP work for the programs that tests start, also where the run itself ignores them.
 
-    A shell without job control ignores it for what it starts in the background, and children inherit that.
+    A shell without job control ignores the first for what it starts in the background, nohup the second, and children
+    inherit that.
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

@@ -25,7 +25,8 @@ _LAST: Final = re.compile(r"(^|_)(pass|pwd|passwd|dsn|auth|auths|jaas|otp|pin)$"
 """Short words that mean a secret only as the last word of a name: ``smtpPass``, but not ``passThrough``."""
 _NAMES_ONE: Final = re.compile(
     r"(name|names|ref|refs|namespace|path|file|files|class|type|enabled|enable|create|annotations|labels|key|"
-    r"pull_?secrets?|url|mode|rotation|expiration|ttl|lifetime|duration|audience|issuer|domain|secure|same_?site|max_?age)$"
+    r"pull_?secrets?|url|mode|rotation|expiration|ttl|lifetime|duration|audience|issuer|domain|secure|same_?site|max_?age|"
+    r"from_?(env|file|command|secret))$"
 )
 _HOLDS_ANYWAY: Final = re.compile(_KEYS + r"$|(web_?hook|slack_?(api)?|sas)_?ur[li]$")
 """Names that end like one that only refers to something, and hold the secret themselves."""
@@ -94,6 +95,8 @@ def with_texts_covered(value: Any, cover: str) -> Any:
 _KEY: Final = re.compile(r"""(?<![\w.-])([\w.-]{0,80}\w)["']?\s*[:=]\s*""")
 """``key: value``, ``key=value`` and ``"key": "value"`` inside a text such as a configuration file."""
 _VALUE: Final = re.compile(r"""(?P<quote>["'])(?:\\.|(?!(?P=quote)).)*(?P=quote)|[^\s{\[][^,;&}]*""")
+_ENTRY: Final = re.compile(r"""\s*(?:- +)?["']?[\w./-]+["']?:(?:\s|$)""")
+"""A key of a mapping in YAML."""
 _BLOCK: Final = frozenset({"|", ">", "|-", ">-", "|+", ">+", ""})
 """What stands behind a key in YAML whose value is on the following lines."""
 
@@ -110,11 +113,14 @@ def _lines(lines: Iterable[str], cover: str | None) -> Iterator[str]:
     inside: int | None = None
     for line in lines:
         indent = len(line) - len(line.lstrip())
-        if inside is not None and (not line.strip() or indent > inside):
+        below = inside is not None and (not line.strip() or indent > inside)
+        # A section that is called like a secret may hold settings; where places must stay true, its keys are shown.
+        if below and not (cover is None and _ENTRY.match(line)):
             yield " " * indent + _covered(line[indent:], cover) if line.strip() else line
             continue
         shown, begins_block = _line(_addresses(line, cover), cover)
-        inside = indent if begins_block else None
+        if not below or begins_block:
+            inside = indent if begins_block else None
         yield shown
 
 
