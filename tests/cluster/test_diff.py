@@ -66,7 +66,8 @@ def test_a_whole_stack_has_no_drift_after_up_and_then_exactly_what_was_changed(
 ) -> None:
     sim = fresh_sim()
     run = stand_in_stack(sim)
-    assert run("up", "--yes", "--stand-ins", str(ROOT / "tests" / "charts")).returncode == 0
+    done = run("up", "--yes", "--stand-ins", str(ROOT / "tests" / "charts"))
+    assert done.returncode == 0, done.stdout + done.stderr
     clean = run("diff", "--output", "json", "--exit-code")
     document = yaml.safe_load(clean.stdout)
     assert (clean.returncode, document["different"], fields(document)) == (0, False, [])
@@ -246,5 +247,5 @@ def test_history_says_what_changed(world: World) -> None:
     assert world.up("--message", "more load").code == 0
     newest, first = world.run("history", "--output", "json").json["revisions"]
     assert first["summary"] == "first install: a, b"
-    assert (newest["summary"], newest["message"]) == ("a replicas (none) -> 2, -b", "more load")
-    assert "a replicas (none) -> 2, -b" in world.run("history").out
+    assert (newest["summary"], newest["message"]) == ("a replicas 1 (chart default) -> 2, -b", "more load")
+    assert "a replicas 1 (chart default) -> 2, -b" in world.run("history").out

@@ -148,8 +148,11 @@ def resources(api: KubeApi) -> dict[tuple[str, str], ResourceInfo]:
     return found
 
 
-def custom_resources(api: KubeApi, crds: Iterable[str]) -> dict[str, tuple[Content, ...]]:
-    """CRD that is there -> its custom resources, in all namespaces."""
+def custom_resources(api: KubeApi, crds: Iterable[str], *, if_readable: bool = False) -> dict[str, tuple[Content, ...]]:
+    """CRD that is there -> its custom resources, in all namespaces.
+
+    ``if_readable`` leaves out those that cannot be read within ``CONTENTS_S``: for what only warns.
+    """
     served = resources(api)
     found = {}
     for name in sorted(set(crds)):
@@ -157,9 +160,19 @@ def custom_resources(api: KubeApi, crds: Iterable[str]) -> dict[str, tuple[Conte
         info = served.get((group, plural))
         if info is None:
             continue
-        items = (item["metadata"] for item in api.list(info.collection(), metadata_only=True))
+        try:
+            items = api.list(info.collection(), metadata_only=True, timeout_s=CONTENTS_S if if_readable else None)
+        except SparkrigError:
+            if if_readable:
+                continue
+            raise
         found[name] = tuple(
-            Content(ObjectRef(group, info.version, info.kind, item.get("namespace", ""), item["name"]), item)
+            Content(
+                ObjectRef(
+                    group, info.version, info.kind, item["metadata"].get("namespace", ""), item["metadata"]["name"]
+                ),
+                item["metadata"],
+            )
             for item in items
         )
     return found

@@ -108,10 +108,8 @@ def _finalizer_lines(api: KubeApi, operation: Operation) -> list[str]:
     if state is None or not state.crds:
         return []
     going = {(ref.group, ref.kind, ref.namespace, ref.name) for ref in state.inventory}
-    try:
-        found = [content for contents in custom_resources(api, state.crds).values() for content in contents]
-    except AccessDenied:
-        return []
+    readable = custom_resources(api, state.crds, if_readable=True)
+    found = [content for contents in readable.values() for content in contents]
     held = [
         content
         for content in found
