@@ -14,15 +14,12 @@ from dataclasses import replace
 from typing import Any
 
 from sparkrig.apply.refusals import Refusals
-from sparkrig.apply.webhooks import KINDS as WEBHOOKS
-from sparkrig.apply.webhooks import Webhooks
 from sparkrig.cluster.api import KubeApi
 from sparkrig.cluster.watch import ObjectWatch
 from sparkrig.cluster.webhooks import are_called
 from sparkrig.defaults import STABLE_WINDOW_S, WEBHOOK_RETRY_S
 from sparkrig.errors import AccessDenied, OperationError, SparkrigError
 from sparkrig.model import Judgement, ObjectRef, Readiness, ReadinessRule
-from sparkrig.plan.crd_safety import strategy
 from sparkrig.readiness import NO_CONTEXT, Context, judge, judge_workload, needs_window
 from sparkrig.readiness.explain import explain_owners, explain_pods
 from sparkrig.readiness.pods import pods_under
@@ -31,6 +28,7 @@ WORKLOADS = ("Deployment", "StatefulSet", "DaemonSet", "Job")
 """Kinds whose pods tell more than their own status."""
 
 CRD = "CustomResourceDefinition"
+WEBHOOKS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 POD = ObjectRef("", "v1", "Pod", "", "*")
 BETWEEN = (
     *(("apps", f"{kind}s") for kind in ("replicaset", "deployment", "statefulset", "daemonset")),
@@ -84,6 +82,8 @@ class Waiter:
                 names each object that is not ready and why.
         """
         import asyncio  # here and below: `status` only judges, and does not wait
+
+        from sparkrig.apply.webhooks import Webhooks
 
         context = await asyncio.to_thread(self._look_around, inventory, bool(converted))
         converted = [*converted, *self._converted(inventory)]
@@ -253,6 +253,8 @@ class Waiter:
 
     def _converted(self, inventory: Sequence[ObjectRef]) -> list[str]:
         """The CRDs of an inventory whose custom resources a webhook converts."""
+        from sparkrig.plan.crd_safety import strategy
+
         crds = ((ref.name, self._watch.get(ref) or {}) for ref in inventory if ref.kind == CRD)
         return [name for name, found in crds if strategy(found.get("spec") or {}) == "Webhook"]
 
