@@ -137,7 +137,8 @@ def test_on_failure_stop_and_continue(world: World, api: KubeApi, policy: str, l
     assert f"--on-failure {policy}" in failed.out
     deployment = api.get(f"/apis/apps/v1/namespaces/{world.stack}-free/deployments/free")
     assert deployment is not None
-    assert deployment["spec"]["template"]["spec"]["containers"][0]["image"].endswith(f":{left}")
+    image = deployment["spec"]["template"]["spec"]["containers"][0]["image"]
+    assert image.endswith(f":{left}"), failed.err
     assert history(world)[0] == (2, "failed")
 
 

@@ -69,6 +69,10 @@ def plan_restore(
         operations += crds
         if _is_as_recorded(state, found) and not observed.missing.get(state.component):
             unchanged.append(state)
+            if not crds and (labels := _labels_to_restore(state, target, observed)):
+                operations.append(_namespace(state, labels, "its labels, as recorded"))
+                changes.append(Change(state.component, "~", f"{state.version}  labels of its namespace"))
+                continue
             if crds:
                 operations.append(_operation(Action.WAIT, state, (crds[0].id,), "until it is ready"))
                 changes.append(Change(state.component, "~", f"{state.version}  CRDs", _crd_lines(state, drift)))
@@ -141,8 +145,7 @@ def _return(state: ReleaseState, found: ObservedRelease | None, *, there: bool) 
     before: tuple[str, ...] = ()
     if not there and (found is None or found.status in GONE):
         reason = "the namespace, with Helm's history of what was in it"
-        namespace = _operation(Action.NAMESPACE, state, (), reason)
-        operations.append(replace(namespace, id=f"namespace/{state.namespace}", labels=dict(state.namespace_labels)))
+        operations.append(_namespace(state, state.namespace_labels, reason))
         before = (operations[0].id,)
     if found and found.status in PENDING:
         operations.append(_operation(Action.RECOVER, state, (), f"left {found.status}"))
@@ -152,6 +155,23 @@ def _return(state: ReleaseState, found: ObservedRelease | None, *, there: bool) 
     operations.append(replace(rollback, newest_revision=found.revision if found else 0))
     operations.append(_operation(Action.WAIT, state, (operations[-1].id,), "until it is ready"))
     return operations
+
+
+def _namespace(state: ReleaseState, labels: Mapping[str, str], reason: str) -> Operation:
+    operation = _operation(Action.NAMESPACE, state, (), reason)
+    return replace(operation, id=f"namespace/{state.namespace}", labels=dict(labels))
+
+
+def _labels_to_restore(state: ReleaseState, target: Revision, observed: ObservedState) -> dict[str, str]:
+    """The labels of a namespace as all of its releases had them; empty where they are still there."""
+    there = observed.namespaces.get(state.namespace)
+    wanted = {
+        key: value
+        for other in target.after
+        if other.namespace == state.namespace
+        for key, value in other.namespace_labels.items()
+    }
+    return wanted if there is not None and not wanted.items() <= there.items() else {}
 
 
 def _crds(state: ReleaseState, drift: Sequence[CrdDrift]) -> tuple[Operation, ...]:
