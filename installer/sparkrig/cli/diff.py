@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from sparkrig.cli.completion import revisions
 from sparkrig.cli.options import (
     CatalogOption,
     MirrorOption,
@@ -29,9 +30,17 @@ def register(app: typer.Typer) -> None:
 
 
 def diff(
-    first: Annotated[int | None, typer.Argument(metavar="A", min=1, help="A revision.")] = None,
+    first: Annotated[
+        int | None, typer.Argument(metavar="A", min=1, help="A revision.", autocompletion=revisions)
+    ] = None,
     second: Annotated[
-        int | None, typer.Argument(metavar="B", min=1, help="The revision to compare with; default: the newest.")
+        int | None,
+        typer.Argument(
+            metavar="B",
+            min=1,
+            help="The revision to compare with; default: the newest.",
+            autocompletion=revisions,
+        ),
     ] = None,
     values: Annotated[bool, typer.Option("--values", help="Only values (and what else is asked for).")] = False,
     charts: Annotated[bool, typer.Option("--charts", help="Only charts (and what else is asked for).")] = False,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sparkrig.cli.completion import value_paths
 from sparkrig.cli.options import (
     CatalogOption,
     MirrorOption,
@@ -42,6 +43,7 @@ def explain(
             metavar="COMPONENT[.PATH]",
             help="A value such as web.replicas (a dot inside a key is written '\\.', a list item [0]), "
             "or a component: then everything you changed in it.",
+            autocompletion=value_paths,
         ),
     ] = None,
     unset: Annotated[

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from sparkrig.cli.completion import components
 from sparkrig.cli.options import (
     CatalogOption,
     MirrorOption,
@@ -32,7 +33,8 @@ def register(app: typer.Typer) -> None:
 
 def lock(
     components: Annotated[
-        list[str] | None, typer.Argument(metavar="COMPONENT", help="With --upgrade: only these components.")
+        list[str] | None,
+        typer.Argument(metavar="COMPONENT", help="With --upgrade: only these components.", autocompletion=components),
     ] = None,
     file: StackFileOption = Path("stack.yaml"),
     catalog: CatalogOption = None,

@@ -39,6 +39,7 @@ COMMANDS: Final = (
     "diff",
     "rollback",
     "down",
+    "help",
 )
 """Commands in the order of the help, each a module of this package with ``register``."""
 GROUPS: Final = ("cluster", "tools", "schema")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sparkrig.cli.completion import components
 from sparkrig.cli.options import (
     CatalogOption,
     Output,
@@ -34,7 +35,7 @@ def register(app: typer.Typer) -> None:
 
 
 def open_component(
-    component: Annotated[str, typer.Argument(metavar="COMPONENT", help="What to open.")],
+    component: Annotated[str, typer.Argument(metavar="COMPONENT", help="What to open.", autocompletion=components)],
     file: StackFileOption = Path("stack.yaml"),
     stack: StackNameOption = None,
     target: TargetOption = None,

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sparkrig.cli.completion import assignments, clusters, components
+
 if TYPE_CHECKING:
     from sparkrig.model import Commands
 
@@ -32,6 +34,7 @@ TargetOption = Annotated[
         metavar="PROVIDER[:NAME]",
         help="Where the cluster comes from: context[:NAME], kind[:NAME] or sim[:NAME]. Default: the current context.",
         rich_help_panel=CLUSTER,
+        autocompletion=clusters,
     ),
 ]
 CatalogOption = Annotated[
@@ -74,7 +77,11 @@ ValuesOption = Annotated[
 SetOption = Annotated[
     list[str] | None,
     typer.Option(
-        "--set", metavar="COMPONENT.PATH=VALUE", help="One value, as Helm's --set. Repeatable.", rich_help_panel=CHARTS
+        "--set",
+        metavar="COMPONENT.PATH=VALUE",
+        help="One value, as Helm's --set. Repeatable.",
+        rich_help_panel=CHARTS,
+        autocompletion=assignments,
     ),
 ]
 OutputOption = Annotated[Output, typer.Option("--output", "-o", help="How to print the result.")]
@@ -136,6 +143,7 @@ KeepOption = Annotated[
         metavar="COMPONENT",
         help="Leave this component in place, which the stack does not have any more: it is not uninstalled, and is no "
         "more of this stack. Repeatable.",
+        autocompletion=components,
     ),
 ]
 AllowDisruptionOption = Annotated[
@@ -144,6 +152,7 @@ AllowDisruptionOption = Annotated[
         "--allow-disruption",
         metavar="COMPONENT",
         help="Change this component although it disturbs running pods of others. Repeatable.",
+        autocompletion=components,
     ),
 ]
 AllowCrdChangeOption = Annotated[

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from sparkrig.cli.completion import components
 from sparkrig.cli.options import (
     CatalogOption,
     MirrorOption,
@@ -35,7 +36,9 @@ def register(app: typer.Typer) -> None:
 
 
 def render(
-    components: Annotated[list[str] | None, typer.Argument(metavar="COMPONENT", help="Only these components.")] = None,
+    components: Annotated[
+        list[str] | None, typer.Argument(metavar="COMPONENT", help="Only these components.", autocompletion=components)
+    ] = None,
     file: StackFileOption = Path("stack.yaml"),
     target: TargetOption = None,
     catalog: CatalogOption = None,

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from sparkrig.cli.completion import revisions
 from sparkrig.cli.options import (
     AllowCrdChangeOption,
     AllowDisruptionOption,
@@ -39,7 +40,10 @@ def register(app: typer.Typer) -> None:
 
 def rollback(
     revision: Annotated[
-        int | None, typer.Argument(metavar="REVISION", min=1, help="Default: the newest good one before this.")
+        int | None,
+        typer.Argument(
+            metavar="REVISION", min=1, help="Default: the newest good one before this.", autocompletion=revisions
+        ),
     ] = None,
     file: StackFileOption = Path("stack.yaml"),
     stack: StackNameOption = None,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from sparkrig.cli.completion import tools
 from sparkrig.cli.options import Output, OutputOption
 from sparkrig.cli.person import err, out, print_json
 
@@ -39,7 +40,9 @@ def list_(output: OutputOption = Output.TEXT) -> None:
 
 @app.command("install")
 def install(
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Default: all that --on sim needs.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Default: all that --on sim needs.", autocompletion=tools)
+    ] = None,
     source: Annotated[
         Source | None, typer.Option("--from", help="Get it this way, even where another way found one.")
     ] = None,
@@ -61,7 +64,7 @@ def install(
 
 
 @app.command("path")
-def path(name: Annotated[str, typer.Argument(help="The binary's name.")]) -> None:
+def path(name: Annotated[str, typer.Argument(help="The binary's name.", autocompletion=tools)]) -> None:
     """Print the path of one binary; exit 1 when it is not on this machine yet."""
     from sparkrig.tools import find
 

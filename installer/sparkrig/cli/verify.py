@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sparkrig.cli.completion import components
 from sparkrig.cli.options import CatalogOption, Output, StackFileOption, StackNameOption, TargetOption
 from sparkrig.cli.person import err, out, print_json, session_for
 from sparkrig.cli.request import request
@@ -46,6 +47,7 @@ def verify(
             "--only",
             metavar="NAME",
             help="Only the checks of this component, of this name or kind, or COMPONENT/CHECK. Repeatable.",
+            autocompletion=components,
         ),
     ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="Only checks that read objects.")] = False,

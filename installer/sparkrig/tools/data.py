@@ -1,4 +1,4 @@
-"""Where the data that comes with sparkrig lies: ``tools/`` and ``charts/``.
+"""Where the data that comes with sparkrig lies: ``tools/``, ``charts/`` and ``docs/``.
 
 In a checkout they are folders beside ``installer/``; in a wheel they lie inside the package, under ``_data``.
 """
@@ -12,7 +12,7 @@ from typing import Literal
 
 from sparkrig.errors import NotFound
 
-Kind = Literal["charts", "tools"]
+Kind = Literal["charts", "docs", "tools"]
 
 
 def data_dir(kind: Kind) -> Path:
