@@ -87,10 +87,15 @@ lint: $(VENV)/.developing ## Formatting, lint, types, import layers
 docs: $(VENV)/.installed ## The reference of all values, from the schemas
 	@$(BIN)/python scripts/reference.py
 
+.PHONY: dist
+dist: $(VENV)/.developing ## The wheel and the source archive, in dist/
+	@rm -rf dist
+	@$(BIN)/python -m build --outdir dist .
+
 .PHONY: dashboards
 dashboards: $(VENV)/.developing ## The dashboards of charts/monitoring, from scripts/dashboards
 	@$(BIN)/python -m scripts.dashboards
 
 .PHONY: clean
 clean: ## Remove what was made here (not the tools in the user's cache)
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache artefacts
+	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache artefacts

@@ -25,7 +25,7 @@ from sparkrig.model import Chart, ChartOrigin, ClusterFacts, Component, DesiredR
 from sparkrig.secrets.cluster import lacking
 from sparkrig.session import Session
 from sparkrig.stack.checks import user_values
-from sparkrig.stack.manifests_api import EXTRA, ApiSchemas, load
+from sparkrig.stack.manifests_api import ApiSchemas, load
 from sparkrig.stack.resolve import Prepared, prepare
 from sparkrig.tools import cache_dir
 from sparkrig.tools.kept import prune, used
@@ -169,8 +169,9 @@ class _Rendering:
         """Renders what was not rendered before, or was not good then."""
         api = load(self.kubernetes)
         if api is None:
-            why = f"pip install 'sparkrig[{EXTRA}]' brings them"
-            self.unseen.append(f"rendered objects: the schemas of Kubernetes' own kinds are not installed; {why}")
+            self.unseen.append(
+                "rendered objects: the schemas of Kubernetes' own kinds are missing; pip install kubernetes-validate"
+            )
         elif self.kubernetes is not None and not _same_minor(api.version, self.kubernetes):
             self.unseen.append(
                 f"Kubernetes {self.kubernetes}: the newest schemas there are, of {api.version}, were used"

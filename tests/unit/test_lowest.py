@@ -25,6 +25,7 @@ DEPENDENCIES = {
     "httpx": "sparkrig.helm.repository",
     "filelock": "sparkrig.tools.cache",
     "platformdirs": "sparkrig.tools.model",
+    "kubernetes-validate": "sparkrig.stack.manifests_api",
 }
 
 
@@ -73,3 +74,11 @@ def test_the_library_reads_a_login_in_each_of_its_versions(tmp_path: Path) -> No
     }
     (tmp_path / "kubeconfig").write_text(json.dumps(document))
     assert LoginProvider(tmp_path / "kubeconfig", "c").authorization() == "Bearer a.eyJleHAiOjQxMDI0NDQ4MDB9.b"
+
+
+def test_the_schemas_of_kubernetes_lie_where_they_are_looked_for() -> None:
+    from sparkrig.stack.manifests_api import load
+
+    schemas = load("1.36")
+    assert schemas is not None
+    assert schemas.version == "1.36"

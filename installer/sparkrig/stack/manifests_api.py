@@ -17,8 +17,6 @@ from typing import Any, Final
 
 from sparkrig.stack.manifests_removed import minor
 
-EXTRA: Final = "schemas"
-"""Name of the extra that brings the package."""
 _DEFINITIONS = "_definitions.json"
 _REF = "/api/_definitions.json#"
 _NULLABLE = re.compile(r'\[\s*("\w+"),\s*"null"\s*\]')
