@@ -185,6 +185,33 @@ def _build_arguments() -> list[str]:
     return [word for name in wanted for word in ("--build-arg", f"{name}={os.environ[name]}")]
 
 
+def buildah(parent: str, *arguments: str, on_progress: Progress) -> str:
+    """Run buildah on the store of the recipes, in which ``localhost/PARENT`` is there; return its output.
+
+    Raises:
+        ToolError: the parent cannot be built, or buildah fails; carries its last lines.
+    """
+    recipe = load()[parent]
+    ensure([parent], on_progress)
+    with FileLock(_home() / "lock"):
+        _buildah(recipe, "tag", _tag(recipe), f"localhost/{parent}")
+        policy = _home() / "policy.json"
+        policy.write_text(json.dumps(POLICY), encoding="utf-8")
+        verb, *rest = arguments
+        own: list[str] = []
+        if verb == "build":
+            mounts = ["--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro"] if CERTIFICATES.is_dir() else []
+            own = ["--isolation", "chroot", "--signature-policy", str(policy), *mounts, *_build_arguments()]
+        command = [*_buildah_command(), verb, *own, *rest]
+        done = subprocess.run(
+            command, capture_output=True, text=True, env=_environment(), timeout=BUILD_TIMEOUT_S, check=False
+        )
+    if done.returncode:
+        lines = (done.stdout + done.stderr).splitlines()[-12:]
+        raise ToolError(f"buildah {verb} failed (exit {done.returncode})", detail=lines)
+    return done.stdout
+
+
 def _in_store(recipe: Recipe) -> bool:
     command = [*_buildah_command(), "inspect", "--type", "image", _tag(recipe)]
     return subprocess.run(command, capture_output=True, env=_environment()).returncode == 0
