@@ -61,7 +61,7 @@ def plain(stream: Any = None) -> tuple[PlainProgress, io.StringIO, Clock]:
     return PlainProgress(records.plan(), Terminal(out, False, False, 0), clock=clock), out, clock
 
 
-def test_plain_progress_prints_what_matters_once() -> None:
+def test_plain_progress_prints_each_change_of_a_component_once() -> None:
     progress, out, clock = plain()
     with progress:
         progress(event("namespace/proxy", RUNNING, "because"))
@@ -69,7 +69,6 @@ def test_plain_progress_prints_what_matters_once() -> None:
         progress(event("install/proxy", WAITING))
         progress(event("install/proxy", RUNNING, "new"))
         clock.now += 1
-        progress(event("install/proxy", RUNNING, "helm: proxy 41.3.0"))
         progress(event("install/proxy", RUNNING, "helm: proxy 41.3.0"))
         clock.now += 2
         progress(event("install/proxy", DONE, "", 3.0))
@@ -81,20 +80,52 @@ def test_plain_progress_prints_what_matters_once() -> None:
         clock.now += 60
         progress(event("wait/proxy", FAILED, "Deployment proxy: ImagePullBackOff\nand more", 71.0))
         progress(event("upgrade/hub", SKIPPED, "wait/proxy did not succeed"))
+        progress(event("wait/hub", SKIPPED, "upgrade/hub did not succeed"))
         progress(event("upgrade/spark-operator", INTERRUPTED, "given up"))
     assert out.getvalue() == (
-        "  0.0s  ✓ proxy           namespace made after 0.1s\n"
         "  0.0s  … proxy           installing 41.3.0: new\n"
-        "  1.0s  … proxy           helm: proxy 41.3.0\n"
-        "  3.0s  ✓ proxy           installed 41.3.0 after 3.0s\n"
-        "  3.0s  … proxy           waiting: Deployment proxy 0/9\n"
-        "  9.0s  … proxy           waiting: Deployment proxy 3/9\n"
         "   11s  renewed the lock\n"
         "   11s  after 2 tries\n"
         " 1m11s  ✗ proxy           wait/proxy failed after 1m11s: Deployment proxy: ImagePullBackOff\n"
         " 1m11s  · hub             upgrade/hub not started: wait/proxy did not succeed\n"
         " 1m11s  ! spark-operator  upgrade/spark-operator interrupted: given up\n"
     )
+
+
+def test_the_end_of_a_component_says_what_was_done_and_how_long_it_took() -> None:
+    progress, out, clock = plain()
+    progress(event("crds/spark-operator", RUNNING, "because"))
+    clock.now += 2
+    progress(event("crds/spark-operator", DONE, "", 2.0))
+    progress(event("upgrade/spark-operator", RUNNING, "changed"))
+    clock.now += 5
+    progress(event("upgrade/spark-operator", DONE, "", 5.0))
+    progress(event("wait/spark-operator", RUNNING, "until it is ready"))
+    clock.now += 3
+    progress(event("wait/spark-operator", DONE, "", 3.0))
+    assert out.getvalue() == (
+        "  2.0s  … spark-operator  upgrading to 2.5.2: changed\n"
+        "   10s  ✓ spark-operator  upgraded to 2.5.2, ready after 10s\n"
+    )
+
+
+def test_a_long_wait_is_named_again_each_half_minute_and_not_more_often() -> None:
+    progress, out, clock = plain()
+    progress(event("install/proxy", RUNNING, "new"))
+    progress(event("wait/proxy", RUNNING, "waiting: Deployment proxy 3/9"))
+    for _ in range(13):
+        clock.now += 5
+        progress.heartbeat()
+    progress(event("wait/proxy", DONE, "", 65.0))
+    progress(event("install/proxy", DONE, "", 65.0))
+    clock.now += 100
+    progress.heartbeat()
+    assert out.getvalue().splitlines()[1:3] == [
+        "   30s  … proxy           waiting: Deployment proxy 3/9",
+        " 1m00s  … proxy           waiting: Deployment proxy 3/9",
+    ]
+    assert "1m05s  … " not in out.getvalue()
+    assert "2m" not in out.getvalue()
 
 
 def test_lines_from_many_threads_stay_whole() -> None:
@@ -139,8 +170,8 @@ def test_a_closed_stream_does_not_end_the_work() -> None:
 def test_a_stream_that_knows_only_ascii_gets_ascii() -> None:
     raw = io.BytesIO()
     progress, _, _ = plain(io.TextIOWrapper(raw, encoding="ascii"))
-    progress(event("install/proxy", DONE, "naïve …"))
-    assert raw.getvalue() == b"  0.0s  + proxy           installed 41.3.0 after 0.0s: na?ve ~\n"
+    progress(event("install/proxy", FAILED, "naïve …"))
+    assert raw.getvalue() == b"  0.0s  x proxy           install/proxy failed after 0.0s: na?ve ~\n"
 
 
 def test_the_terminal_decides_which_progress_it_is() -> None:

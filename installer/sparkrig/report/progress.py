@@ -1,4 +1,4 @@
-"""Shows a plan in progress: in place on a terminal, one line an event elsewhere.
+"""Shows a plan in progress: in place on a terminal, one line for each change of a component's state elsewhere.
 
 Events come from many threads. Showing them never ends the work: a reader that went away, a closed
 stream or a terminal that hung up is noticed once, and nothing is shown from then on.
@@ -16,13 +16,15 @@ from sparkrig.model import Action, Event, Operation, OperationStatus, Plan
 from sparkrig.report.plan import component_order
 from sparkrig.report.terminal import Style, Terminal, encodable
 from sparkrig.report.text import clean, duration, first_line, pad, width_of
-from sparkrig.report.wording import did, doing
+from sparkrig.report.wording import did_all, doing
 
-REPEAT_S: Final = 5.0
-"""Shortest time between two waiting messages of one operation on plain output: a log is read later."""
+HEARTBEAT_S: Final = 30.0
+"""A component of which nothing was said for so long is named again on plain output, with what it waits for."""
+TICK_S: Final = 5.0
+"""How often that is looked at."""
 
-_BRIEF: Final = frozenset({Action.NAMESPACE, Action.CRDS, Action.WAIT})
-"""Actions whose start is no news: they are over at once, or say themselves what they wait for."""
+_BRIEF: Final = frozenset({Action.NAMESPACE, Action.SECRETS, Action.CRDS, Action.WAIT})
+"""Actions whose start is no change of a component's state: what comes behind or before them is."""
 
 Clock = Callable[[], float]
 """A monotonic clock, in seconds."""
@@ -99,7 +101,7 @@ class LastingStream:
 
 
 class PlainProgress:
-    """One line an event that matters: a start, a changed message, an end with its seconds."""
+    """A line when a component starts, when it is done, when it fails; and each half minute what it waits for."""
 
     def __init__(self, plan: Plan, terminal: Terminal, *, clock: Clock = time.monotonic) -> None:
         self._stream = LastingStream(terminal.stream)
@@ -108,28 +110,39 @@ class PlainProgress:
         self._began = clock()
         self._operations = {operation.id: operation for operation in plan.operations}
         self._column = max((width_of(name) for name in component_order(plan)), default=0)
-        self._said: dict[str, tuple[str, float]] = {}
+        self._components: dict[str, _Component] = {}
+        for operation in plan.operations:
+            self._component(operation.component).left.append(operation)
         self._lock = threading.Lock()
+        self._over = threading.Event()
 
     def __enter__(self) -> Self:
         """Starts counting."""
         self._began = self._clock()
+        threading.Thread(target=self._tick, name="progress", daemon=True).start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Nothing is left to restore."""
+        self._over.set()
 
     def __call__(self, event: Event) -> None:
         """Prints the event when it says something new."""
         with self._lock:
             now = self._clock()
-            text = self._news(event, now)
+            text = self._news(event, self._component(event.component), now)
             if text is not None:
-                sign = _sign(event.status, self._style)
-                name = pad(clean(event.component), self._column)
-                self._print(f"{duration(now - self._began):>6}  {sign} {name}  {text}")
+                self._say(event.component, event.status, text, now)
+
+    def heartbeat(self) -> None:
+        """Names what is running and was not named for long."""
+        with self._lock:
+            now = self._clock()
+            for name, component in self._components.items():
+                if component.running and component.doing and now - component.said >= HEARTBEAT_S:
+                    self._say(name, OperationStatus.RUNNING, component.doing, now)
 
     def note(self, text: str) -> None:
         """Prints the message, each line behind the time."""
@@ -138,39 +151,78 @@ class PlainProgress:
             for line in clean(text).splitlines():
                 self._print(f"{now:>6}  {line}")
 
+    def _tick(self) -> None:
+        while not self._over.wait(TICK_S):
+            self.heartbeat()
+
+    def _component(self, name: str) -> _Component:
+        return self._components.setdefault(name, _Component())
+
+    def _say(self, name: str, status: OperationStatus, text: str, now: float) -> None:
+        self._components[name].said = now
+        shown = pad(clean(name), self._column)
+        self._print(f"{duration(now - self._began):>6}  {_sign(status, self._style)} {shown}  {text}")
+
     def _print(self, line: str) -> None:
         self._stream.write(f"{line.rstrip()}\n")
         self._stream.flush()
 
-    def _news(self, event: Event, now: float) -> str | None:
+    def _news(self, event: Event, component: _Component, now: float) -> str | None:
         """What to print of the event; None for nothing."""
         operation = self._operations.get(event.operation)
         message = first_line(event.message)
-        if event.status in {OperationStatus.RUNNING, OperationStatus.WAITING}:
-            return self._step(event, operation, message, now)
-        self._said.pop(event.operation, None)
-        took = duration(event.seconds)
+        if event.status is OperationStatus.WAITING:
+            return None
+        if event.status is OperationStatus.RUNNING:
+            return component.step(operation, message, now)
+        component.running.discard(event.operation)
         behind = f": {message}" if message else ""
         if event.status is OperationStatus.DONE:
-            return f"{did(operation) if operation else event.operation} after {took}{behind}"
+            return component.finish(operation, event, behind, now)
+        if component.failed:
+            return None  # what follows from a failure is said once
+        component.failed = True
         if event.status is OperationStatus.FAILED:
-            return f"{event.operation} failed after {took}{behind}"
+            return f"{event.operation} failed after {duration(event.seconds)}{behind}"
         word = "not started" if event.status is OperationStatus.SKIPPED else "interrupted"
         return f"{event.operation} {word}{behind}"
 
-    def _step(self, event: Event, operation: Operation | None, message: str, now: float) -> str | None:
-        """A start or a message on the way, unless it is no news."""
-        starts = operation is not None and message in {"", first_line(operation.reason)}
-        if event.status is OperationStatus.WAITING or (starts and operation and operation.action in _BRIEF):
+
+class _Component:
+    """What was said of one component, and what is left of it."""
+
+    def __init__(self) -> None:
+        self.left: list[Operation] = []
+        self.done: list[Operation] = []
+        self.running: set[str] = set()
+        self.doing = ""
+        self.failed = False
+        self.began: float | None = None
+        self.said = 0.0
+
+    def step(self, operation: Operation | None, message: str, now: float) -> str | None:
+        """A start, or a message on the way; the text where the start changes the component's state."""
+        if operation is None:
+            return message or None
+        if self.began is None:
+            self.began = self.said = now
+        self.running.add(operation.id)
+        starts = message in {"", first_line(operation.reason)}
+        self.doing = doing(operation) if starts else message
+        if not starts or operation.action in _BRIEF:
             return None
-        if event.operation in self._said:
-            last, when = self._said[event.operation]
-            if starts or message == last or (last and now - when < REPEAT_S):
-                return None
-        self._said[event.operation] = ("" if starts else message, now)
-        if starts and operation:
-            return f"{doing(operation)}: {first_line(operation.reason)}"
-        return message
+        return f"{self.doing}: {message}" if message else self.doing
+
+    def finish(self, operation: Operation | None, event: Event, behind: str, now: float) -> str | None:
+        """One operation is done; the text where nothing of the component is left."""
+        if operation is None:
+            return f"{event.operation} after {duration(event.seconds)}{behind}"
+        self.done.append(operation)
+        self.left = [other for other in self.left if other.id != operation.id]
+        if self.left:
+            return None
+        took = event.seconds if self.began is None else max(now - self.began, event.seconds)
+        return f"{did_all(self.done)} after {duration(took)}{behind}"
 
 
 def _sign(status: OperationStatus, style: Style) -> str:
