@@ -1,8 +1,9 @@
 """Run the tests in parallel; what fails gets one more run, alone, and is named either way.
 
 Many tests start real processes (API servers, helm, kill -9, browsers) and wait for them. On a small machine that does
-something else at the same time, one can meet a deadline that says nothing about the program. A test that passes alone
-is shown as such, so that its cause is looked for; one that fails again fails the run. The last line is pytest's own
+something else at the same time, one can meet a deadline that says nothing about the program. At most three failed tests
+get another run, each named with what is recorded of it; more fail the run at once, and so does one that fails again.
+The record lies in the cache folder, so that one that fails now and then is seen to. The last line is pytest's own
 summary.
 
 Usage: python scripts/run_tests.py [--whole-files] [pytest arguments]
@@ -12,15 +13,20 @@ With --whole-files all tests of a file run again where one of them failed: they 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
 import sys
+from datetime import date
 from pathlib import Path
+
+from sparkrig.tools import cache_dir
 
 TESTS_FAILED = 1
 # More failures than this are no accident: the first run's word stands.
-AT_MOST = 15
+AT_MOST = 3
+REMEMBERED = 20
 LAST_FAILED = Path(".pytest_cache/v/cache/lastfailed")
 WHOLE_FILES = "--whole-files"
 REPORT = "--junitxml="
@@ -32,6 +38,30 @@ def failed() -> list[str]:
         return sorted(json.loads(LAST_FAILED.read_text("utf-8")))
     except (OSError, ValueError):
         return []
+
+
+def record() -> dict[str, list[str]]:
+    """Return the days on which each test failed in a run and got another one, oldest first."""
+    try:
+        found = json.loads(history().read_text("utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def remember(names: list[str]) -> None:
+    """Add today's failures to the record; one that cannot be written is only missed the next time."""
+    known = record()
+    for name in names:
+        known[name] = [*known.get(name, []), date.today().isoformat()][-REMEMBERED:]
+    with contextlib.suppress(OSError):
+        history().parent.mkdir(parents=True, exist_ok=True)
+        history().write_text(json.dumps(known, indent=1), "utf-8")
+
+
+def history() -> Path:
+    """Return the file of the record."""
+    return cache_dir() / "failed-tests.json"
 
 
 def pytest(*arguments: str) -> int:
@@ -49,13 +79,17 @@ def main(arguments: list[str]) -> int:
     LAST_FAILED.unlink(missing_ok=True)
     code = pytest(*arguments)
     names = failed()
-    if code != TESTS_FAILED or not 0 < len(names) <= AT_MOST or any("::" not in name for name in names):
+    if code != TESTS_FAILED or not names or any("::" not in name for name in names):
         return code
-    print(
-        f"\n=== {len(names)} failed; once more, alone (if one passes now, its cause is still to be found):", flush=True
-    )
+    if len(names) > AT_MOST:
+        print(f"\n=== {len(names)} failed, more than the {AT_MOST} that get another run", flush=True)
+        return code
+    known = record()
+    remember(names)
+    print(f"\n=== {len(names)} failed; once more, alone (find the cause, even if it passes now):", flush=True)
     for name in names:
-        print(f"===   {name}", flush=True)
+        days = ", ".join(known.get(name, []))
+        print(f"===   {name} ({f'failed before: {days}' if days else 'no failure on record'})", flush=True)
     again = sorted({name.partition("::")[0] for name in names}) if files else names
     reports = [f"{argument.removesuffix('.xml')}-again.xml" for argument in arguments if argument.startswith(REPORT)]
     return pytest("-n", "0", *reports, *again)

@@ -23,7 +23,7 @@ HEARTBEAT_S: Final = 30.0
 TICK_S: Final = 5.0
 """How often that is looked at."""
 
-_BRIEF: Final = frozenset({Action.NAMESPACE, Action.SECRETS, Action.CRDS, Action.WAIT})
+_BRIEF: Final = frozenset({Action.NAMESPACE, Action.SECRETS, Action.CRDS, Action.WAIT, Action.VACATE})
 """Actions whose start is no change of a component's state: what comes behind or before them is."""
 
 Clock = Callable[[], float]
