@@ -64,8 +64,12 @@ node-test: $(VENV)/.developing ## Tests with real pods (root); skipped with the 
 	@$(BIN)/python -m pytest tests/node $(PYTEST_ARGS)
 
 .PHONY: e2e
-e2e: $(VENV)/.developing ## The same, images first, in stages with times; on that node where it is up; reports in artefacts/ (NODE)
+e2e: $(VENV)/.developing ## Each component once on real pods, images first, in stages with times; reports in artefacts/ (NODE)
 	@$(BIN)/python -m tests.node.e2e --name $(NODE) $(PYTEST_ARGS)
+
+.PHONY: e2e-all
+e2e-all: $(VENV)/.developing ## All tests with real pods; on that node where it is up (NODE)
+	@$(BIN)/python -m tests.node.e2e --all --name $(NODE) $(PYTEST_ARGS)
 
 .PHONY: soak
 soak: $(VENV)/.developing ## Ten minutes of random operations and faults (SOAK_SECONDS, SOAK_SEED)

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from tests.node.images import build
 
-pytestmark = pytest.mark.node
+pytestmark = [pytest.mark.core, pytest.mark.node]
 
 ROOT = Path(__file__).parents[2]
 BASE = """

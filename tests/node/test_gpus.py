@@ -11,6 +11,8 @@ from tests.node import gpus
 from tests.node.kubectl import Kubectl, pod, toolbox, until
 from tests.node.settings import HOST_NAME, Node
 
+pytestmark = pytest.mark.core
+
 
 @pytest.fixture(autouse=True)
 def plugged(node: Node) -> Iterator[None]:

@@ -21,6 +21,8 @@ from tests.snapshots import snapshot
 
 from sparkrig import tools
 
+pytestmark = pytest.mark.core
+
 TRITON = "triton.sparkrig.test"
 GONE_S = 300
 SETTLED_S = 600

@@ -15,6 +15,8 @@ from tests.node.settings import Node
 
 from sparkrig.cluster.mark import read_mark
 
+pytestmark = pytest.mark.core
+
 PORT = 8000
 SERVER: Mapping[str, Any] = {
     # Each pod says its own name, so that it shows which one answered.

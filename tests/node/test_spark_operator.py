@@ -68,6 +68,7 @@ def operator(stack: NodeStack, shared: Shared) -> Kubectl:
     return Kubectl(tools.find("kubectl").path, shared.node.kubeconfig, "spark-operator")
 
 
+@pytest.mark.core
 def test_the_examples_complete(jobs: Kubectl) -> None:
     for name in ("example-pi", "example-python"):
         status = ended(jobs, name)

@@ -13,7 +13,7 @@ from tests.node.test_spark_operator import JOB_S, SMALL, ended, image_of
 
 from sparkrig import tools
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [pytest.mark.core, pytest.mark.timeout(1200)]
 SIZES = {"driver": {"memory": "640m"}, "executor": {"cores": 2, "memory": "720m", "instances": 1}}
 VALUES: dict[str, Mapping[str, Any]] = {
     "spark-platform": {"sparkDefaults": {**SIZES, "extra": SMALL}},
