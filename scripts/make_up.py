@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from sparkrig.cli.main import run
+from sparkrig.cli.progress import step_lines
 from sparkrig.cluster.api import KubeApi
 from sparkrig.cluster.mark import read_mark, write_mark
 from sparkrig.cluster.providers import ensure, parse_target
@@ -49,7 +50,7 @@ def main() -> int:
 def chart_options(stack: Path, target: str) -> list[str]:
     """Makes the cluster ready and returns the flags that say where charts come from."""
     mirror = os.environ.get("CHART_MIRROR")
-    handle = ensure(parse_target(target), on_progress=lambda line: print(line, file=sys.stderr))
+    handle = ensure(parse_target(target), on_progress=step_lines())
     if mirror:
         return ["--chart-mirror", mirror]
     api = KubeApi(handle)

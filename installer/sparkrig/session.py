@@ -73,6 +73,8 @@ class Request:
     create: bool = False
     """Make the cluster where the provider can and it is not there (``up``)."""
     overrides: Overrides = field(default_factory=Overrides)
+    install_tools: bool = True
+    """Fetch or build a tool that is not on this machine. A command that only checks or explains does not."""
 
 
 class Session:
@@ -162,7 +164,7 @@ class Session:
         """Found once for both clients: a helm that is not from our cache is asked for its version each time."""
         from sparkrig.tools import find
 
-        return find("helm", on_progress=self._on_progress)
+        return find("helm", on_progress=self._on_progress, install=self.request.install_tools)
 
     def values_schema(self, component: str) -> Mapping[str, Any] | None:
         """The schema of a component's values in the catalogue; None where there is none, or no such component."""

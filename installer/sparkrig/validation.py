@@ -19,7 +19,7 @@ from typing import Any, Final
 import sparkrig
 from sparkrig.defaults import WORKERS
 from sparkrig.documents.plain import objects
-from sparkrig.errors import AccessDenied, InvalidInput, SparkrigError
+from sparkrig.errors import AccessDenied, InvalidInput, SparkrigError, ToolError
 from sparkrig.helm.errors import HelmError
 from sparkrig.model import Chart, ChartOrigin, ClusterFacts, Component, DesiredRelease, Problem, ResolvedStack, Severity
 from sparkrig.secrets.cluster import lacking
@@ -34,6 +34,7 @@ Objects = list[dict[str, Any]]
 
 MAX_RENDERINGS: Final = 24
 """Renderings that one run spends on finding causes; each takes a tenth of a second to one."""
+GET_HELM: Final = "`sparkrig tools install helm` makes helm ready, SPARKRIG_HELM names one that is there"
 _VALUE_PATH = re.compile(r"\.Values((?:\.[A-Za-z_]\w*)+)")
 
 
@@ -52,10 +53,13 @@ class Validation:
     without_chart: Mapping[str, str] = field(default_factory=dict)
     """Component -> why its chart is not available, so that its own schema and templates were not checked."""
 
+    without_helm: str = ""
+    """Why no chart could be rendered; empty where that was possible or not asked for."""
+
     @property
     def partial(self) -> bool:
         """True when something of a component's values could not be checked."""
-        return bool(self.without_chart)
+        return bool(self.without_chart or self.without_helm)
 
     @property
     def ok(self) -> bool:
@@ -63,8 +67,16 @@ class Validation:
         return not any(problem.severity is Severity.ERROR for problem in self.problems)
 
     def strict(self) -> Validation:
-        """The same with every warning, and every chart that could not be checked, as an error."""
-        found = [replace(problem, severity=Severity.ERROR) for problem in self.problems]
+        """The same with every warning, and everything that could not be checked, as an error."""
+        found = tuple(replace(problem, severity=Severity.ERROR) for problem in self.problems)
+        return replace(self, problems=found).complete()
+
+    def complete(self) -> Validation:
+        """The same with everything that could not be checked as an error."""
+        found = [*self.problems]
+        if self.without_helm:
+            message = f"the charts were not rendered: {self.without_helm}"
+            found.append(Problem(Severity.ERROR, "not-rendered", message, hint=GET_HELM))
         found += [
             Problem(
                 Severity.ERROR,
@@ -114,7 +126,8 @@ def validate(session: Session, *, render: bool = True, kubernetes: str | None = 
     missing = lacking(secret.spec for secret in resolved.secrets)
     problems += [replace(problem, severity=Severity.WARNING) for problem in missing]
     rendered = 0
-    if render:
+    without_helm = _without_helm(session) if render else ""
+    if render and not without_helm:
         check = _Rendering(
             session, resolved, facts, kubernetes or facts.kubernetes, upgrades=_installed(session, resolved)
         )
@@ -123,8 +136,24 @@ def validate(session: Session, *, render: bool = True, kubernetes: str | None = 
         rendered = check.rendered
     names = tuple(desired.component for desired in resolved.releases)
     return Validation(
-        resolved.name, names, tuple(problems), tuple(unseen), time.monotonic() - started, rendered, without
+        resolved.name,
+        names,
+        tuple(problems),
+        tuple(unseen),
+        time.monotonic() - started,
+        rendered,
+        without,
+        without_helm,
     )
+
+
+def _without_helm(session: Session) -> str:
+    """Why charts cannot be rendered here: helm is not on this machine. None is fetched for a check."""
+    try:
+        session.helm_tool  # noqa: B018 - looked for on first use
+    except ToolError as error:
+        return error.message
+    return ""
 
 
 def _installed(session: Session, resolved: ResolvedStack) -> frozenset[str]:

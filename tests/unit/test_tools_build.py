@@ -214,7 +214,7 @@ def test_failed_build_says_what_go_said(settings: ToolSettings, tmp_path: Path) 
     with pytest.raises(ToolError) as failed:
         tools.find("hello", settings=replace(settings, tools_dir=broken.parent))
     tried = {line.split(":")[0].removeprefix("tried "): line for line in failed.value.detail}
-    assert list(tried) == ["setting", "cache", "PATH", "download", "build"]
+    assert list(tried) == ["setting", "cache", "PATH", "download", "wheel", "build"]
     assert "go build failed (exit 1, log: " in tried["build"]
     assert "example.org/hello/second" in tried["build"]
     log = re.search(r"log: (\S+)\)", tried["build"])

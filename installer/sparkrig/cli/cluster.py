@@ -8,17 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from sparkrig.cli.options import Output, OutputOption, TargetOption
-from sparkrig.cli.person import err, out, print_json
+from sparkrig.cli.person import out, print_json
+from sparkrig.cli.progress import QuietOption, step_lines
 
 app = typer.Typer(help="Clusters that sparkrig makes: create, list, delete, kubeconfig, mark.", no_args_is_help=True)
 
 MadeOption = Annotated[
     str, typer.Option("--on", metavar="PROVIDER[:NAME]", help="sim[:NAME] or kind[:NAME].", show_default=True)
 ]
-
-
-def _say(line: str) -> None:
-    err().write(f"{line}\n")
 
 
 @app.command("create")
@@ -38,11 +35,13 @@ def create(
     stages: Annotated[
         list[Path] | None, typer.Option("--stages", metavar="FILE", help="sim: further KWOK Stages. Repeatable.")
     ] = None,
+    quiet: QuietOption = False,
 ) -> None:
     """Create a cluster, or start the one there is; does nothing when it runs."""
     from sparkrig.cluster.providers import ensure, parse_target, sim
     from sparkrig.cluster.providers.sim.state import SimOptions
 
+    del quiet  # its callback has seen to it
     wanted = parse_target(target)
     asked = {"cpu_nodes": nodes, "gpu_nodes": gpu_nodes, "gpus_per_node": gpus, "webhooks": webhooks, "audit": audit}
     given: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
@@ -51,9 +50,9 @@ def create(
     if wanted.provider != "sim" and given:
         raise typer.BadParameter(f"{', '.join(sorted(given))}: for --on sim only")
     if wanted.provider == "sim" and given:
-        handle = sim.create(wanted.name or "sparkrig", SimOptions(**given), on_progress=_say)
+        handle = sim.create(wanted.name or "sparkrig", SimOptions(**given), on_progress=step_lines())
     else:
-        handle = ensure(wanted, on_progress=_say)
+        handle = ensure(wanted, on_progress=step_lines())
     out().write(f"{handle.provider}:{handle.name} is ready; use it with --on {handle.provider}:{handle.name}\n")
 
 
@@ -80,7 +79,7 @@ def delete(target: MadeOption = "sim") -> None:
     name = wanted.name or ""
     if wanted.provider == "context":
         raise typer.BadParameter("sparkrig deletes only what it made: --on sim[:NAME] or --on kind[:NAME]")
-    gone = sim.delete(name, on_progress=_say) if wanted.provider == "sim" else kind.delete(name)
+    gone = sim.delete(name, on_progress=step_lines()) if wanted.provider == "sim" else kind.delete(name)
     out().write(f"{wanted} is deleted\n" if gone else f"there is no {wanted}\n")
 
 

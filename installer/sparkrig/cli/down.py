@@ -24,6 +24,7 @@ from sparkrig.cli.options import (
     seconds,
 )
 from sparkrig.cli.person import Person, session_for
+from sparkrig.cli.progress import QuietOption
 from sparkrig.cli.request import request
 from sparkrig.cli.timings import timed
 from sparkrig.cli.up import finish
@@ -53,11 +54,13 @@ def down(
     ] = None,
     wait_lock: WaitLockOption = "0",
     yes: YesOption = False,
+    quiet: QuietOption = False,
     timings: TimingsOption = False,
     trace: TraceOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Remove the stack's releases, dependents first. Keeps CRDs, custom resources and users' data without --purge."""
+    del quiet  # its callback has seen to it
     from sparkrig import workflows
     from sparkrig.change import Options
 

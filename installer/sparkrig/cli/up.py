@@ -33,6 +33,7 @@ from sparkrig.cli.options import (
     seconds,
 )
 from sparkrig.cli.person import Person, out, print_json, session_for
+from sparkrig.cli.progress import QuietOption
 from sparkrig.cli.request import request
 from sparkrig.cli.timings import timed
 from sparkrig.defaults import HISTORY_MAX
@@ -69,11 +70,13 @@ def up(
     accept: AcceptOption = None,
     wait_lock: WaitLockOption = "0",
     yes: YesOption = False,
+    quiet: QuietOption = False,
     timings: TimingsOption = False,
     trace: TraceOption = None,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Bring the cluster to what the stack file describes, and wait until it is ready."""
+    del quiet  # its callback has seen to it
     from sparkrig import workflows
     from sparkrig.change import Options
     from sparkrig.cli.saved import read_saved

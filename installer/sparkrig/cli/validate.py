@@ -21,6 +21,7 @@ from sparkrig.cli.options import (
     ValuesOption,
 )
 from sparkrig.cli.person import err, out, print_json
+from sparkrig.cli.progress import step_lines
 from sparkrig.cli.request import request
 from sparkrig.errors import ExitCode
 
@@ -60,6 +61,14 @@ def validate(
             rich_help_panel=CHARTS,
         ),
     ] = True,
+    require_render: Annotated[
+        bool,
+        typer.Option(
+            "--require-render",
+            help="Fail where helm or a chart is missing, so that something was not rendered; for CI.",
+            rich_help_panel=CHARTS,
+        ),
+    ] = False,
     kubernetes: Annotated[
         str | None,
         typer.Option(
@@ -73,19 +82,24 @@ def validate(
 ) -> None:
     """Check the stack file, every value and what the charts make of them; all problems at once, each with its place.
 
-    Writes nothing, and runs no command of the stack file.
+    Writes nothing, runs no command of the stack file, and fetches no helm: without one nothing is rendered.
     """
     from sparkrig import validation
     from sparkrig.model import Commands
     from sparkrig.session import Session
     from sparkrig.stack.manifests_removed import minor
 
+    if require_render and not render:
+        raise typer.BadParameter("--require-render and --no-render exclude each other")
     if kubernetes is not None and minor(kubernetes) is None:
         raise typer.BadParameter(f"'{kubernetes}' is no version of Kubernetes; write one such as 1.37")
-    asked = request(file, target, catalog, mirror, stand_ins, values, sets, commands=Commands.NONE)
-    with Session(asked, on_progress=lambda line: err().write(f"{line}\n")) as session:
+    asked = request(file, target, catalog, mirror, stand_ins, values, sets, commands=Commands.NONE, install_tools=False)
+    with Session(asked, on_progress=step_lines()) as session:
         result = validation.validate(session, render=render, kubernetes=kubernetes)
-        result = result.strict() if strict else result
+        if strict:
+            result = result.strict()
+        elif require_render:
+            result = result.complete()
         _show(result, session.sources, validation.counted_files(session), output)
     if not result.ok:
         raise typer.Exit(int(ExitCode.INVALID))
@@ -126,17 +140,18 @@ def _show(result: Validation, sources: Mapping[str, str], files: int, output: Fo
     terminal.write(f"{summary(result.problems, files=files, components=components)}, {took(result.seconds)}\n")
     if result.ok and result.partial:
         missing = ", ".join(result.without_chart)
-        out().write(
-            f"no error found in stack {result.name}, but the check is partial: the charts of {missing} are not "
-            "available\n"
-        )
+        why = f"the charts of {missing} are not available" if missing else "helm is not available"
+        out().write(f"no error found in stack {result.name}, but the check is partial: {why}\n")
     elif result.ok:
         names = ", ".join(result.components)
         out().write(f"stack {result.name} is valid: {len(result.components)} components ({names})\n")
 
 
 def _skipped(result: Validation) -> list[str]:
-    return [
+    from sparkrig.validation import GET_HELM
+
+    without_helm = [f"rendering: {result.without_helm}; {GET_HELM}"] if result.without_helm else []
+    return without_helm + [
         f"{name}: chart not available, so its schema and templates were not checked: {why}"
         for name, why in result.without_chart.items()
     ]

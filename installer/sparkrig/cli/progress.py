@@ -1,0 +1,71 @@
+"""Lines about long steps: in place on a terminal; in a pipe a beginning, an end, and a sign of life each 30 s."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from sparkrig.report.terminal import Terminal, detect
+
+if TYPE_CHECKING:
+    from sparkrig.tools import Progress
+
+HEARTBEAT_S: Final = 30.0
+CLEAR: Final = "\r\x1b[K"
+QUIET: Final = "SPARKRIG_QUIET"
+
+
+def silence(quiet: bool) -> None:
+    """What ``--quiet`` does: no progress from here on; results and errors remain."""
+    if quiet:
+        os.environ[QUIET] = "1"
+
+
+def is_quiet() -> bool:
+    """Whether progress is wanted nowhere."""
+    return bool(os.environ.get(QUIET))
+
+
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", callback=silence, help="Print results and errors only, no progress.")
+]
+
+
+class StepLines:
+    """Implements ``tools.Progress`` on a stream."""
+
+    def __init__(self, terminal: Terminal, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._terminal = terminal
+        self._clock = clock
+        self._said = clock()
+        self._open = False
+
+    def __call__(self, line: str) -> None:
+        """Shows a line; an ``Update`` replaces the one before it, or is left out where one was shown just now."""
+        from sparkrig.tools import Update
+
+        update = isinstance(line, Update)
+        now = self._clock()
+        if update and not self._terminal.live and now - self._said < HEARTBEAT_S:
+            return
+        before = CLEAR if self._open else ""
+        if update and self._terminal.live:
+            width = self._terminal.width
+            text = line[: width - 1] if width else line
+            self._terminal.write(f"{before}{text}")
+        else:
+            self._terminal.write(f"{before}{line}\n")
+        self._open = update and self._terminal.live
+        self._said = now
+
+
+def step_lines() -> Progress:
+    """Where this run says how far its long steps are: stderr, or nowhere."""
+    if is_quiet():
+        return lambda _line: None
+    return StepLines(detect(sys.stderr, os.environ))
