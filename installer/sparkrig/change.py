@@ -32,7 +32,6 @@ from sparkrig.model import (
     Revision,
     RevisionStatus,
 )
-from sparkrig.plan.graph import pressing
 from sparkrig.plan.keeping import kept_after
 from sparkrig.plan.restore import plan_restore
 from sparkrig.plan.summary import summary
@@ -206,8 +205,6 @@ class _Recorded:
         import asyncio
 
         from sparkrig.apply.executor import Executor
-
-        operator.hurry(pressing(plan.operations))
 
         async def main(listener: Callable[[Event], None]) -> ApplyResult:
             self._stop.attach(asyncio.get_running_loop())

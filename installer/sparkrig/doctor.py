@@ -305,15 +305,8 @@ def _rendered(session: Session, case: Case) -> tuple[list[Wanted], list[Finding]
     """Every release with its objects; one that cannot be rendered is a finding and stays without."""
     import asyncio  # an `up` that changes nothing renders nothing
 
-    from sparkrig.renders import Renders
-
     versions = _api_versions(case)
     todo = [w for w in case.wanted if w.desired.chart.path is not _NO_CHART and suits(case, w)]
-    renders = (
-        Renders(session.helm_tool.path, session.helm_tool.version, case.survey.kubernetes, versions) if todo else None
-    )
-    known = {w.name: renders.recall(w.desired, upgrade=not w.fresh) for w in todo} if renders else {}
-    todo = [w for w in todo if known[w.name] is None]
 
     async def all_of_them(some: Sequence[Wanted], served: Sequence[str]) -> dict[str, str | BaseException]:
         calls = [
@@ -329,22 +322,19 @@ def _rendered(session: Session, case: Case) -> tuple[list[Wanted], list[Finding]
     if refused := [w for w in todo if isinstance(texts[w.name], HelmError)]:
         # A chart may ask for what another one of this run has among its templates, which is known only now.
         there = [item for text in texts.values() if isinstance(text, str) for item in objects(text)]
-        there += [item for kept in known.values() for item in kept or ()]
         if more := set(api_versions(there)) - set(versions):
             texts |= asyncio.run(all_of_them(refused, sorted({*versions, *more})))
     findings, wanted = [], []
     for one in case.wanted:
-        text, found = texts.get(one.name), known.get(one.name) or []
+        text = texts.get(one.name)
+        found: list[dict[str, Any]] = []
         if isinstance(text, HelmError):
             findings.append(fail("render", one.name, text.message, text.hint or "sparkrig render shows it alone"))
         elif isinstance(text, BaseException):
             raise text
         elif text:
             found = objects(text)
-            large = _too_large(one.desired, text)
-            findings += large
-            if renders and not large:
-                renders.remember(one.desired, found, upgrade=not one.fresh, schema=session.values_schema(one.name))
+            findings += _too_large(one.desired, text)
         wanted.append(replace(one, objects=[item for item in found if runs_now(item)]))
     return wanted, findings
 

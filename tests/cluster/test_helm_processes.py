@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ import pytest
 from sparkrig.cluster.api import KubeApi
 from sparkrig.helm.client import HelmClient
 from sparkrig.helm.errors import HelmError, HelmTimeout
-from sparkrig.helm.priority import NICENESS
 from sparkrig.helm.recovery import recover
 from sparkrig.model import Chart, ChartOrigin, ClusterHandle, CrdOwner, DesiredRelease
 
@@ -98,12 +96,10 @@ async def while_hanging(
     desired: DesiredRelease,
     act: Callable[[int], Any],
     deadline_s: float = 60.0,
-    *,
-    background: bool = False,
 ) -> BaseException | None:
     """Starts an upgrade whose hook hangs, acts on helm's pid once the hook is there, returns how it ended."""
     work: asyncio.Task[Any] = asyncio.create_task(
-        client.install_or_upgrade(desired, stack="lab", deadline_s=deadline_s, background=background)
+        client.install_or_upgrade(desired, stack="lab", deadline_s=deadline_s)
     )
     waited = asyncio.to_thread(until, lambda: hook_started(api, desired.namespace, desired.release))
     assert await waited, "the hook Job appears"
@@ -132,36 +128,6 @@ def test_killed_installer_takes_helm_with_it(
         installer.kill()
     assert until(lambda: not alive(pid), 5.0)
     assert status_of(api, namespace, "demo") == (1, "pending-install")
-
-
-@pytest.mark.parametrize("background", [False, True])
-def test_helm_in_the_background_leaves_the_cores_to_others(
-    client: HelmClient, api: KubeApi, namespace: str, background: bool
-) -> None:
-    seen: list[tuple[set[int], str]] = []
-
-    def look(pid: int) -> None:
-        threads = [int(task.name) for task in Path(f"/proc/{pid}/task").iterdir()]
-        group = Path(f"/proc/{pid}/autogroup")
-        until(lambda: not background or not schedules_sessions() or str(NICENESS) in group.read_text(), 5.0)
-        niceness = set()
-        for thread in threads:
-            with suppress(ProcessLookupError):  # it ended meanwhile
-                niceness.add(os.getpriority(os.PRIO_PROCESS, thread))
-        seen.append((niceness, group.read_text().split()[-1] if group.exists() else ""))
-        os.kill(pid, signal.SIGTERM)
-
-    error = asyncio.run(while_hanging(client, api, wanted("demo", namespace, HANG), look, background=background))
-    assert isinstance(error, HelmError)
-    own = os.getpriority(os.PRIO_PROCESS, 0)
-    ((niceness, group),) = seen
-    assert niceness == {own + NICENESS if background else own}
-    assert group in ("", str(NICENESS) if background and schedules_sessions() else "0")
-
-
-def schedules_sessions() -> bool:
-    switch = Path("/proc/sys/kernel/sched_autogroup_enabled")
-    return switch.exists() and switch.read_text().strip() == "1"
 
 
 def test_helm_that_obeys_term_marks_its_release_failed(client: HelmClient, api: KubeApi, namespace: str) -> None:

@@ -21,7 +21,7 @@ from sparkrig.model import (
 )
 from sparkrig.plan.build import foreign_claims, moved_claims, plan_down, plan_up
 from sparkrig.plan.changes import ABSENT, value_at, value_changes
-from sparkrig.plan.graph import ordered, pressing, remaining_path_s
+from sparkrig.plan.graph import ordered, remaining_path_s
 
 
 def ids(plan: Plan) -> list[str]:
@@ -256,34 +256,10 @@ def test_the_longest_remaining_path_is_weighed() -> None:
     assert weights["a"] == weights["b"] + weights["c"] == 6.0
 
 
-def _weighing(name: str, weight_s: float, *needed: str, action: Action = Action.INSTALL) -> Operation:
-    return replace(_operation(name, *needed, action=action), weight_s=weight_s)
-
-
-def test_what_the_end_waits_for_is_named_and_waiting_is_no_work() -> None:
-    operations = [
-        _weighing("large", 7.0),
-        _operation("wait/large", "large", action=Action.WAIT),
-        _weighing("last", 1.0, "wait/large", "wait/small"),
-        _weighing("small", 1.0),
-        _operation("wait/small", "small", action=Action.WAIT),
-        _weighing("between", 1.0, "wait/small"),
-        _operation("wait/between", "between", action=Action.WAIT),
-        _weighing("after", 1.0, "wait/between"),
-    ]
-    assert pressing(operations) == {"large", "wait/large", "last"}
-    assert pressing(operations[3:5]) == {"small", "wait/small"}
-    assert pressing(()) == frozenset()
-
-
-def test_paths_of_nearly_one_length_press_alike() -> None:
-    nearly = [_weighing("one", 10.0), _weighing("two", 9.5), _weighing("three", 5.0)]
-    assert pressing(nearly) == {"one", "two"}
-
-
 def test_a_rollback_weighs_what_it_brings_back() -> None:
     def back(name: str, count: int) -> Operation:
         objects = tuple(ObjectRef("", "v1", "Service", name, f"{number}") for number in range(count))
         return replace(_operation(name, action=Action.ROLLBACK), state=state(desired(name), inventory=objects))
 
-    assert pressing([back("large", 100), back("small", 10)]) == {"large"}
+    weights = remaining_path_s([back("large", 100), back("small", 10)])
+    assert weights["large"] > weights["small"]

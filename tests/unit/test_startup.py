@@ -14,7 +14,7 @@ import typer
 from sparkrig.cli.main import COMMANDS, GROUPS, needed, run
 
 LIBRARIES = {
-    "asyncio", "httpx", "jsonschema", "kubernetes", "pydantic", "pyhelm3", "referencing", "rich", "urllib3", "yaml"
+    "asyncio", "httpx", "jsonschema", "kubernetes", "pyhelm3", "referencing", "rich", "urllib3", "yaml"
 }  # fmt: skip
 PROBE = """
 import json, sys
@@ -59,19 +59,6 @@ def test_one_command_loads_no_other(tmp_path: Path) -> None:
     assert not found & (LIBRARIES | others)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        "up --yes --chart-mirror a --chart-mirror b --set c.d=e --keep f --on-failure stop -o json",
-        "rollback --yes",
-        "down --purge all --yes",
-        "validate --values a=b.yaml --catalog c",
-    ],
-)
-def test_no_option_needs_pydantic_for_what_is_given_right(line: str, tmp_path: Path) -> None:
-    assert "pydantic" not in modules_after(*line.split(), folder=tmp_path)
-
-
 def test_status_imports_nothing_that_changes_a_cluster(tmp_path: Path) -> None:
     """Up to the first request; tests/cluster/test_status.py looks at a whole run."""
     (tmp_path / "stack.yaml").write_text("apiVersion: sparkrig.dev/v1\nkind: Stack\nmetadata: {name: a}\n")
@@ -80,7 +67,7 @@ def test_status_imports_nothing_that_changes_a_cluster(tmp_path: Path) -> None:
     config = {"clusters": [cluster], "contexts": [context], "users": [{"name": "a", "user": {"token": "t"}}]}
     (tmp_path / "config").write_text(json.dumps({**config, "current-context": "a"}))
     found = modules_after("status", "-o", "json", folder=tmp_path, KUBECONFIG=str(tmp_path / "config"))
-    assert not found & (LIBRARIES - {"urllib3", "yaml"})
+    assert not found & (LIBRARIES - {"jsonschema", "referencing", "urllib3", "yaml"})
     heavy = (
         "apply.executor",
         "change",
@@ -94,18 +81,6 @@ def test_status_imports_nothing_that_changes_a_cluster(tmp_path: Path) -> None:
     )
     assert not found & {f"sparkrig.{name}" for name in heavy}
     assert "sparkrig.standing" in found
-
-
-def test_a_helm_process_needs_no_client_of_pyhelm3() -> None:
-    """Its package imports one, with pydantic; both are left out, and the classes are the package's all the same."""
-    probe = """
-import sys
-from sparkrig.helm.command import Failed, HelmCommand
-assert not {"pydantic", "pyhelm3.client"} & set(sys.modules)
-import pyhelm3
-assert issubclass(HelmCommand, pyhelm3.Command) and Failed is pyhelm3.Error
-"""
-    subprocess.run([sys.executable, "-c", probe], check=True)
 
 
 def test_every_command_is_found_by_its_first_word() -> None:

@@ -74,11 +74,6 @@ class Operator:
         self._crd_ranks = itertools.count()
         self._book = SecretBook(stack, api)
         self._marks: dict[str, str] = {}
-        self._pressing: Collection[str] | None = None
-
-    def hurry(self, pressing: Collection[str]) -> None:
-        """Names the operations that the end of the run waits for; helm of any other one runs behind theirs."""
-        self._pressing = pressing
 
     async def run(
         self, operation: Operation, say: Say, let_through: Callable[[], None] = lambda: None
@@ -206,7 +201,6 @@ class Operator:
                 replace=operation.component in self._uninstalled
                 or (operation.action is Action.INSTALL and operation.helm_revision is not None),
                 server_validates=validates_fields(self._api.version()),
-                background=self._can_wait(operation),
             ),
         )
         # Once, and beside the other releases: the manifest of a large chart takes a third of a second to read.
@@ -215,9 +209,6 @@ class Operator:
         await asyncio.to_thread(refuse_dropped, self._api, manifests, state.inventory, self._allow_crd_change)
         self._applied[operation.component] = state
         return state
-
-    def _can_wait(self, operation: Operation) -> bool:
-        return self._pressing is not None and operation.id not in self._pressing
 
     async def _with_help(self, operation: Operation, say: Say, call: Callable[[], Awaitable[T]]) -> T:
         """A helm call; once more where an old hook stood in its way, and with its reason where it fails.
@@ -304,7 +295,6 @@ class Operator:
                 state.helm_revision,
                 deadline_s=operation.timeout_s,
                 force_conflicts=True,
-                background=self._can_wait(operation),
             ),
         )
         newest = partial(newest_revision, self._api, operation.release, operation.namespace)

@@ -17,7 +17,6 @@ import typer
 import sparkrig
 from sparkrig import interrupts
 from sparkrig.cli.person import show_error
-from sparkrig.cli.quick import without_adapters
 from sparkrig.errors import ExitCode, OperationError, SparkrigError
 
 USAGE_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
@@ -87,7 +86,7 @@ def command_line(names: Sequence[str] = (*COMMANDS, *GROUPS)) -> Any:
             app.add_typer(module.app, name=name)
         else:
             module.register(app)
-    return without_adapters(typer.main.get_command(app))
+    return typer.main.get_command(app)
 
 
 def needed(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[str, ...]:

@@ -156,11 +156,8 @@ class HelmClient:
         take_ownership: bool = False,
         replace: bool = False,
         server_validates: bool = False,
-        background: bool = False,
     ) -> HelmResult:
         """Runs ``helm upgrade --install`` without waiting for readiness; hooks are waited for.
-
-        ``background``: other releases of the run are waited for longer than this one.
 
         ``server_validates`` says that the API server checks fields itself (``validates_fields``). Helm would find that
         out from the OpenAPI documents of every API group in the manifest, and then check nothing of its own: half of
@@ -181,7 +178,7 @@ class HelmClient:
         action = f"upgrade of {desired.release}"
         labels = f"{defaults.LABEL_STACK}={stack},{defaults.LABEL_COMPONENT}={desired.component}"
         extra = ["--labels", labels, *(["--disable-openapi-validation"] if server_validates else [])]
-        command = self._ready().call(action, deadline_s=deadline, extra=extra, background=background)
+        command = self._ready().call(action, deadline_s=deadline, extra=extra)
         document = _document(desired)
         if replace:
             flags = ["--force-conflicts"] if force_conflicts else []
@@ -216,7 +213,6 @@ class HelmClient:
         deadline_s: float = defaults.HELM_TIMEOUT_S,
         force_conflicts: bool = False,
         no_hooks: bool = False,
-        background: bool = False,
     ) -> None:
         """Brings a release back to a Helm revision; a new revision is made, which ``newest_revision`` tells.
 
@@ -224,7 +220,7 @@ class HelmClient:
         """
         action = f"rollback of {name} to revision {revision}"
         extra = ["--force-conflicts"] if force_conflicts else []
-        command = self._ready().call(action, deadline_s=deadline_s, extra=extra, background=background)
+        command = self._ready().call(action, deadline_s=deadline_s, extra=extra)
         await _guard(
             action,
             command.rollback(name, revision, namespace=namespace, no_hooks=no_hooks, timeout=_helm_timeout(deadline_s)),

@@ -1,4 +1,4 @@
-"""How a helm process is started, watched and ended. The only module that imports pyhelm3, by ``parts``.
+"""How a helm process is started, watched and ended. The only module that imports pyhelm3.
 
 pyhelm3's own ``Command.run`` goes through a shell, so a signal reaches ``sh`` and helm writes on.
 Here helm is started from an argv list in a session of its own, gets SIGKILL from the kernel when
@@ -22,22 +22,17 @@ import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 from weakref import WeakKeyDictionary
+
+from pyhelm3 import Command
+from pyhelm3 import errors as pyhelm3_errors
 
 from sparkrig import defaults, timeline
 from sparkrig.errors import ToolError
-from sparkrig.helm import priority
 from sparkrig.helm.errors import HelmTimeout, classify
-from sparkrig.helm.parts import without_client
 from sparkrig.tools.lifeline import tied
 
-if TYPE_CHECKING:
-    from pyhelm3 import Command
-    from pyhelm3 import errors as pyhelm3_errors
-else:
-    _command, pyhelm3_errors = without_client("command", "errors")
-    Command = _command.Command
 Failed = pyhelm3_errors.Error
 """Raised for a helm that ended with a status other than 0."""
 
@@ -101,19 +96,16 @@ class HelmCommand(Command):
         extra: Sequence[str] = (),
         grace_s: float | None = None,
         descriptors: Sequence[int] = (),
-        background: bool = False,
     ) -> Self:
         """Returns a command for one call: its name for messages, its deadline (seconds), flags pyhelm3 lacks.
 
-        ``descriptors`` are open files that helm inherits under the same numbers. ``background`` lets helm have what
-        the machine's other processes leave of its cores (see ``priority``).
+        ``descriptors`` are open files that helm inherits under the same numbers.
         """
         other = copy.copy(self)
         other._action = action
         other._deadline_s = deadline_s
         other._extra = tuple(extra)
         other._descriptors = tuple(descriptors)
-        other._background = background
         other._grace_s = self._grace_s if grace_s is None else grace_s
         return other
 
@@ -133,7 +125,7 @@ class HelmCommand(Command):
         _LOG.info("run: %s", redact(argv))
         try:
             process = await asyncio.create_subprocess_exec(
-                *tied(argv, background=self._background),
+                *tied(argv),
                 stdin=asyncio.subprocess.DEVNULL if data is None else asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.PIPE,
@@ -148,8 +140,6 @@ class HelmCommand(Command):
             ) from error
         self.counter.started += 1
         self.counter.running.add(process.pid)
-        if self._background:
-            priority.lower_group(process.pid, self.counter.running)
         try:
             with timeline.span("helm", verb):
                 stdout, stderr = await self._finish(process, data)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from sparkrig.model import Action, Operation
@@ -30,9 +30,6 @@ OBJECT_S = 0.02
 HOOK_S = 0.4
 """Helm makes hooks one after the other, and waits for each: a dozen, some of them Jobs, are most of a large install."""
 
-NEARLY = 0.9
-"""The weights are rough: a path this close to the longest may be the longest."""
-
 
 def helm_s(objects: int, hooks: int) -> float:
     """Rough seconds that helm takes to install or upgrade a release of so many objects and hooks."""
@@ -58,27 +55,8 @@ def ordered(operations: Sequence[Operation]) -> tuple[Operation, ...]:
         raise ValueError(f"operations form a cycle: {' -> '.join(error.args[1])}") from error
 
 
-def pressing(operations: Sequence[Operation]) -> frozenset[str]:
-    """The ids of operations on a longest path of work, or close to one: who takes the machine from them delays the end.
-
-    Waiting is left out. It takes no processor, and where it is long it does not matter whose work was done first.
-    """
-    remaining = _remaining_s(operations, _work_s)
-    begins: dict[str, float] = {}
-    ends: dict[str, float] = {}
-    for operation in ordered(operations):
-        begins[operation.id] = max((ends[need] for need in operation.needs), default=0.0)
-        ends[operation.id] = begins[operation.id] + _work_s(operation)
-    whole = max(remaining.values(), default=0.0)
-    return frozenset(name for name, left_s in remaining.items() if begins[name] + left_s >= whole * NEARLY)
-
-
 def remaining_path_s(operations: Sequence[Operation]) -> dict[str, float]:
     """For each operation id, the weight in seconds of the longest path that starts with it."""
-    return _remaining_s(operations, _own_s)
-
-
-def _remaining_s(operations: Sequence[Operation], own_s: Callable[[Operation], float]) -> dict[str, float]:
     remaining: dict[str, float] = {}
     followers: dict[str, list[str]] = {operation.id: [] for operation in operations}
     for operation in operations:
@@ -86,7 +64,7 @@ def _remaining_s(operations: Sequence[Operation], own_s: Callable[[Operation], f
             followers[need].append(operation.id)
     for operation in reversed(ordered(operations)):
         after = max((remaining[name] for name in followers[operation.id]), default=0.0)
-        remaining[operation.id] = own_s(operation) + after
+        remaining[operation.id] = _own_s(operation) + after
     return remaining
 
 
@@ -96,7 +74,3 @@ def _own_s(operation: Operation) -> float:
     if operation.action is Action.ROLLBACK and operation.state is not None:
         return helm_s(len(operation.state.inventory), 0)
     return WEIGHT_S[operation.action]
-
-
-def _work_s(operation: Operation) -> float:
-    return 0.0 if operation.action is Action.WAIT else _own_s(operation)

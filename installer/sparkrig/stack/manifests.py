@@ -9,18 +9,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sparkrig.catalog.quick import surely_valid
-from sparkrig.documents.nodes import Path, node_from, show_path
+from sparkrig.documents.nodes import Path, show_path
 from sparkrig.documents.phrases import found, phrase
 from sparkrig.documents.schema import did_you_mean, known_keys
-from sparkrig.model import Position
 from sparkrig.stack.manifests_api import ApiSchemas
 from sparkrig.stack.manifests_crds import CrdSchemas
 from sparkrig.stack.manifests_removed import removed
 
 MAX_COMPLAINTS: Final = 20
 """Of one object; more of them have the same cause."""
-_NOWHERE = Position("", 1, 1)
 _SECRET = "Secret"  # noqa: S105  (a kind)
 
 
@@ -81,9 +78,8 @@ def _check(
         yield from _unknown(no_api, api_version, kind, name, api, crds)
         return
     plain = _without_nulls(item, schema)
-    if not surely_valid(node_from(plain, _NOWHERE), schema):
-        for path, message, value, key in list(_errors(plain, schema))[:MAX_COMPLAINTS]:
-            yield complaint(path, message, value, key)
+    for path, message, value, key in list(_errors(plain, schema))[:MAX_COMPLAINTS]:
+        yield complaint(path, message, value, key)
 
 
 def _unknown(

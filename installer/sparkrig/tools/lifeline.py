@@ -1,7 +1,7 @@
 """Command lines for children that must not outlive us, without Python code between fork and exec.
 
-Code that runs there (``preexec_fn``) can deadlock where other threads exist. Linux's parent-death signal and the
-niceness are set by small programs that exec the next one instead: the process id stays, and so do its signals.
+Code that runs there (``preexec_fn``) can deadlock where other threads exist. Linux's parent-death signal is
+set by a small program that execs the next one instead: the process id stays, and so do its signals.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from typing import Final
 
 from sparkrig.defaults import TOOL_PROBE_TIMEOUT_S
 
-NICENESS: Final = 10
 CHECK: Final = '[ "$PPID" = "$0" ] || exit 1; exec "$@"'
 """The parent may have died before the signal was asked for: then none would ever come."""
 PYTHON: Final = """
@@ -31,10 +30,10 @@ os.execv(sys.argv[2], sys.argv[2:])
 """The same for machines whose setpriv is not that of util-linux; it costs 20 ms, setpriv 2 ms."""
 
 
-def tied(argv: Sequence[str], *, background: bool = False) -> list[str]:
+def tied(argv: Sequence[str]) -> list[str]:
     """Return the command line that runs ``argv``, ended by the kernel when the thread that starts it ends.
 
-    ``background`` lets it run behind other processes. Where the kernel has no such signal, that part is left out.
+    Where the kernel has no such signal, the command line is as it was.
 
     Raises:
         OSError: ``argv[0]`` cannot be run; the programs in between would only say so in their own words.
@@ -44,8 +43,7 @@ def tied(argv: Sequence[str], *, background: bool = False) -> list[str]:
         if Path(argv[0]).exists():
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), argv[0])
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
-    nice = [found, "-n", str(NICENESS)] if background and (found := shutil.which("nice")) else []
-    return [*_prefix(), *nice, program, *argv[1:]]
+    return [*_prefix(), program, *argv[1:]]
 
 
 def _prefix() -> list[str]:
