@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -83,15 +81,6 @@ def test_files_of_a_component_are_read_when_asked_for() -> None:
     assert catalog.files["app"].own_chart
     assert catalog.files["web"].schema is None
     assert sources["charts/store-values/values.yaml"].startswith("replicas: 1")
-
-
-def test_a_good_catalogue_is_read_without_the_slow_validator() -> None:
-    code = (
-        "import sys\nfrom pathlib import Path\nfrom sparkrig.catalog.load import load_catalog\n"
-        f"load_catalog([Path({str(CASES / 'small')!r})])\n"
-        "sys.exit('jsonschema' in sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_cycles_are_found_once_and_by_their_shortest_way() -> None:
