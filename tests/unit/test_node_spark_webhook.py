@@ -311,3 +311,14 @@ def test_no_lease_an_empty_one_and_my_own_are_taken_at_once(spec: Any) -> None:
 
 def test_durations_as_go_writes_them() -> None:
     assert [lease.seconds(text) for text in ("15s", "1m30s", "2.5s", "1h")] == [15, 90, 2.5, 3600]
+
+
+@pytest.mark.parametrize("path", sorted(set(webhook.PATHS) - {"/mutate--v1-pod"}))
+@pytest.mark.parametrize("spec", [{}, {"spec": None}, {"spec": {}}, {"spec": {"driver": None, "template": None}}])
+def test_an_object_without_a_spec_gets_an_answer(path: str, spec: dict[str, Any]) -> None:
+    """sparkrig asks with the smallest object there is, and so may a person."""
+    about = {"metadata": {"name": "probe", "namespace": "jobs"}, **spec}
+    request = {"uid": "1", "operation": "CREATE", "namespace": "jobs", "object": about}
+    review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "request": request}
+    response = webhook.answered(review, path, ())["response"]
+    assert "Error" not in response.get("status", {}).get("message", "")

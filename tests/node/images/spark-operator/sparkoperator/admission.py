@@ -43,7 +43,8 @@ def defaulted(application: Object) -> dict[str, Any]:
     made = copy.deepcopy(dict(application))
     if state_of(application) not in ("", "INVALIDATING"):
         return made
-    spec: dict[str, Any] = made.setdefault("spec", {})
+    spec: dict[str, Any] = made.get("spec") or {}
+    made["spec"] = spec
     conf = spec.get("sparkConf") or {}
     spec["type"] = spec.get("type") or "Scala"
     spec["mode"] = spec.get("mode") or "cluster"
@@ -65,7 +66,7 @@ def defaulted(application: Object) -> dict[str, Any]:
 
 def refusal(application: Object, before: Object | None = None) -> str:
     """Why the application is refused; empty where it is not. ``before``: what it was, on an update."""
-    metadata, spec = application["metadata"], application["spec"]
+    metadata, spec = application["metadata"], application.get("spec") or {}
     if why := _name("SparkApplication", metadata.get("name", "")):
         return why
     if before is not None and before.get("spec") == spec:
@@ -80,7 +81,7 @@ def refusal(application: Object, before: Object | None = None) -> str:
 
 def refusal_of_schedule(schedule: Object, before: Object | None = None) -> str:
     """As ``refusal``, for a ScheduledSparkApplication."""
-    metadata, spec = schedule["metadata"], schedule["spec"]
+    metadata, spec = schedule["metadata"], schedule.get("spec") or {}
     if why := _name("ScheduledSparkApplication", metadata.get("name", "")):
         return why
     if before is not None and before.get("spec") == spec:

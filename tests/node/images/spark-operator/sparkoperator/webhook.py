@@ -36,8 +36,12 @@ def answered(review: Review, path: str, namespaces: tuple[str, ...]) -> Review:
     request = review["request"]
     try:
         found = PATHS[path](request, namespaces)
-    except (Impossible, client.ApiException) as error:
+    except (Impossible, client.ApiException, OSError) as error:
         return _reply(review, False, str(error), 500, None)
+    except (KeyError, TypeError, AttributeError) as error:
+        # An object of a form that was not thought of: an answer says more than a connection that ends.
+        logger.exception("%s", path)
+        return _reply(review, False, f"{type(error).__name__}: {error}", 500, None)
     if found.refused:
         return _reply(review, False, found.refused, 403, None)
     return _reply(review, True, "", 200, _patch(request["object"], found.changed))
@@ -98,7 +102,7 @@ def _patch(old: Object, new: Object | None) -> list[dict[str, Any]]:
     """Parts that differ, each as a whole: nobody but this webhook writes between question and answer."""
     parts = ("metadata", "spec") if new is not None else ()
     return [
-        {"op": "replace", "path": f"/{part}", "value": (new or {})[part]}
+        {"op": "replace" if part in old else "add", "path": f"/{part}", "value": (new or {})[part]}
         for part in parts
         if (new or {}).get(part) != old.get(part)
     ]
