@@ -27,7 +27,8 @@ from sparkrig.model import (
     RevisionStatus,
     VerifyResult,
 )
-from sparkrig.plan.build import PENDING, foreign_claims, moved_claims, plan_up, recorded_states, strays
+from sparkrig.plan.build import foreign_claims, moved_claims, plan_up, recorded_states, strays
+from sparkrig.plan.decide import PENDING
 from sparkrig.plan.disturbance import Disturbance, disturbances, may_disturb, use_claims, with_disturbances
 from sparkrig.plan.drift import with_effects_of_repair
 from sparkrig.plan.keeping import foreign_returns, still_kept
@@ -103,7 +104,7 @@ def up(session: Session, options: Options, dialogue: Dialogue, saved: SavedPlan 
     def again() -> Plan:
         return planned(_with_drift(session, session.observe(resolved.name), options))[0]
 
-    return run(session, again, seen, options, dialogue, Source(resolved.profile, resolved.text))
+    return run(session, again, seen, options, dialogue, Source(resolved.profile, resolved.text, resolved.reused))
 
 
 def _preflight(
@@ -153,7 +154,7 @@ def rollback(session: Session, stack: str, number: int | None, options: Options,
         return Outcome(seen, None, seen.base, declined=True)
     message = options.message or f"back to revision {target.number}"
     options = replace(options, message=message, on_failure=options.on_failure or "stop")
-    source = Source(target.profile, target.stack_file)
+    source = Source(target.profile, target.stack_file, target.reused)
     return run(session, lambda: planned()[0], seen, options, dialogue, source)
 
 

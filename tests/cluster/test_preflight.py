@@ -271,6 +271,7 @@ def test_a_helm_release_of_another_name_is_refused_or_reused(widgets: World, clu
     assert cluster.get("/apis/mini.example.org/v1/namespaces/mini-user/widgets/mine") is not None
     told = widgets.run("doctor")
     assert "it is reused" in told.out
+    assert widgets.run("status", "--output", "json").json["reused"] == ["maker"]
     again = widgets.up("--output", "json")
     assert (again.code, again.json["operations"]) == (0, [])
 
