@@ -330,6 +330,18 @@ def test_a_helm_release_of_the_same_name_is_adopted(widgets: World, cluster: Kub
     assert refused.code == 4
     assert "belongs to no stack" in refused.err
     widgets.write_stack(maker={"existing": "adopt"})
+    secret = cluster.list("/api/v1/namespaces/maker/secrets", label_selector="owner=helm,name=maker")[0]
+    at = f"/api/v1/namespaces/maker/secrets/{secret['metadata']['name']}"
+    cluster.patch(at, {"metadata": {"labels": {"status": "pending-upgrade"}}})
+    told = widgets.run("doctor")  # what somebody's helm is at work on: one answer everywhere
+    assert told.code == 1
+    assert "release maker/maker is pending-upgrade since" in told.out
+    assert "it is taken over" not in told.out
+    for command in (("plan",), ("up", "--yes")):
+        refused = widgets.run(*command)
+        assert refused.code == 4, refused
+        assert "release maker/maker is pending-upgrade since" in refused.err
+    cluster.patch(at, {"metadata": {"labels": {"status": "deployed"}}})
     done = widgets.up()
     assert done.code == 0, done.err + done.out
     assert releases(cluster) == {"maker/maker", "mini-user/user"}
