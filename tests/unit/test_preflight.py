@@ -150,6 +150,8 @@ def test_case(data: dict[str, Any]) -> None:
         found = [f for f in found if f.code == data["only"]]
     assert [f"{f.level} {f.code} {f.subject}: {f.message}" for f in found] == data["expect"]
     assert all(f.hint for f in found if f.level is Level.FAIL)
+    if "hints" in data:
+        assert [f.hint for f in found] == data["hints"]
 
 
 @pytest.mark.parametrize(

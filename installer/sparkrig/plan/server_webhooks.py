@@ -87,8 +87,8 @@ class Silent:
         if self.service:
             namespace, _, name = self.service.partition("/")
             return (
-                f"{refused}look at the pods of Service {self.service} and at their logs (kubectl -n {namespace} get pods,"
-                f"endpointslices), then run the command again; the webhook belongs to what runs there"
+                f"{refused}look at the pods of Service {self.service} and at their logs (kubectl -n {namespace} "
+                f"get pods,endpointslices), then run the command again; the webhook belongs to what runs there"
             )
         kind, name = self.configuration.split(" ", 1)
         return f"{refused}see that its server runs, or remove what is left of it: kubectl delete {kind.lower()} {name}"

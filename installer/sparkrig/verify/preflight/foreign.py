@@ -83,8 +83,7 @@ def _adopted(case: Case, install: Install, wanted: Wanted) -> Iterator[Finding]:
         message = (
             f"{described(install)}; it cannot be adopted: the chart has no {listed(map(str, left), 3)} to take over"
         )
-        hint = f"give the component its namespace (components.{name}.namespace), or reuse it"
-        yield fail("existing", name, message, hint)
+        yield fail("existing", name, message, _other_names(install, wanted, left))
         return
     fixed = [
         ref
@@ -103,6 +102,24 @@ def _adopted(case: Case, install: Install, wanted: Wanted) -> Iterator[Finding]:
         yield warn("existing", name, message, hint)
     else:
         yield ok("existing", name, f"{described(install)}; it is taken over")
+
+
+def _other_names(install: Install, wanted: Wanted, left: list[ObjectRef]) -> str:
+    """What to do where names differ: the namespace may be another, or the chart is, as over a major version."""
+    name = wanted.name
+    if any(ref.namespace != wanted.desired.namespace for ref in left):
+        return f"give the component its namespace (components.{name}.namespace), or reuse it"
+    if install.release is None:
+        remove = f"delete {listed(map(str, left), 3)} and what belongs to it"
+    else:
+        remove = f"remove that release (helm -n {install.release[0]} uninstall {install.release[1]})"
+    kept = (
+        ", keep its CRDs and custom resources (see first whether they are among its templates)" if install.crds else ""
+    )
+    return (
+        f"chart {wanted.desired.chart.version} gives its objects other names than what is there, so neither can take "
+        f"the other's place: {remove}{kept}, then run up without existing: adopt"
+    )
 
 
 def _rendered(wanted: Wanted) -> dict[tuple[str, str, str, str], Any]:
