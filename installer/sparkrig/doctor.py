@@ -48,6 +48,7 @@ from sparkrig.verify.preflight.data import Case, Wanted
 from sparkrig.verify.preflight.examine import examine
 from sparkrig.verify.preflight.finding import Finding, Level, fail, in_order, ok, warn
 from sparkrig.verify.preflight.objects import crd_kinds, is_hook, kind_of, runs_now
+from sparkrig.verify.preflight.origin import origin
 from sparkrig.verify.preflight.releases import helms_at_work, release_findings
 from sparkrig.verify.preflight.rights import least_roles, missing, needed, rights_findings
 
@@ -132,10 +133,20 @@ def refuse_unfit(
         count = "1 thing stands" if len(failed) == 1 else f"{len(failed)} things stand"
         raise Refused(
             f"{count} in the way on {session.handle.name}; nothing was changed",
-            detail=[line(finding) + (f"\n    next: {finding.hint}" if finding.hint else "") for finding in failed],
+            detail=[_told(session, finding) for finding in failed],
             hint=f"`sparkrig doctor` shows all that was looked at; --accept {failed[0].code} goes on all the same",
         )
     return rehearsed
+
+
+def _told(session: Session, finding: Finding) -> str:
+    """A finding that stands in the way, with where it comes from and what to do."""
+    lines = [line(finding)]
+    if at := origin(finding, session.stack_file.components.get(finding.subject)):
+        lines.append(f"    {at}")
+    if finding.hint:
+        lines.append(f"    next: {finding.hint}")
+    return "\n".join(lines)
 
 
 def rehearsals(session: Session, resolved: ResolvedStack, observed: ObservedState, made: Plan) -> tuple[Rehearsal, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -550,10 +551,12 @@ def test_a_claim_that_its_class_cannot_expand_is_refused_before_anything_is_writ
     world.component("a", templates={"claim.yaml": claim}, values={"size": "1Gi"})
     world.write_stack()
     assert world.run("up", "--yes").code == 0
-    grown = world.run("up", "--yes", "--set", "a.size=2Gi")
+    world.write_stack(a={"values": {"size": "2Gi"}})
+    grown = world.run("up", "--yes")
     assert grown.code == 4, grown.err
     assert "[refused-object] a: PersistentVolumeClaim" in grown.err
     assert "must support resize" in " ".join(grown.err.split())
+    assert re.search(r"component a at stack\.yaml:\d+:\d+\n", grown.err)
     assert "right" not in grown.err
     assert cluster.get(f"/api/v1/namespaces/{world.stack}-a/persistentvolumeclaims/data")["spec"]["resources"] == {
         "requests": {"storage": "1Gi"}
