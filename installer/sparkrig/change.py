@@ -114,6 +114,7 @@ class Source:
 
     profile: str = ""
     stack_file: str = ""
+    reused: tuple[str, ...] = ()
 
 
 def changes_cluster(plan: Plan) -> bool:
@@ -363,6 +364,7 @@ def _begin(history: History, plan: Plan, message: str, source: Source) -> tuple[
         after=(),
         summary=summary(plan),
         kept=plan.kept,
+        reused=source.reused,
     )
     good = history.read(deployed[-1]) if deployed else None
     history.begin(revision)

@@ -90,6 +90,9 @@ LEASE_PATIENCE: Final = 0.7
 LEASE_RETRY_S: Final = 1.0
 """After a heartbeat that failed."""
 
+LOCK_SAY_S: Final = 30.0
+"""A run that waits for the lock says so once for each holder, and again after this time: a log keeps every line."""
+
 # --- records
 HISTORY_MAX: Final = 10
 """Stack revisions kept."""

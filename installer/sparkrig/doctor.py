@@ -27,13 +27,11 @@ from sparkrig.model import (
     CrdOwner,
     DesiredRelease,
     NodeStateRule,
-    ObservedRelease,
     ObservedState,
     Operation,
     Plan,
     ResolvedStack,
 )
-from sparkrig.plan.build import foreign_claims
 from sparkrig.plan.changes import GONE
 from sparkrig.plan.graph import helm_s
 from sparkrig.plan.server_changes import CHANGING, Rehearsal
@@ -50,11 +48,11 @@ from sparkrig.verify.preflight.data import Case, Wanted
 from sparkrig.verify.preflight.examine import examine
 from sparkrig.verify.preflight.finding import Finding, Level, fail, in_order, ok, warn
 from sparkrig.verify.preflight.objects import crd_kinds, is_hook, kind_of, runs_now
+from sparkrig.verify.preflight.origin import origin
+from sparkrig.verify.preflight.releases import helms_at_work, release_findings
 from sparkrig.verify.preflight.rights import least_roles, missing, needed, rights_findings
 
 UPGRADING = (Action.UPGRADE, Action.REPAIR)
-
-Releases = Mapping[tuple[str, str], ObservedRelease]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +119,7 @@ def refuse_unfit(
     changing = (Action.INSTALL, Action.UPGRADE, Action.REPAIR)
     names = [operation.component for operation in operations if operation.action in changing]
     wanted = [desired for desired in resolved.releases if desired.component in names]
-    case, findings = _prepared(session, resolved, wanted, observed.releases, _crds_alone(operations, names))
+    case, findings = _prepared(session, resolved, wanted, observed, _crds_alone(operations, names))
     findings = [*findings, *examine(case), *_rights(session, case)]
     rehearsed = _rehearse(session, case, operations)
     known = {(finding.code, finding.subject) for finding in findings}
@@ -135,10 +133,20 @@ def refuse_unfit(
         count = "1 thing stands" if len(failed) == 1 else f"{len(failed)} things stand"
         raise Refused(
             f"{count} in the way on {session.handle.name}; nothing was changed",
-            detail=[line(finding) + (f"\n    next: {finding.hint}" if finding.hint else "") for finding in failed],
+            detail=[_told(session, finding) for finding in failed],
             hint=f"`sparkrig doctor` shows all that was looked at; --accept {failed[0].code} goes on all the same",
         )
     return rehearsed
+
+
+def _told(session: Session, finding: Finding) -> str:
+    """A finding that stands in the way, with where it comes from and what to do."""
+    lines = [line(finding)]
+    if at := origin(finding, session.stack_file.components.get(finding.subject)):
+        lines.append(f"    {at}")
+    if finding.hint:
+        lines.append(f"    next: {finding.hint}")
+    return "\n".join(lines)
 
 
 def rehearsals(session: Session, resolved: ResolvedStack, observed: ObservedState, made: Plan) -> tuple[Rehearsal, ...]:
@@ -148,7 +156,7 @@ def rehearsals(session: Session, resolved: ResolvedStack, observed: ObservedStat
     if not names:
         return ()
     wanted = [desired for desired in resolved.releases if desired.component in names]
-    case, findings = _prepared(session, resolved, wanted, observed.releases, _crds_alone(made.operations, [*names]))
+    case, findings = _prepared(session, resolved, wanted, observed, _crds_alone(made.operations, [*names]))
     refused = {finding.subject: finding.message for finding in findings if finding.code == "render"}
     case = replace(case, wanted=[one for one in case.wanted if one.name in upgrading])
     said = {one.component: one for one in _rehearse(session, case, made.operations)}
@@ -224,10 +232,12 @@ def _case(session: Session) -> tuple[Case, list[Finding]]:
             ref = component.chart
             return Chart(ref.name, ref.version, "", "", _NO_CHART, ChartOrigin.REPOSITORY)
 
-    last, _, _ = session.history(stack).newest()
+    last, pending, _ = session.history(stack).newest()
     installed = frozenset(state.component for state in last.after) if last else frozenset()
     resolved = session.resolve(session.facts, chart, installed)
-    case, more = _prepared(session, resolved, resolved.releases, list_releases(session.api))
+    case, more = _prepared(
+        session, resolved, resolved.releases, ObservedState(list_releases(session.api), last, pending)
+    )
     return case, [*findings, *more]
 
 
@@ -239,10 +249,11 @@ def _prepared(
     session: Session,
     resolved: ResolvedStack,
     releases: Sequence[DesiredRelease],
-    there: Releases,
+    observed: ObservedState,
     crds_alone: Sequence[DesiredRelease] = (),
 ) -> tuple[Case, list[Finding]]:
     """The releases as preflight judges them; of ``crds_alone`` the run applies the CRDs and nothing else."""
+    there, busy = observed.releases, helms_at_work(resolved.name, observed)
     own = frozenset(key for key, found in there.items() if found.stack == resolved.name)
     components = session.catalog.components
     wanted = [
@@ -263,6 +274,7 @@ def _prepared(
         wanted=wanted,
         reused={name: components[name] for name in resolved.reused},
         releases=own,
+        busy=busy,
         gpu_provided=any("gpu" in components[name].provides for name in offers),
         crds=[crd for desired in crds_alone for crd in _crds(desired)],
         node_states=_node_states(session),
@@ -272,17 +284,7 @@ def _prepared(
     ours = {kind for crds in (case.crds, *(w.crds for w in rendered)) for crd in crds for kind, _, _ in crd_kinds(crd)}
     if "kinds" not in survey.denied:
         survey = replace(survey, kinds=learn(session.api, survey, kinds - ours))
-    claims = foreign_claims(resolved, ObservedState(there, None, None))
-    findings += [
-        fail(
-            "release",
-            claim.component,
-            f"release {claim.namespace}/{claim.release}, wanted for {claim.component}, belongs to "
-            + (f"stack {claim.owner}" if claim.owner else "no stack: a person or another tool installed it"),
-            "switch the component off in this stack, give it another namespace, or remove that release",
-        )
-        for claim in claims
-    ]
+    findings += release_findings(resolved, observed, busy)
     session.crd_review.rendered = {
         w.name: [o for o in w.objects if o.get("kind") == "CustomResourceDefinition"] for w in rendered
     }

@@ -732,6 +732,8 @@ class Revision:
     """What it changed, in one line; empty in records that older versions wrote."""
     kept: tuple[ReleaseState, ...] = ()
     """Releases that this or an earlier revision gave up and left in place, as the stack last knew them."""
+    reused: tuple[str, ...] = ()
+    """Components in whose place an installation of somebody else serves; empty in records of older versions."""
 
     @property
     def interrupted(self) -> bool:
@@ -776,7 +778,7 @@ class ObservedState:
     last: Revision | None
     """The newest finished revision, whatever its status: what the next run compares with."""
     pending: Revision | None
-    """A revision that was begun and never finished: its process died."""
+    """A revision that was begun and has not finished: its process died, or is the one ``at_work``."""
     namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Namespace -> its labels."""
     live: Mapping[str, tuple[Judgement, ...]] = field(default_factory=dict)
@@ -789,6 +791,8 @@ class ObservedState:
     """Component -> its CRDs that are not as recorded."""
     drifted: Mapping[str, tuple[Drift, ...]] = field(default_factory=dict)
     """Component -> fields that somebody changed; empty unless it was looked for."""
+    at_work: str | None = None
+    """Whose run holds the stack's lock where a revision is pending; empty for nobody, None where that is not known."""
 
 
 # --------------------------------------------------------------------------- plan
@@ -1056,11 +1060,15 @@ class StackStatus:
     components: tuple[ComponentStatus, ...] = ()
     kept: tuple[ReleaseState, ...] = ()
     """Releases that the stack gave up and left in place."""
+    reused: tuple[str, ...] = ()
+    """Components in whose place an installation of somebody else serves."""
     gpus_allocated: int | None = None
     gpus_allocatable: int | None = None
     gpu_nodes: int | None = None
     problems: tuple[str, ...] = ()
     """What is wrong with the stack as a whole; lines as in ``ComponentStatus.problems``."""
+    at_work: str | None = None
+    """Whose run makes the pending revision; empty where its run is no more, None where that is not known."""
 
     @property
     def ok(self) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sparkrig.catalog.references import Scope, Unknown
 from sparkrig.cluster.api import KubeApi
+from sparkrig.cluster.ingresses import routes, wanted_host
 from sparkrig.errors import NotFound, OperationError, Refused
 from sparkrig.model import ObjectRef, ReleaseState
 from sparkrig.readiness.fields import value_at
@@ -73,12 +74,29 @@ def find_way(session: Session, stack: str, component: str, *, forward_only: bool
     if session.facts.simulated:
         raise Refused(
             f"{component} would be reached by a port-forward, and a simulated pod serves nothing",
-            hint="give it an address by an Ingress (global.domain), or use a cluster with real pods",
+            hint=f"{_no_address(api, state, entry)}; or use a cluster with real pods",
         )
     metadata = service["metadata"]
     port = _port(service, entry)
     forward = Forward(metadata["namespace"], metadata["name"], int(port["port"]), _scheme(entry, port), _path(entry))
     return Way("port-forward", forward=forward)
+
+
+def _no_address(api: KubeApi, state: ReleaseState, entry: Mapping[str, Any]) -> str:
+    """What keeps it from having an address by an Ingress: that none is asked for, made, there, or served."""
+    made = _of_kind(state, "networking.k8s.io", "Ingress")
+    host, path = wanted_host(state.values, entry), str(entry.get("host") or "")
+    if made and not list(_ingresses(api, state)):
+        return f"its {made[0]} is missing: sparkrig up --repair brings it back"
+    if made:
+        return f"its {made[0]} has no address from outside: see that an ingress controller serves it"
+    if not host:
+        wanted = f" ({path}, which global.domain fills in)" if path else ""
+        return f"give it an address by an Ingress{wanted}"
+    switch = f"{path.rpartition('.')[0]}.enabled" if "." in path else ""
+    if switch and value_at(state.values, switch) is not True:
+        return f"{path} is {host} and its release has no Ingress: components.{state.component}.values.{switch}: true"
+    return f"{path} is {host} and its release has no Ingress: see which value of its chart makes one"
 
 
 def read_login(session: Session, stack: str, component: str) -> Login:
@@ -119,35 +137,25 @@ def _scope(state: ReleaseState, stack: str) -> Scope:
 
 
 def _by_ingress(session: Session, stack: str, state: ReleaseState, entry: Mapping[str, Any]) -> Way | None:
-    wanted = value_at(state.values, entry["host"]) if "host" in entry else None
-    wanted = wanted[0] if isinstance(wanted, list) and wanted else wanted
-    routes = [r for r in _routes(session.api, state) if not f".{r[0]}".endswith(LOCAL)]
-    routes.sort(key=lambda route: route[0] != wanted)
-    if not routes:
+    found = routes(_ingresses(session.api, state), wanted_host(state.values, entry))
+    outside = [route for route in found if not f".{route.host}".endswith(LOCAL)]
+    if not outside:
         return None
-    host, path, secure, ingress = routes[0]
-    scheme = "https" if secure else "http"
-    door = _controller_door(session, stack, PORTS[scheme]) or _status_door(ingress)
+    route = outside[0]
+    scheme = "https" if route.secure else "http"
+    door = _controller_door(session, stack, PORTS[scheme]) or _status_door(route.ingress)
     if door is None:
         return None
     address, port = door
     shown = "" if port == PORTS[scheme] else f":{port}"
-    return Way("Ingress", f"{scheme}://{host}{shown}{entry.get('path') or path}", f"{host} must resolve to {address}")
+    return Way("Ingress", route.url(entry, shown), f"{route.host} must resolve to {address}")
 
 
-def _routes(api: KubeApi, state: ReleaseState) -> Iterator[tuple[str, str, bool, Mapping[str, Any]]]:
-    """Host, path, whether TLS, and the Ingress, of all that the release publishes."""
+def _ingresses(api: KubeApi, state: ReleaseState) -> Iterator[Mapping[str, Any]]:
     for ref in _of_kind(state, "networking.k8s.io", "Ingress"):
         found = api.get(api.path_of(ref), missing_ok=True)
-        if found is None:
-            continue
-        spec = found.get("spec") or {}
-        secured = {host for each in spec.get("tls") or () for host in each.get("hosts") or ()}
-        for rule in spec.get("rules") or ():
-            host = str(rule.get("host") or "")
-            paths: Sequence[Mapping[str, Any]] = (rule.get("http") or {}).get("paths") or ({},)
-            if host and "*" not in host:
-                yield host, str(paths[0].get("path") or "/"), host in secured, found
+        if found is not None:
+            yield found
 
 
 def _controller_door(session: Session, stack: str, port: int) -> tuple[str, int] | None:

@@ -361,6 +361,10 @@ class Session:
             last, pending, _ = newest.result()
             states = last.after if last else ()
             observed = ObservedState(releases.result(), last, pending, namespaces.result(), secrets=secrets.result())
+            if pending is not None:
+                from sparkrig.history.lock import at_work
+
+                observed = replace(observed, at_work=at_work(self.api, stack))
             if not any(state.crds for state in states):
                 return with_live(self, observed)
             from sparkrig.apply.crd_drift import crd_drift, read_crds

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from sparkrig.cluster.facts import read_nodes
 from sparkrig.cluster.gpus import allocated_gpus
+from sparkrig.cluster.ingresses import routes, wanted_host
 from sparkrig.defaults import API_CONNECTIONS
 from sparkrig.errors import AccessDenied, NotFound
 from sparkrig.liveness import unready
 from sparkrig.model import ClusterFacts, ComponentStatus, ObjectRef, ObservedState, Readiness, ReleaseState, StackStatus
-from sparkrig.readiness.fields import value_at
 from sparkrig.session import Session
 from sparkrig.tools import cache_dir
 
@@ -63,9 +63,11 @@ def _status(
         simulated=facts.simulated,
         components=tuple(_component_status(session, state, observed) for state in states),
         kept=_kept(observed, stack),
+        reused=observed.last.reused if observed.last else (),
         gpus_allocated=allocated,
         gpus_allocatable=facts.gpus,
         gpu_nodes=facts.gpu_nodes,
+        at_work=observed.at_work,
     )
 
 
@@ -98,7 +100,7 @@ def _component_status(session: Session, state: ReleaseState, observed: ObservedS
             *_helm_problems(state, observed),
         ),
         namespace=state.namespace,
-        url=_url(state, component.urls) if component else None,
+        url=_url(session, state, component.urls) if component else None,
         helm_revision=state.helm_revision,
         not_judged=sum(j.readiness is Readiness.NOT_JUDGED for j in verdicts.values()),
         notes=tuple(f"{ref}: {j.message} (optional)" for ref, j in extra.items()),
@@ -129,12 +131,15 @@ def _crd_problems(state: ReleaseState, observed: ObservedState) -> tuple[str, ..
     return (*shown(drift), "next: sparkrig up --repair")
 
 
-def _url(state: ReleaseState, urls: tuple[Mapping[str, Any], ...]) -> str | None:
+def _url(session: Session, state: ReleaseState, urls: tuple[Mapping[str, Any], ...]) -> str | None:
+    """The address that an Ingress of the release publishes; what its values merely ask for is none."""
+    if not any("host" in url for url in urls):
+        return None
+    refs = [ref for ref in state.inventory if (ref.group, ref.kind) == ("networking.k8s.io", "Ingress")]
+    ingresses = [found for ref in refs if (found := session.watch.get(ref)) is not None]
     for url in urls:
-        host = value_at(state.values, url["host"]) if "host" in url else None
-        host = host[0] if isinstance(host, list) and host else host
-        if isinstance(host, str) and host:
-            return f"{url.get('scheme', 'https')}://{host}{url.get('path', '')}"
+        if published := routes(ingresses, wanted_host(state.values, url)):
+            return published[0].url(url)
     return None
 
 

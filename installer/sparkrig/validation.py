@@ -247,7 +247,9 @@ class _Rendering:
                 complaints = check_objects(result, api, crds, self.kubernetes or (api.version if api else None))
                 led = (self.led_back(desired, complaint, result, versions) for complaint in complaints)
                 found += await asyncio.gather(*led)
-                if not complaints and api is not None:
+                numbers = list(self.numbers(desired, result))
+                found += numbers
+                if not complaints and not numbers and api is not None:
                     _touch(marks[desired.component])
         return found
 
@@ -319,6 +321,17 @@ class _Rendering:
                     Severity.ERROR, code, message, position, None, f"{name} becomes this field", _hint(desired)
                 )
         return self.at_component(desired, code, message, _hint(desired))
+
+    def numbers(self, desired: DesiredRelease, result: Objects) -> Iterator[Problem]:
+        """Whole numbers that the chart writes with an exponent, at the value."""
+        from sparkrig.documents.phrases import path_text
+        from sparkrig.stack.manifests_numbers import rounded
+
+        _, everything = self.trees(desired.component)
+        for one in rounded(result, everything):
+            message = f"{path_text(desired.component, one.path)} is {one.value}, and its chart writes {one.text} into "
+            hint = f"Helm holds numbers as floats: write '{one.value}' in quotes, if the chart takes a text there"
+            yield Problem(Severity.WARNING, "number-form", f"{message}{one.where}", one.node.position, hint=hint)
 
     async def rendered_with(
         self, desired: DesiredRelease, values: Mapping[str, Any], versions: Sequence[str]

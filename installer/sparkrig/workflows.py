@@ -5,7 +5,6 @@ No flags, no printing, no exit codes: what a person sees goes through ``change.D
 
 from __future__ import annotations
 
-import datetime
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -14,9 +13,7 @@ from sparkrig import interrupts, timeline
 from sparkrig.change import Dialogue, Options, Outcome, Source, changes_cluster, run
 from sparkrig.chart_defaults import chart_defaults
 from sparkrig.cluster.releases import list_revisions
-from sparkrig.defaults import HELM_TIMEOUT_S
 from sparkrig.errors import NotFound, Refused
-from sparkrig.helm.recovery import presumed_dead
 from sparkrig.history.pruning import helm_revisions, offered
 from sparkrig.model import (
     Action,
@@ -27,7 +24,7 @@ from sparkrig.model import (
     RevisionStatus,
     VerifyResult,
 )
-from sparkrig.plan.build import PENDING, foreign_claims, moved_claims, plan_up, recorded_states, strays
+from sparkrig.plan.build import foreign_claims, moved_claims, plan_up, recorded_states, strays
 from sparkrig.plan.disturbance import Disturbance, disturbances, may_disturb, use_claims, with_disturbances
 from sparkrig.plan.drift import with_effects_of_repair
 from sparkrig.plan.keeping import foreign_returns, still_kept
@@ -103,7 +100,7 @@ def up(session: Session, options: Options, dialogue: Dialogue, saved: SavedPlan 
     def again() -> Plan:
         return planned(_with_drift(session, session.observe(resolved.name), options))[0]
 
-    return run(session, again, seen, options, dialogue, Source(resolved.profile, resolved.text))
+    return run(session, again, seen, options, dialogue, Source(resolved.profile, resolved.text, resolved.reused))
 
 
 def _preflight(
@@ -153,7 +150,7 @@ def rollback(session: Session, stack: str, number: int | None, options: Options,
         return Outcome(seen, None, seen.base, declined=True)
     message = options.message or f"back to revision {target.number}"
     options = replace(options, message=message, on_failure=options.on_failure or "stop")
-    source = Source(target.profile, target.stack_file)
+    source = Source(target.profile, target.stack_file, target.reused)
     return run(session, lambda: planned()[0], seen, options, dialogue, source)
 
 
@@ -309,24 +306,13 @@ def _refuse_keeping(resolved: ResolvedStack, observed: ObservedState, keep: Sequ
 
 
 def _refuse_live_helm(resolved: ResolvedStack, observed: ObservedState) -> None:
-    """A pending release is taken for a dead helm's work only where that is certain.
+    """Raises Refused for a wanted release that somebody else's helm may be at work on."""
+    from sparkrig.verify.preflight.releases import WAIT, at_work_text, helms_at_work
 
-    Our own helms end with the run that started them, and that run's record is either unfinished or
-    newer than the release. Anything else is a person's helm, alive until its deadline has passed.
-    """
-    if observed.pending is not None:
-        return
-    ended = (observed.last.finished if observed.last else None) or ""
-    now = datetime.datetime.now(datetime.UTC)
+    busy = helms_at_work(resolved.name, observed)
     for desired in resolved.releases:
-        found = observed.releases.get((desired.namespace, desired.release))
-        if found is None or found.status not in PENDING or found.modified is None or found.modified <= ended:
-            continue
-        if not presumed_dead(found.modified, HELM_TIMEOUT_S, now):
-            raise Refused(
-                f"release {found.namespace}/{found.name} is {found.status} since {found.modified}: a helm is at work",
-                hint="wait for it to end; if it is dead, sparkrig takes over six minutes after it began",
-            )
+        if found := busy.get((desired.namespace, desired.release)):
+            raise Refused(at_work_text(found), hint=WAIT)
 
 
 def _with_disturbances(

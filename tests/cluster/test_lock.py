@@ -13,7 +13,7 @@ from tests.mini import CONFIGMAP, World
 from sparkrig.cluster.api import Conflict, KubeApi
 from sparkrig.errors import Locked
 from sparkrig.history.home import ensure_home
-from sparkrig.history.lock import LEASES, Lock
+from sparkrig.history.lock import LEASES, Lock, at_work, identity
 
 HOOK = """
 apiVersion: batch/v1
@@ -47,6 +47,21 @@ def test_a_second_holder_is_refused_with_who_and_since_when(api: KubeApi, stack:
     second.acquire()
     second.check()
     second.release()
+
+
+def test_who_is_at_work_is_another_living_run(api: KubeApi, stack: str) -> None:
+    path = f"{LEASES}/sparkrig.{stack}"
+    assert at_work(api, stack) == ""
+    with Lock(api, stack) as lock:
+        lock.acquire()
+        assert at_work(api, stack) == ""  # this process's own
+        lock._mark = "another boot/1/2/3"
+        lock._put(holder=lock._holder, renewed=lock._now())
+        assert at_work(api, stack) == identity()
+        lock._put(holder=lock._holder, renewed="2020-01-01T00:00:00.000000Z")
+        assert at_work(api, stack) == ""  # nobody has heard of it for years
+    assert (api.get(path) or {})["spec"]["holderIdentity"] == ""
+    assert at_work(api, stack) == ""
 
 
 def test_waiting_for_a_lock_takes_it_when_it_is_free(api: KubeApi, stack: str) -> None:
@@ -148,12 +163,15 @@ def test_two_runs_at_once_one_proceeds(world: World) -> None:
     for line in first.stderr:
         if "helm:" in line:
             break
+    planned = world.run("plan")
+    assert f"helm is at work on it in the run of {identity().rpartition(' ')[0]} {first.pid}" in planned.out, planned
+    assert f"pid {first.pid} is at work on it" in world.run("status").out
     second = world.up()
     assert second.code == 5, second.err
     assert f"pid {first.pid}" in second.err
     waiting = world.up("--wait-lock", "60s")
     assert waiting.code == 0, waiting.err
-    assert "waiting for the lock held by" in waiting.err
+    assert waiting.err.count("waiting for the lock held by") == 1
     first.communicate(timeout=60)
     assert first.returncode == 0
 

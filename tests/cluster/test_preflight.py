@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import time
 from collections.abc import Callable
@@ -271,6 +272,7 @@ def test_a_helm_release_of_another_name_is_refused_or_reused(widgets: World, clu
     assert cluster.get("/apis/mini.example.org/v1/namespaces/mini-user/widgets/mine") is not None
     told = widgets.run("doctor")
     assert "it is reused" in told.out
+    assert widgets.run("status", "--output", "json").json["reused"] == ["maker"]
     again = widgets.up("--output", "json")
     assert (again.code, again.json["operations"]) == (0, [])
 
@@ -329,6 +331,18 @@ def test_a_helm_release_of_the_same_name_is_adopted(widgets: World, cluster: Kub
     assert refused.code == 4
     assert "belongs to no stack" in refused.err
     widgets.write_stack(maker={"existing": "adopt"})
+    secret = cluster.list("/api/v1/namespaces/maker/secrets", label_selector="owner=helm,name=maker")[0]
+    at = f"/api/v1/namespaces/maker/secrets/{secret['metadata']['name']}"
+    cluster.patch(at, {"metadata": {"labels": {"status": "pending-upgrade"}}})
+    told = widgets.run("doctor")  # what somebody's helm is at work on: one answer everywhere
+    assert told.code == 1
+    assert "release maker/maker is pending-upgrade since" in told.out
+    assert "it is taken over" not in told.out
+    for command in (("plan",), ("up", "--yes")):
+        refused = widgets.run(*command)
+        assert refused.code == 4, refused
+        assert "release maker/maker is pending-upgrade since" in refused.err
+    cluster.patch(at, {"metadata": {"labels": {"status": "deployed"}}})
     done = widgets.up()
     assert done.code == 0, done.err + done.out
     assert releases(cluster) == {"maker/maker", "mini-user/user"}
@@ -537,10 +551,12 @@ def test_a_claim_that_its_class_cannot_expand_is_refused_before_anything_is_writ
     world.component("a", templates={"claim.yaml": claim}, values={"size": "1Gi"})
     world.write_stack()
     assert world.run("up", "--yes").code == 0
-    grown = world.run("up", "--yes", "--set", "a.size=2Gi")
+    world.write_stack(a={"values": {"size": "2Gi"}})
+    grown = world.run("up", "--yes")
     assert grown.code == 4, grown.err
     assert "[refused-object] a: PersistentVolumeClaim" in grown.err
     assert "must support resize" in " ".join(grown.err.split())
+    assert re.search(r"component a at stack\.yaml:\d+:\d+\n", grown.err)
     assert "right" not in grown.err
     assert cluster.get(f"/api/v1/namespaces/{world.stack}-a/persistentvolumeclaims/data")["spec"]["resources"] == {
         "requests": {"storage": "1Gi"}

@@ -201,7 +201,7 @@ def test_an_optional_object_is_a_note_and_no_problem(world: World, api: KubeApi)
     assert (component["ready"], component["total"], component["problems"]) == (1, 1, [])
     assert component["notes"] == [f"Thing {world.stack}-web/it: condition Ready is not reported yet (optional)"]
     assert component["changed"].endswith("Z")
-    assert "1 optional not ready" in world.run("verify").out
+    assert "1/1 objects ready, 1 optional not ready" in world.run("verify").out  # one count: what status says too
     api.delete(f"/apis/{world.stack}.example.org/v1/namespaces/{world.stack}-web/things/it")
     gone = world.run("status", "--output", "json")
     assert gone.code == 0
@@ -229,7 +229,7 @@ def test_open_prints_the_address_from_outside(world: World) -> None:
     world.component("near", templates=both, values={**VALUES, "host": "near.localhost", "type": "NodePort"}, urls=[url])
     world.component("inside", templates={"d.yaml": DEPLOYMENT, "s.yaml": SERVICE}, values=VALUES, urls=[url])
     world.component("silent", templates={"c.yaml": CONFIGMAP}, values=VALUES)
-    world.write_stack()
+    world.write_stack(inside={"values": {"host": "in.example.org"}})
     assert world.up().code == 0
     web = world.run("open", "web")
     assert (web.code, web.out) == (0, "http://web.example.org/\n")
@@ -243,6 +243,9 @@ def test_open_prints_the_address_from_outside(world: World) -> None:
     inside = world.run("open", "inside")
     assert inside.code == 4
     assert "a simulated pod serves nothing" in inside.err
+    assert "host is in.example.org and its release has no Ingress" in inside.err
+    shown = {c["component"]: c["url"] for c in world.run("status", "--output", "json").json["components"]}
+    assert (shown["web"], shown["inside"]) == ("http://web.example.org/", None)
     assert world.run("open", "silent").code == 3
     unknown = world.run("open", "nope")
     assert unknown.code == 3

@@ -18,6 +18,7 @@ from sparkrig.model import (
     Operation,
     Plan,
     Readiness,
+    RevisionStatus,
 )
 from sparkrig.plan.build import foreign_claims, moved_claims, plan_down, plan_up
 from sparkrig.plan.changes import ABSENT, value_at, value_changes
@@ -86,6 +87,35 @@ def test_a_release_left_pending_is_recovered_first(status: str) -> None:
     assert ids(plan) == ["recover/a", "upgrade/a", "wait/a"]
     assert needs(plan, "upgrade/a") == {"recover/a"}
     assert plan.changes[0].symbol == "^"
+
+
+@pytest.mark.parametrize(
+    ("at_work", "told"),
+    [
+        ("", "a helm that died left it pending-upgrade: recover, then upgrade"),
+        (
+            "ops@ci pid 7",
+            "helm is at work on it in the run of ops@ci pid 7: pending-upgrade; up --wait-lock waits for that run",
+        ),
+        (None, "a helm that died, or one of a run that goes on, left it pending-upgrade: recover, then upgrade"),
+    ],
+)
+def test_a_plan_beside_a_living_run_does_not_call_its_helm_dead(at_work: str | None, told: str) -> None:
+    a = desired("a")
+    begun = revision(2, status=RevisionStatus.PENDING)
+    seen = observed(release(a, status="pending-upgrade"), last=revision(1, state(a)), pending=begun)
+    plan = plan_up(stack(a), replace(seen, at_work=at_work))
+    assert plan.changes[0].text == f"1.0.0  {told}"
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_plan_beside_a_living_run_says_whose_changes_it_sees(recorded: bool) -> None:
+    a = desired("a")
+    last = revision(1, *([state(a)] if recorded else []))
+    seen = observed(release(a, revision=2), last=last, pending=revision(2, status=RevisionStatus.PENDING))
+    plan = plan_up(stack(a), replace(seen, at_work="ops@ci pid 7"))
+    assert "the run of ops@ci pid 7" in plan.changes[0].text
+    assert "goes on" in plan.changes[0].text
 
 
 def test_a_release_of_ours_without_a_record_is_taken_over() -> None:

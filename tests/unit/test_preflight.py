@@ -12,7 +12,16 @@ import yaml
 from sparkrig.catalog.build import component_from
 from sparkrig.cluster.discovery import ResourceInfo
 from sparkrig.cluster.facts_installs import Objects, find_installs
-from sparkrig.model import Chart, ChartOrigin, ClusterFacts, Component, CrdOwner, DesiredRelease, Position
+from sparkrig.model import (
+    Chart,
+    ChartOrigin,
+    ClusterFacts,
+    Component,
+    CrdOwner,
+    DesiredRelease,
+    ObservedRelease,
+    Position,
+)
 from sparkrig.verify.preflight.data import Case, Kind, Rights, Rule, Survey, Wanted
 from sparkrig.verify.preflight.examine import examine
 from sparkrig.verify.preflight.finding import Level
@@ -85,12 +94,21 @@ def wanted(data: dict[str, Any]) -> Wanted:
     return Wanted(desired, component, [o for o in objects if runs_now(o)], fresh=data.get("fresh", True))
 
 
+def busy(key: str) -> ObservedRelease:
+    namespace, _, name = key.partition("/")
+    return ObservedRelease(name, namespace, 2, "pending-upgrade", None, None, modified="2026-11-30T12:00:00Z")
+
+
 def case_of(data: dict[str, Any]) -> Case:
     def of(*names: str) -> list[dict[str, Any]]:
         return [item for item in data.get("cluster", ()) if item["kind"] in names]
 
     one = wanted(data)
-    objects = Objects(workloads=of("Deployment", "DaemonSet", "StatefulSet"), crds=of("CustomResourceDefinition"))
+    objects = Objects(
+        workloads=of("Deployment", "DaemonSet", "StatefulSet"),
+        crds=of("CustomResourceDefinition"),
+        helm_charts=of("HelmChart"),
+    )
     survey = Survey(
         kubernetes=data.get("kubernetes", "1.33.1"),
         nodes=of("Node") or ([] if data.get("nodes") == "none" else [PLENTY]),
@@ -119,6 +137,7 @@ def case_of(data: dict[str, Any]) -> Case:
         stack="lab",
         wanted=[] if data.get("bare") else [one],
         releases=frozenset(tuple(name.split("/")) for name in data.get("own", ())),  # type: ignore[misc]
+        busy={(found.namespace, found.name): found for found in map(busy, data.get("busy", ()))},
         gpu_provided="gpu" in one.component.provides,
         node_states=one.component.node_states,
     )
@@ -131,6 +150,8 @@ def test_case(data: dict[str, Any]) -> None:
         found = [f for f in found if f.code == data["only"]]
     assert [f"{f.level} {f.code} {f.subject}: {f.message}" for f in found] == data["expect"]
     assert all(f.hint for f in found if f.level is Level.FAIL)
+    if "hints" in data:
+        assert [f.hint for f in found] == data["hints"]
 
 
 @pytest.mark.parametrize(

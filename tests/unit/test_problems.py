@@ -115,6 +115,15 @@ def test_no_terminal_sequence_gets_through() -> None:
     assert "\x1b[1;31m" in render([evil], {}, color=True)
 
 
+def test_a_message_of_several_lines_is_shown_in_lines() -> None:
+    told = Problem(Severity.ERROR, "render", "a: 2 things\n\t- one\r\n\n  - two", label="x\n  y", hint="do\n\nthis")
+    shown = render([told], {})
+    assert "\ufffd" not in shown
+    assert [line.strip() for line in shown.splitlines()] == [
+        "error[render]: a: 2 things", "- one", "- two", "= x y", "= do", "this",
+    ]  # fmt: skip
+
+
 def test_summary_counts() -> None:
     assert (
         summary([UNKNOWN, WARNING], files=2, components=9) == "2 problems (1 error, 1 warning) in 2 files, 9 components"

@@ -101,6 +101,29 @@ def test_strict_makes_warnings_errors(capsys: pytest.CaptureFixture[str]) -> Non
     assert (code, [p["severity"] for p in document["problems"]], document["ok"]) == (3, ["error"], False)
 
 
+@pytest.mark.parametrize(
+    ("limits", "warned"),
+    [
+        ("{bytes: 104857600}", (7, 23, "plant.limits.bytes is 104857600, and its chart writes 1.048576e+08 into")),
+        ("{bytes: 1000000, lines: 999999}", (7, 23, "plant.limits.bytes is 1000000, and its chart writes 1e+06 into")),
+        ("{bytes: '104857600'}", None),
+        ("{bytes: 999999, share: 0.5, note: 1e+06 of them}", None),
+        ("{bytes: 104857600.5}", None),
+    ],
+)
+def test_a_whole_number_that_a_chart_writes_with_an_exponent(
+    limits: str, warned: tuple[int, int, str] | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, document, _ = validate(f"limits: {limits}", capsys)
+    found = [problem for problem in document["problems"] if problem["code"] == "number-form"]
+    assert code == 0
+    assert [(p["severity"], p["line"], p["column"]) for p in found] == ([("warning", *warned[:2])] if warned else [])
+    if warned:
+        assert found[0]["message"] == f"{warned[2]} ConfigMap plant: data.conf"
+        assert "in quotes" in found[0]["hint"]
+        assert validate(f"limits: {limits}", capsys)[1]["problems"] == document["problems"]  # not taken for good
+
+
 def test_the_counts_line(capsys: pytest.CaptureFixture[str]) -> None:
     Path("stack.yaml").write_text(HEAD + "      pot: 2\n      soil: 1.10\n")
     assert run(["validate", "--no-render", "--chart-mirror", str(CASES / "charts")]) == 3

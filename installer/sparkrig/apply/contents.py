@@ -5,13 +5,14 @@ Reads metadata only where that is enough. Writes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from sparkrig.apply.claims import claims_of, finished_pods
 from sparkrig.apply.crds import KEEP, KEPT
 from sparkrig.apply.sharing import crds_of, shared
+from sparkrig.apply.stuck import API_SERVICES
 from sparkrig.cluster.api import KubeApi, ResourceInfo
 from sparkrig.cluster.apierrors import ApiError, NotFoundApi
 from sparkrig.cluster.releases import read_release
@@ -20,6 +21,7 @@ from sparkrig.errors import AccessDenied, Refused, SparkrigError
 from sparkrig.history.store import History
 from sparkrig.model import ObjectRef, ObservedState, ReleaseState, RunningRule
 from sparkrig.plan.changes import GONE
+from sparkrig.plan.held import dead_apis
 from sparkrig.plan.keeping import stays
 from sparkrig.plan.removal import CRD, Content, Survey, made_by
 from sparkrig.plan.running import Running, at_work
@@ -30,6 +32,7 @@ CONTENTS_S = 10.0
 """For one kind in one namespace; milliseconds, where nothing is dead."""
 
 
+Items = Sequence[Mapping[str, Any]]
 RunningRules = Callable[[str], tuple[RunningRule, ...]]
 """Component -> its rules for what is at work."""
 
@@ -58,12 +61,19 @@ def survey(
     looked_at = sorted(spaces | set(users) if {"namespaces", "claims"} & set(purge) else spaces)
     contents = {name: contents_of(api, name) for name in looked_at}
     resources = custom_resources(api, owners) if "crds" in purge else {}
+    services = _api_services(api)
     claims = claims_of(api, stack, states, contents) if "claims" in purge else ()
     return Survey(
         custom_resources={crd: tuple(content.ref for content in found) for crd, found in resources.items()},
         crd_owners=owners,
+        finalizers={
+            content.ref: tuple(content.metadata.get("finalizers") or ())
+            for found in resources.values()
+            for content in found
+        },
+        dead_apis=dead_apis(services),
         shared_crds=shared(api, stack, observed, resources),
-        callbacks=_callbacks_seen(api),
+        callbacks=_callbacks_seen(api, services),
         hooks=_hooks(stored),
         contents=contents,
         claims=claims,
@@ -178,15 +188,22 @@ def custom_resources(api: KubeApi, crds: Iterable[str], *, if_readable: bool = F
     return found
 
 
-def _callbacks_seen(api: KubeApi) -> dict[ObjectRef, frozenset[tuple[str, str]]]:
+def _api_services(api: KubeApi) -> list[dict[str, Any]]:
+    try:
+        return api.list(API_SERVICES)
+    except AccessDenied:  # who may not look at them may not remove them either
+        return []
+
+
+def _callbacks_seen(api: KubeApi, services: Items) -> dict[ObjectRef, frozenset[tuple[str, str]]]:
     """As ``_callbacks``; who may not look at them may not remove them either."""
     try:
-        return _callbacks(api)
+        return _callbacks(api, services)
     except AccessDenied:
         return {}
 
 
-def _callbacks(api: KubeApi) -> dict[ObjectRef, frozenset[tuple[str, str]]]:
+def _callbacks(api: KubeApi, api_services: Items) -> dict[ObjectRef, frozenset[tuple[str, str]]]:
     """Webhook configurations and APIServices, with the Services that they call."""
     found = {}
     for kind in ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"):
@@ -194,9 +211,9 @@ def _callbacks(api: KubeApi) -> dict[ObjectRef, frozenset[tuple[str, str]]]:
             services = [(hook.get("clientConfig") or {}).get("service") for hook in item.get("webhooks") or ()]
             ref = ObjectRef("admissionregistration.k8s.io", "v1", kind, "", item["metadata"]["name"])
             found[ref] = _named(services)
-    for item in api.list("/apis/apiregistration.k8s.io/v1/apiservices"):
-        ref = ObjectRef("apiregistration.k8s.io", "v1", "APIService", "", item["metadata"]["name"])
-        found[ref] = _named([(item.get("spec") or {}).get("service")])
+    for service in api_services:
+        ref = ObjectRef("apiregistration.k8s.io", "v1", "APIService", "", service["metadata"]["name"])
+        found[ref] = _named([(service.get("spec") or {}).get("service")])
     return found
 
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 from sparkrig.apply.crds import KEEP, KEPT, LAST_APPLIED, NAMESPACE, RELEASE, installed
 from sparkrig.cluster.api import PATCH_TYPES, KubeApi
 from sparkrig.defaults import FIELD_MANAGER, LABEL_COMPONENT
+from sparkrig.errors import AccessDenied
 from sparkrig.helm.archive import crds as chart_crds
 from sparkrig.model import Action, CrdOwner, DesiredRelease, ObjectRef, Operation
 from sparkrig.plan.crd_drift import CRD_KIND, CRDS, DIGEST, applies
@@ -35,11 +36,24 @@ def pass_on(api: KubeApi, operation: Operation, say: Say) -> None:
     first = operation.action is Action.INSTALL and operation.helm_revision is None
     if first and operation.desired is not None and operation.desired.crd_owner in (CrdOwner.US, CrdOwner.NONE):
         return
-    there = installed(api)
+    try:
+        there = installed(api)
+    except AccessDenied:
+        if _has_none(operation):  # a user with rights in single namespaces, and a release that never had any
+            return
+        raise
     if going := changing_hands(operation, there):
         say(f"handing {len(going)} CRDs over to {new_owner(operation)}")
         let_go(api, going, operation.release, operation.namespace, to_helm=_to_helm(operation))
     spare(api, {k: v for k, v in there.items() if k not in going}, operation.release, operation.namespace)
+
+
+def _has_none(operation: Operation) -> bool:
+    """Whether neither the recorded release nor the wanted one has CRDs, so that there is nothing to keep."""
+    state, desired = operation.state, operation.desired
+    if state is None or state.crds or any(ref.kind == CRD_KIND for ref in state.inventory):
+        return False
+    return desired is None or (desired.crd_owner in (CrdOwner.US, CrdOwner.NONE) and not desired.crds)
 
 
 def new_owner(operation: Operation) -> str:

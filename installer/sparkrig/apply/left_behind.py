@@ -11,7 +11,7 @@ from dataclasses import replace
 from sparkrig.apply.contents import custom_resources
 from sparkrig.cluster.api import KubeApi
 from sparkrig.errors import AccessDenied
-from sparkrig.model import Action, Change, Component, Operation, Plan
+from sparkrig.model import Action, Change, Component, ObjectRef, Operation, Plan
 from sparkrig.readiness.nodes import NodeMarks, NodeState, node_marks, node_states
 
 NODES = "/api/v1/nodes"
@@ -21,10 +21,11 @@ SHOWN = 5
 def with_warnings(api: KubeApi, plan: Plan, components: Mapping[str, Component], purge: Collection[str] = ()) -> Plan:
     """The plan with a line below each removed component whose nodes or custom resources nobody goes on with."""
     removed = [o for o in plan.operations if o.action is Action.UNINSTALL and o.state is not None]
+    deleted = [ref for o in plan.operations if o.action is Action.DELETE for ref in o.objects]
     lines = {
         operation.component: [
             *_node_lines(unfinished_nodes(api, [operation.component], components)),
-            *([] if "crds" in purge else _finalizer_lines(api, operation)),
+            *([] if "crds" in purge else _finalizer_lines(api, operation, deleted)),
         ]
         for operation in removed
     }
@@ -102,12 +103,12 @@ def _node_lines(states: Sequence[NodeState]) -> list[str]:
     return [*lines, "! nobody goes on with these nodes after the removal: wait until they are done, or uncordon them"]
 
 
-def _finalizer_lines(api: KubeApi, operation: Operation) -> list[str]:
+def _finalizer_lines(api: KubeApi, operation: Operation, deleted: Sequence[ObjectRef]) -> list[str]:
     """Custom resources that stay, with finalizers that only the removed controller takes off."""
     state = operation.state
     if state is None or not state.crds:
         return []
-    going = {(ref.group, ref.kind, ref.namespace, ref.name) for ref in state.inventory}
+    going = {(ref.group, ref.kind, ref.namespace, ref.name) for ref in (*state.inventory, *deleted)}
     readable = custom_resources(api, state.crds, if_readable=True)
     found = [content for contents in readable.values() for content in contents]
     held = [

@@ -8,7 +8,7 @@ from typing import Any
 
 from sparkrig.apply import ending, helm_history
 from sparkrig.apply.contents import contents_of
-from sparkrig.apply.stuck import explain_namespace, explain_object
+from sparkrig.apply.stuck import dead_api_services, explain_namespace, explain_object, held_by
 from sparkrig.cluster.api import KindNotServed, KubeApi
 from sparkrig.cluster.apierrors import NotFoundApi
 from sparkrig.cluster.releases import list_releases, list_revisions
@@ -23,6 +23,7 @@ from sparkrig.errors import OperationError
 from sparkrig.history.lock import Lock
 from sparkrig.model import ObjectRef, Operation
 from sparkrig.plan.changes import GONE
+from sparkrig.plan.held import HELD_S, strange
 from sparkrig.plan.removal import foreign, foreign_releases
 from sparkrig.readiness import is_custom_group
 
@@ -66,7 +67,9 @@ def delete_all(
         if free is not None:
             free([ref for ref, _ in left])
         ref = left[0][0]
-        say(f"waiting for {len(left)} of {len(refs)} objects to go: {ref}")
+        held = strange(left[0][1]["metadata"].get("finalizers"))
+        names = f" (finalizer {', '.join(held)})" if held else ""
+        say(f"waiting for {len(left)} of {len(refs)} objects to go: {ref}{names}")
         ending.pause(REMOVAL_POLL_S)
 
 
@@ -112,16 +115,23 @@ def vacate(api: KubeApi, stack: str, operation: Operation, say: Say, owner: Owne
             helm_history.archive(api, stack, name)
         say("deleting it")
         api.delete(path)
-    deadline = time.monotonic() + NAMESPACE_GONE_S
+    began = time.monotonic()
     while (found := api.get(path, missing_ok=True)) is not None:
-        if time.monotonic() >= deadline:
+        waited, told = time.monotonic() - began, held_by(found)
+        if waited >= NAMESPACE_GONE_S or (waited >= HELD_S and _is_undiscovered(found) and dead_api_services(api)):
             raise OperationError(
-                f"namespace {name} is still there {NAMESPACE_GONE_S:.0f} s after it was deleted",
+                f"namespace {name} is still there {waited:.0f} s after it was deleted",
                 detail=explain_namespace(api, found, owner),
             )
-        say("waiting until it is gone")
+        say(f"waiting until it is gone{f': {told}' if told else ''}")
         ending.pause(REMOVAL_POLL_S)
     return ""
+
+
+def _is_undiscovered(namespace: Mapping[str, Any]) -> bool:
+    """Whether the namespace's controller cannot look into it, for an API that does not answer."""
+    conditions = (namespace.get("status") or {}).get("conditions") or ()
+    return any(c.get("type") == "NamespaceDeletionDiscoveryFailure" and c.get("status") == "True" for c in conditions)
 
 
 def _still_used(api: KubeApi, stack: str, operation: Operation, say: Say) -> str:

@@ -14,6 +14,7 @@ from sparkrig.errors import SparkrigError
 from sparkrig.model import ObjectRef
 from sparkrig.plan.crd_drift import CRDS
 from sparkrig.plan.crd_safety import strategy
+from sparkrig.plan.held import dead_apis
 from sparkrig.plan.removal import CLAIM
 
 SHOWN = 5
@@ -25,6 +26,8 @@ _TELLING = (
     "NamespaceDeletionContentFailure",
 )
 """Conditions of a namespace that tell more than the objects in it."""
+_HELD = ("NamespaceFinalizersRemaining", "NamespaceContentRemaining")
+API_SERVICES = "/apis/apiregistration.k8s.io/v1/apiservices"
 
 
 def explain_object(api: KubeApi, ref: ObjectRef, found: Mapping[str, Any], component: str = "") -> list[str]:
@@ -57,7 +60,13 @@ def explain_namespace(api: KubeApi, found: Mapping[str, Any], owner: Callable[[O
     conditions = (found.get("status") or {}).get("conditions") or ()
     lines = [str(c.get("message")) for c in conditions if c.get("type") in _TELLING and c.get("status") == "True"]
     if any("DiscoveryFailure" in str(c.get("type")) and c.get("status") == "True" for c in conditions):
-        lines.append("    an APIService whose Service is gone does that: kubectl get apiservices")
+        dead = dead_api_services(api)
+        lines += [
+            f"    APIService {name}: {why}; kubectl delete apiservice {name}, if its server is gone"
+            for name, why in dead.items()
+        ]
+        if not dead:
+            lines.append("    an APIService whose Service is gone does that: kubectl get apiservices")
     try:
         contents = contents_of(api, name)
     except SparkrigError as error:
@@ -70,6 +79,21 @@ def explain_namespace(api: KubeApi, found: Mapping[str, Any], owner: Callable[[O
     if not held:
         lines += unreadable(api)
     return lines or [f"{len(contents)} objects are still in it, none has a finalizer"]
+
+
+def dead_api_services(api: KubeApi) -> dict[str, str]:
+    """APIService -> why it does not answer; none where they may not be read."""
+    try:
+        return dead_apis(api.list(API_SERVICES))
+    except SparkrigError:
+        return {}
+
+
+def held_by(namespace: Mapping[str, Any]) -> str:
+    """What a namespace's conditions say holds it; empty where they say nothing yet."""
+    conditions = (namespace.get("status") or {}).get("conditions") or ()
+    told = {c.get("type"): str(c.get("message") or "") for c in conditions if c.get("status") == "True"}
+    return next((text for kind in (*_TELLING, *_HELD) if (text := told.get(kind, ""))), "")
 
 
 def unreadable(api: KubeApi) -> list[str]:

@@ -19,7 +19,7 @@ from sparkrig.defaults import API_READ_TIMEOUT_S, WEBHOOK_ANSWER_S
 from sparkrig.errors import AccessDenied, SparkrigError
 from sparkrig.model import Judgement, ObjectRef
 from sparkrig.plan.crd_safety import strategy
-from sparkrig.plan.server_webhooks import dead_service
+from sparkrig.plan.server_webhooks import dead_service, pod_port, reach
 from sparkrig.plan.webhook_probe import answered, namespace_for, probe, resources_of, unanswered, why_not
 from sparkrig.readiness import is_custom_group
 from sparkrig.readiness.fields import progressing
@@ -27,6 +27,10 @@ from sparkrig.readiness.fields import progressing
 Object = Mapping[str, Any]
 KINDS: Final = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 _CONVERSION: Final = re.compile(r"conversion webhook for [^:]+ failed: (?P<why>.*)", re.DOTALL)
+_CLOSED_WAY: Final = re.compile(
+    r"deadline exceeded|i/o timeout|timed out|connection refused|no route to host|Client.Timeout"
+)
+"""What the API server says where no packet comes back from a webhook's pods."""
 TOO_MANY, SERVER_ERROR = 429, 500
 _CRDS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
@@ -83,9 +87,10 @@ class Webhooks:
                     return {ref: progressing(f"webhook {name} cannot answer: {why}")}
                 cluster = cluster or self._read()
                 if why := self._ask(cluster, ref, hook, names, within_s):
-                    return {ref: progressing(f"webhook {name} does not answer yet: {why}")}
+                    return {ref: progressing(f"webhook {name} does not answer yet: {why}{self._reach(hook, why)}")}
             except ConnectionLost as error:
-                return {ref: progressing(f"webhook {name} does not answer yet: {error.message}")}
+                why = error.message
+                return {ref: progressing(f"webhook {name} does not answer yet: {why}{self._reach(hook, why)}")}
             except NotProbed as reason:
                 self._say(f"webhook {name} was not probed: {reason}")
             self._done.add((ref, name))
@@ -147,6 +152,20 @@ class Webhooks:
         except AccessDenied:  # the probe tells
             return ""
         return dead_service(service, [found] if found else [], slices)
+
+    def _reach(self, hook: Object, why: str) -> str:
+        """What may close the way to pods that are ready; empty where something else was said."""
+        client = (hook.get("clientConfig") or {}).get("service") or {}
+        if not client or not _CLOSED_WAY.search(why):
+            return ""
+        service = f"{client.get('namespace')}/{client.get('name')}"
+        try:
+            path = f"/api/v1/namespaces/{client.get('namespace')}/services/{client.get('name')}"
+            found = self._api.get(path, missing_ok=True)
+        except AccessDenied:
+            return ""
+        port = pod_port(client, [found] if found else [])
+        return f"; {reach(service, port)}" if port else ""
 
     def _read(self) -> _Cluster:
         try:

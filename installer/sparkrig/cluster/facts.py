@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sparkrig.cluster.api import KubeApi
+from sparkrig.cluster.apierrors import ApiError
 from sparkrig.cluster.facts_gpu import distribution, gpu_count, gpu_facts, has_gpu, unique
 from sparkrig.cluster.facts_gpu import labels_of as _labels
 from sparkrig.cluster.facts_installs import Objects, find_installs, owner_of
@@ -20,6 +21,7 @@ Object = Mapping[str, Any]
 
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 DEFAULT_INGRESS_CLASS = "ingressclass.kubernetes.io/is-default-class"
+HELM_CHARTS = "helmcharts.helm.cattle.io"
 FAKE_NODE = "kwok.x-k8s.io/node"
 CLOUD_PROVIDERS = frozenset(
     {"aws", "azure", "gce", "digitalocean", "openstack", "oci", "ibm", "linode", "hcloud", "vultr"}
@@ -41,6 +43,7 @@ class _Answers:
     api_services: Sequence[Object]
     denied: frozenset[str]
     releases: Mapping[tuple[str, str], ObservedRelease] = field(default_factory=dict)
+    helm_charts: Sequence[Object] = ()
 
 
 def read_facts(api: KubeApi, handle: ClusterHandle, detect: Sequence[DetectRule] = ()) -> ClusterFacts:
@@ -141,8 +144,20 @@ def _ask(api: KubeApi) -> _Answers:
         mark=answers.pop("mark", Mark()),
         releases=answers.pop("releases", {}),
         denied=missing,
+        helm_charts=_helm_charts(api, answers.get("crds", ())),
         **{name: answers.get(name, ()) for name in questions if name not in ("mark", "releases")},
     )
+
+
+def _helm_charts(api: KubeApi, crds: Sequence[Object]) -> Sequence[Object]:
+    """The HelmCharts of K3s and RKE2; none on other clusters, which are not asked."""
+    if not any(item["metadata"]["name"] == HELM_CHARTS for item in crds):
+        return ()
+    plural, _, group = HELM_CHARTS.partition(".")
+    try:
+        return api.list(f"/apis/{group}/v1/{plural}")
+    except (AccessDenied, ApiError):  # it serves to name an owner
+        return ()
 
 
 def _installs(answers: _Answers, detect: Sequence[DetectRule]) -> tuple[Install, ...]:
@@ -155,6 +170,7 @@ def _installs(answers: _Answers, detect: Sequence[DetectRule]) -> tuple[Install,
         ingress_classes=answers.ingress_classes,
         api_services=answers.api_services,
         releases=answers.releases,
+        helm_charts=answers.helm_charts,
     )
     return find_installs(detect, objects)
 

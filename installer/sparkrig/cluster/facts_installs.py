@@ -23,6 +23,7 @@ MANAGERS: Final[Mapping[str, str]] = {
     "kubernetes.azure.com/managedby": "a managed add-on of AKS",
     "k8s-app.cloud.google.com/managed": "a managed add-on of GKE",
     "objectset.rio.cattle.io/hash": "an add-on of K3s or RKE2",
+    "objectset.rio.cattle.io/id": "an add-on of K3s or RKE2",
     "argocd.argoproj.io/instance": "Argo CD",
     "kustomize.toolkit.fluxcd.io/name": "Flux",
     "helm.toolkit.fluxcd.io/name": "Flux",
@@ -30,6 +31,8 @@ MANAGERS: Final[Mapping[str, str]] = {
     "olm.owner": "Operator Lifecycle Manager",
 }
 """Labels and annotations that tools put on what they manage, and which tool it is. Each restores what it manages."""
+OBJECT_SET: Final = "objectset.rio.cattle.io/"
+"""Prefix of the annotations with which K3s, RKE2 and Rancher say whose an object is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +44,8 @@ class Objects:
     ingress_classes: Sequence[Object] = ()
     api_services: Sequence[Object] = ()
     releases: Mapping[tuple[str, str], ObservedRelease] = field(default_factory=dict)
+    helm_charts: Sequence[Object] = ()
+    """HelmCharts of K3s and RKE2: their Jobs run helm, and leave no mark on what that makes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ def find_installs(rules: Iterable[DetectRule], objects: Objects) -> tuple[Instal
 def _of_rule(rule: DetectRule, objects: Objects) -> Iterator[Install]:
     found: dict[_Owner, list[Object]] = {}
     for item in _matches(rule, objects):
-        owner = owner_of(item, objects.releases)
+        owner = owner_of(item, objects.releases, objects.helm_charts)
         if not owner.ours:
             found.setdefault(owner, []).append(item)
     crds_by_others = {o: items for o, items in found.items() if all(i["kind"] == _CRD for i in items)}
@@ -126,17 +131,24 @@ def images_of(workload: Object) -> list[str]:
     return [str(c.get("image", "")) for kind in ("containers", "initContainers") for c in spec.get(kind) or ()]
 
 
-def owner_of(item: Object, releases: Mapping[tuple[str, str], ObservedRelease]) -> _Owner:
+def owner_of(
+    item: Object, releases: Mapping[tuple[str, str], ObservedRelease], helm_charts: Sequence[Object] = ()
+) -> _Owner:
     """Who made an object, as far as its labels, annotations and field managers tell."""
     metadata = item["metadata"]
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     name, namespace = (annotations.get(f"meta.helm.sh/release-{part}") for part in ("name", "namespace"))
     tool = next((who for key, who in MANAGERS.items() if key in labels or key in annotations), "")
+    if tool and (made_for := annotations.get(f"{OBJECT_SET}owner-name")):
+        kind = str(annotations.get(f"{OBJECT_SET}owner-gvk") or "").rpartition("Kind=")[2]
+        space = annotations.get(f"{OBJECT_SET}owner-namespace")
+        tool = f"{kind or 'object set'} {f'{space}/' if space else ''}{made_for}"
     if name and namespace and labels.get("app.kubernetes.io/managed-by") == "Helm":
         release = releases.get((namespace, name))
         if release is not None and release.stack is not None:
             # Of which stack: the caller compares; what one stack has, another must not bring again.
             return _Owner(f"stack {release.stack}", (namespace, name), release.stack)
+        tool = _helm_chart(namespace, name, helm_charts) or tool
         by = f", managed by {tool}" if tool else ""
         return _Owner(f"Helm release {namespace}/{name}{by}", (namespace, name), manager=tool)
     if labels.get("app.kubernetes.io/managed-by") == FIELD_MANAGER:
@@ -148,6 +160,16 @@ def owner_of(item: Object, releases: Mapping[tuple[str, str], ObservedRelease]) 
         return _Owner(tool, manager=tool)
     maker = labels.get("app.kubernetes.io/managed-by")
     return _Owner(maker if maker and maker != "Helm" else "plain manifests")
+
+
+def _helm_chart(namespace: str, release: str, helm_charts: Sequence[Object]) -> str:
+    """``HelmChart kube-system/traefik`` where one has this release installed; empty where none does."""
+    for item in helm_charts:
+        metadata, spec = item["metadata"], item.get("spec") or {}
+        place = spec.get("targetNamespace") or metadata.get("namespace")
+        if (place, metadata["name"]) == (namespace, release):
+            return f"HelmChart {metadata.get('namespace')}/{metadata['name']}"
+    return ""
 
 
 def _made_by_controller(item: Object) -> bool:

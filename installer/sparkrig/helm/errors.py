@@ -189,7 +189,8 @@ _SIGNS: tuple[tuple[str, tuple[str, ...]], ...] = (
 _HINTS = {
     "webhook": "an admission webhook of this or another component does not answer; is its pod ready?",
     "connection": "is the cluster up? kubectl get nodes with the same context answers that",
-    "pending": "a helm process that died left the release pending; the next run of sparkrig up recovers it",
+    "pending": "another helm is at work on this release, or died at it: wait for one that lives to end; "
+    "the next sparkrig up recovers what a dead one left",
     "conflict": "another field manager changed what the chart sets: set the same value in the stack file, or take the "
     "field back with `conflicts: take` below the component there",
     "exists": "the object belongs to something else: delete it, or take it over with `existing: adopt` below the "

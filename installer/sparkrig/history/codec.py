@@ -36,6 +36,7 @@ def encode(revision: Revision) -> bytes:
         "before": [_encode_state(state) for state in revision.before],
         "after": [_encode_state(state) for state in revision.after],
         "kept": [_encode_state(state) for state in revision.kept],
+        "reused": list(revision.reused),
         "operations": [
             {"id": op.id, "status": op.status, "seconds": round(op.seconds, 3), "message": op.message}
             for op in revision.operations
@@ -89,6 +90,7 @@ def _decode(document: Mapping[str, Any]) -> Revision:
         ),
         summary=document.get("summary", ""),
         kept=tuple(_decode_state(state) for state in document.get("kept", ())),
+        reused=tuple(document.get("reused", ())),
     )
 
 

@@ -18,6 +18,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from sparkrig.cluster.api import Conflict, KubeApi, NotFoundApi, OutcomeUnknown
@@ -27,9 +28,10 @@ from sparkrig.defaults import (
     LEASE_PATIENCE,
     LEASE_RENEW_S,
     LEASE_RETRY_S,
+    LOCK_SAY_S,
     SYSTEM_NAMESPACE,
 )
-from sparkrig.errors import Locked, SparkrigError
+from sparkrig.errors import AccessDenied, Locked, SparkrigError
 from sparkrig.history import process
 
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM_NAMESPACE}/leases"
@@ -48,6 +50,33 @@ def identity() -> str:
     except (KeyError, OSError):
         user = str(os.getuid())
     return f"{user}@{socket.gethostname()} pid {os.getpid()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Somebody else has the lock."""
+
+    who: str
+    since: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.who}, {self.since}" if self.since else self.who
+
+
+def at_work(api: KubeApi, stack: str) -> str | None:
+    """Whose run holds a stack's lock and may be living; empty where there is none but this process's.
+
+    None where the Lease may not be read: then nobody knows.
+    """
+    try:
+        lease = api.get(f"{LEASES}/sparkrig.{stack}", missing_ok=True)
+    except AccessDenied:
+        return None
+    spec = (lease or {}).get("spec") or {}
+    holder = str(spec.get("holderIdentity") or "")
+    if lease is None or not holder or _stale(spec) or _died(lease) or _is_here(lease, holder):
+        return ""
+    return holder.partition(MARK)[0]
 
 
 class Lock:
@@ -84,17 +113,21 @@ class Lock:
             Locked: somebody else holds it; the message says who, since when and until when.
         """
         deadline = time.monotonic() + wait_s
+        told, said = "", 0.0
         while True:
-            holder = self._try()
-            if holder is None:
+            held = self._try()
+            if held is None:
                 break
-            if time.monotonic() >= deadline:
+            now = time.monotonic()
+            if now >= deadline:
                 raise Locked(
-                    f"stack {self._stack} is locked by {holder}",
+                    f"stack {self._stack} is locked by {held}",
                     hint="wait for that run to end (--wait-lock 5m), or for its lease to expire if it died",
                 )
-            on_wait(f"waiting for the lock held by {holder}")
-            time.sleep(min(1.0, max(0.0, deadline - time.monotonic())))
+            if held.who != told or now - said >= LOCK_SAY_S:
+                on_wait(f"{'still ' if held.who == told else ''}waiting for the lock held by {held}")
+                told, said = held.who, now
+            time.sleep(min(1.0, max(0.0, deadline - now)))
         self._thread = threading.Thread(target=self._heartbeat, name="lease", daemon=True)
         self._thread.start()
 
@@ -131,14 +164,14 @@ class Lock:
     def __exit__(self, *_: object) -> None:
         self.release()
 
-    def _try(self) -> str | None:
-        """One attempt; returns the holder in words when it is somebody else's."""
+    def _try(self) -> Held | None:
+        """One attempt; returns the holder when it is somebody else's."""
         try:
             return self._attempt()
         except OutcomeUnknown:  # the new Lease may be there, and then names this run
             return self._attempt()
 
-    def _attempt(self) -> str | None:
+    def _attempt(self) -> Held | None:
         lease = self._api.get(self._path, missing_ok=True)
         try:
             if lease is None:
@@ -148,11 +181,11 @@ class Lock:
             spec = lease.get("spec") or {}
             holder = spec.get("holderIdentity") or ""
             if holder and holder != self._holder and not (_stale(spec) or _died(lease)):
-                return f"{holder.partition(MARK)[0]}, {_since(spec)}"
+                return Held(holder.partition(MARK)[0], _since(spec))
             self._lease = lease
             self._put(holder=self._holder, renewed=self._now(), acquired=True)
         except Conflict:
-            return "another run that was quicker"
+            return Held("another run that was quicker")
         return None
 
     def _fresh(self) -> dict[str, Any]:
@@ -231,6 +264,13 @@ class Lock:
 def _died(lease: Mapping[str, Any]) -> bool:
     """True when the holder ran on this machine and is certainly dead, so that nobody waits for its lease."""
     return process.is_dead(str((lease["metadata"].get("annotations") or {}).get(PROCESS) or ""))
+
+
+def _is_here(lease: Mapping[str, Any], holder: str) -> bool:
+    """Whether this very process holds it; the mark is empty where a machine gives processes none."""
+    mark = process.mark()
+    theirs = str((lease["metadata"].get("annotations") or {}).get(PROCESS) or "")
+    return theirs == mark if mark else holder.partition(MARK)[0] == identity()
 
 
 def _stale(spec: Mapping[str, Any]) -> bool:

@@ -19,7 +19,8 @@ from sparkrig.model import (
     RevisionStatus,
 )
 from sparkrig.plan.changes import GONE, Defaults, describe_change, describe_crd_repair, describe_trouble
-from sparkrig.plan.drift import labels_drifted, what_to_repair, with_trouble
+from sparkrig.plan.decide import PENDING, decide
+from sparkrig.plan.drift import labels_drifted, with_trouble
 from sparkrig.plan.graph import ordered
 from sparkrig.plan.keeping import (
     after_claims,
@@ -35,9 +36,6 @@ from sparkrig.plan.keeping import (
 )
 from sparkrig.plan.secrets import changed_secrets, removed_changes, roll_operation, wanted_places, with_secrets
 from sparkrig.plan.secrets import removals as secret_removals
-
-PENDING = ("pending-install", "pending-upgrade", "pending-rollback", "uninstalling")
-"""Helm's statuses of a release whose helm process died at work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +106,7 @@ def plan_up(
             state = state or recorded_of(desired, kept)
             operations.append(claim_desired(desired, state))
             claimed.append(desired.component)
-        action, reason = _decide(desired, state, found, observed, repair=repair)
+        action, reason = decide(desired, state, found, observed, repair=repair)
         trouble = describe_trouble(desired.component, observed)
         changed = changed_secrets(desired, state) if state is not None else ()
         mends = action is None and _mends_crds(desired, observed, repair=repair)
@@ -138,7 +136,7 @@ def plan_up(
         if action is None:
             raise AssertionError(f"{desired.component} has no record and no action")
         known = (defaults or {}).get(desired.component, ({}, {}))
-        changes.append(describe_change(desired, state, found, action, reason, known))
+        changes.append(describe_change(desired, state, found, action, reason, known, at_work=bool(observed.at_work)))
         if action is Action.REPAIR:
             changes[-1] = with_trouble(changes[-1], desired.component, observed)
         operations += _change_release(desired, state, found, observed, action, reason)
@@ -215,38 +213,6 @@ def strays(stack: str, states: Iterable[ReleaseState], observed: ObservedState) 
         for key, found in sorted(observed.releases.items())
         if found.stack == stack and key not in known and found.status not in GONE
     )
-
-
-def _decide(
-    desired: DesiredRelease,
-    state: ReleaseState | None,
-    found: ObservedRelease | None,
-    observed: ObservedState,
-    *,
-    repair: bool,
-) -> tuple[Action | None, str]:
-    """What to do with one release, and why; None for nothing."""
-    if found is None or found.status in GONE:
-        return Action.INSTALL, "new" if state is None else "the release is gone from the cluster"
-    if found.status in PENDING:
-        return Action.UPGRADE, f"a helm that died left it {found.status}"
-    if state is None and found.stack is None and found.former is not None:
-        return Action.UPGRADE, "taken back, it was left in place"
-    if state is None and desired.adopt and found.stack is None:
-        return Action.UPGRADE, "taken over from somebody else"
-    if state is None:
-        return Action.UPGRADE, "an earlier run ended before it was recorded"
-    if state.digest != desired.digest:
-        return Action.UPGRADE, "changed"
-    if found.status != "deployed":
-        return Action.UPGRADE, f"Helm says {found.status}"
-    if found.revision != state.helm_revision:
-        return Action.UPGRADE, f"somebody else changed it (Helm revision {state.helm_revision} -> {found.revision})"
-    if repair and desired.crd_owner is not CrdOwner.US and (drift := observed.crd_drift.get(desired.component)):
-        return Action.REPAIR, "1 CRD is missing" if len(drift) == 1 else f"{len(drift)} CRDs are missing"
-    if repair and (trouble := what_to_repair(desired.component, observed)):
-        return Action.REPAIR, trouble
-    return None, ""
 
 
 def _mends_crds(desired: DesiredRelease, observed: ObservedState, *, repair: bool) -> bool:

@@ -28,15 +28,18 @@ def describe_change(
     action: Action,
     reason: str,
     defaults: Defaults = ({}, {}),
+    *,
+    at_work: bool = False,
 ) -> Change:
-    """One line for the plan, with the changed values below it."""
+    """One line for the plan, with the changed values below it. ``at_work``: another run of the stack goes on."""
     version = desired.chart.version
     if action is Action.INSTALL:
         return Change(desired.component, "+", f"{version}  {reason}")
     if action is Action.REPAIR:
         return Change(desired.component, "!", f"{version}  repair: {reason}")
     if found and found.status.startswith(("pending", "uninstalling")):
-        return Change(desired.component, "^", f"{version}  {reason}: recover, then upgrade")
+        then = "; up --wait-lock waits for that run" if at_work else ": recover, then upgrade"
+        return Change(desired.component, "^", f"{version}  {reason}{then}")
     if state is None:
         return Change(desired.component, "~", f"{version}  {reason}")
     return Change(desired.component, "~", _what(desired, state, reason), tuple(_details(desired, state, defaults)))

@@ -10,6 +10,7 @@ from sparkrig.defaults import LABEL_SECRET, LABEL_STACK, SYSTEM_NAMESPACE
 from sparkrig.model import Action, Change, ObjectRef, ObservedState, Operation, Plan, ReleaseState
 from sparkrig.plan.build import plan_down
 from sparkrig.plan.graph import ordered
+from sparkrig.plan.held import dead_changes, impatient, namespace_change, strange
 from sparkrig.plan.running import Running, running_lines
 
 PURGEABLE: Final = ("crds", "claims", "namespaces", "nodes", "history")
@@ -71,6 +72,10 @@ class Survey:
     """Namespaces that charts made for users and uninstalling keeps."""
     revisions: int = 0
     """Recorded revisions of the stack."""
+    finalizers: Mapping[ObjectRef, tuple[str, ...]] = field(default_factory=dict)
+    """Those of the purged custom resources."""
+    dead_apis: Mapping[str, str] = field(default_factory=dict)
+    """APIService that does not answer -> why."""
     running: Mapping[str, tuple[Running, ...]] = field(default_factory=dict)
     """Component -> the custom resources of its controller that are at work."""
 
@@ -84,7 +89,9 @@ def plan_removal(stack: str, observed: ObservedState, survey: Survey, purge: Col
     """
     base = plan_down(stack, observed)
     states = tuple(operation.state for operation in base.operations if operation.state is not None)
-    resources = _resources(survey, purge)
+    finalizers = {c.ref: c.metadata.get("finalizers") or () for found in survey.contents.values() for c in found}
+    finalizers |= survey.finalizers
+    resources, stuck = impatient(_resources(stack, survey, purge), finalizers, survey.crd_owners, observed)
     releases = _releases([o for o in base.operations if o.action is Action.UNINSTALL], resources, purge)
     others = [o for o in base.operations if o.action is not Action.UNINSTALL]
     done = tuple(operation.id for operation in (*resources, *releases, *others))
@@ -100,6 +107,8 @@ def plan_removal(stack: str, observed: ObservedState, survey: Survey, purge: Col
         *(Change(o.component, "-", _listed(o.objects)) for o in webhooks),
         *(Change(o.component, "-", o.reason) for o in spaces),
         *kept,
+        *stuck,
+        *_held_spaces(spaces, survey, [*_inventory(states), *(ref for o in operations for ref in o.objects)]),
     )
     return replace(base, operations=ordered(operations), changes=changes)
 
@@ -148,18 +157,38 @@ def made_by(stack: str, labels: Mapping[str, str]) -> bool:
     return labels.get(LABEL_STACK) == stack and labels.get("app.kubernetes.io/managed-by") == "sparkrig"
 
 
-def _resources(survey: Survey, purge: Collection[str]) -> list[Operation]:
-    """Custom resources go first, one operation a component."""
-    if "crds" not in purge:
-        return []
+def _inventory(states: Sequence[ReleaseState]) -> list[ObjectRef]:
+    return [ref for state in states for ref in state.inventory]
+
+
+def _resources(stack: str, survey: Survey, purge: Collection[str]) -> list[Operation]:
+    """Custom resources go first, one operation a component: purged ones, and what would hold a purged namespace."""
     going: dict[str, list[ObjectRef]] = {}
-    for crd, objects in sorted(survey.custom_resources.items()):
-        if objects and crd not in survey.shared_crds:
-            going.setdefault(survey.crd_owners[crd], []).extend(objects)
+    if "crds" in purge:
+        for crd, objects in sorted(survey.custom_resources.items()):
+            if objects and crd not in survey.shared_crds:
+                going.setdefault(survey.crd_owners[crd], []).extend(objects)
+    elif "namespaces" in purge:
+        owners = {crd.partition(".")[2]: component for crd, component in survey.crd_owners.items()}
+        for name, contents in sorted(survey.contents.items()):
+            if name == SYSTEM_NAMESPACE or foreign_releases(contents, stack):
+                continue
+            for content in contents:
+                if content.ref.group in owners and strange(content.metadata.get("finalizers")):
+                    going.setdefault(owners[content.ref.group], []).append(content.ref)
     return [
         _delete(f"delete/{component}", component, objects, (), "custom resources, while their controller lives")
         for component, objects in going.items()
     ]
+
+
+def _held_spaces(spaces: Sequence[Operation], survey: Survey, going: Sequence[ObjectRef]) -> list[Change]:
+    """What may keep the namespaces that go: finalizers of objects that are no release's, and APIs that are dead."""
+    keys = {_key(ref) for ref in going}
+    contents = {o.namespace: survey.contents.get(o.namespace, ()) for o in spaces}
+    left = {name: [(c.ref, c.metadata) for c in found if _key(c.ref) not in keys] for name, found in contents.items()}
+    changes = [told for name, held in left.items() if (told := namespace_change(name, held))]
+    return [*changes, *(dead_changes(survey.dead_apis, going) if spaces else [])]
 
 
 def _releases(

@@ -22,9 +22,10 @@ from sparkrig.model import (
     ReleaseState,
     Revision,
 )
-from sparkrig.plan.build import PENDING, recorded_states, removals, strays
+from sparkrig.plan.build import recorded_states, removals, strays
 from sparkrig.plan.changes import GONE
 from sparkrig.plan.crd_drift import CRD_KIND
+from sparkrig.plan.decide import PENDING
 from sparkrig.plan.graph import ordered
 from sparkrig.plan.keeping import (
     after_claims,

@@ -13,6 +13,7 @@ from typing import Any, Final
 from sparkrig.model import ObjectRef
 
 Object = Mapping[str, Any]
+HTTPS: Final = 443
 SLOW_S: Final = 1.0
 """A webhook that takes longer on average is the reason for the wait: usual are milliseconds."""
 
@@ -65,6 +66,10 @@ class Silent:
     """What it is asked about."""
     service: str = ""
     """``namespace/name`` of the Service that it is reached by, where that exists: then it is no leftover."""
+    port: str = ""
+    """Of the pods behind the Service, where one is ready: then it is the way to them that is closed."""
+    asked: str = ""
+    """``create and update of pods``: everything that it is asked about."""
 
     def text(self, most: int = 3) -> str:
         """One sentence."""
@@ -76,14 +81,46 @@ class Silent:
     @property
     def hint(self) -> str:
         """What to do about it."""
+        refused = f"every {self.asked} is refused until it answers: " if self.closed and self.asked else ""
+        if self.service and self.port:
+            return f"{refused}{reach(self.service, self.port)}; then run the command again"
         if self.service:
             namespace, _, name = self.service.partition("/")
             return (
-                f"look at the pods of Service {self.service} and at their logs (kubectl -n {namespace} get pods,"
-                f"endpointslices), then run the command again; the webhook belongs to what runs there"
+                f"{refused}look at the pods of Service {self.service} and at their logs (kubectl -n {namespace} "
+                f"get pods,endpointslices), then run the command again; the webhook belongs to what runs there"
             )
         kind, name = self.configuration.split(" ", 1)
-        return f"see that its server runs, or remove what is left of it: kubectl delete {kind.lower()} {name}"
+        return f"{refused}see that its server runs, or remove what is left of it: kubectl delete {kind.lower()} {name}"
+
+
+def reach(service: str, port: str) -> str:
+    """What to look at where a webhook's pods are ready and the API server does not get through to them."""
+    return (
+        f"the API server must reach port {port} of the pods of Service {service}: see whether a firewall between the "
+        "control plane and the nodes, or a NetworkPolicy, closes it"
+    )
+
+
+def pod_port(client: Mapping[str, Any], services: Iterable[Object]) -> str:
+    """The port of the pods that a webhook's requests arrive at; empty where its Service does not exist."""
+    place = str(client.get("namespace")), str(client.get("name"))
+    found = next((service for service in services if _place(service) == place), None)
+    wanted = client.get("port") or HTTPS
+    ports = ((found or {}).get("spec") or {}).get("ports") or ()
+    entry = next((each for each in ports if each.get("port") == wanted), None)
+    return str(entry.get("targetPort") or wanted) if entry else ""
+
+
+def asked_of(hook: Object) -> str:
+    """``create and update of pods and services``."""
+    rules = hook.get("rules") or ()
+    verbs = dict.fromkeys(str(verb).lower() for rule in rules for verb in rule.get("operations") or ())
+    kinds = dict.fromkeys(str(kind) for rule in rules for kind in rule.get("resources") or ())
+    what = "write" if "*" in verbs else " and ".join(verbs)
+    return (
+        f"{what} of {' and '.join('everything' if kind.startswith('*') else kind for kind in kinds)}" if kinds else ""
+    )
 
 
 def silent_webhooks(admission: Admission, requests: Iterable[Request]) -> tuple[Silent, ...]:
@@ -96,7 +133,7 @@ def silent_webhooks(admission: Admission, requests: Iterable[Request]) -> tuple[
         if why:
             where = f"{configuration['kind']} {configuration['metadata']['name']}"
             closed = hook.get("failurePolicy", "Fail") == "Fail"
-            found.append(Silent(where, str(hook.get("name")), closed, why, refs, _service(admission, hook)))
+            found.append(Silent(where, str(hook.get("name")), closed, why, refs, *_way(admission, hook)))
     return tuple(found)
 
 
@@ -110,7 +147,7 @@ def webhook_named(admission: Admission, name: str, refs: Iterable[ObjectRef]) ->
             hook.get("failurePolicy", "Fail") == "Fail",
             _why(admission, hook) or "it does not answer",
             blocked,
-            _service(admission, hook),
+            *_way(admission, hook),
         )
         for configuration, hook in _hooks(admission.configurations)
         if hook.get("name") == name
@@ -121,6 +158,13 @@ def asked_about(admission: Admission, name: str, requests: Iterable[Request]) ->
     """Those of the objects that the webhook of a name is asked about."""
     hooks = [hook for _, hook in _hooks(admission.configurations) if hook.get("name") == name]
     return tuple(r.ref for r in requests if any(asks(hook, r, admission.namespaces) for hook in hooks))
+
+
+def _way(admission: Admission, hook: Object) -> tuple[str, str, str]:
+    """The Service, the port of its pods where they are ready, and what the webhook is asked about."""
+    client = (hook.get("clientConfig") or {}).get("service") or {}
+    open_ = client and not dead_service(client, admission.services, admission.slices)
+    return _service(admission, hook), pod_port(client, admission.services) if open_ else "", asked_of(hook)
 
 
 def _service(admission: Admission, hook: Object) -> str:

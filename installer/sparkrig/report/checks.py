@@ -20,6 +20,8 @@ _COLUMNS = (
     Column("what was found", fit="wrap"),
 )
 _SIGNS = {CheckStatus.PASS: "✓", CheckStatus.FAIL: "✗", CheckStatus.WARN: "!", CheckStatus.SKIP: "-"}
+MOST_LINES = 4
+"""Of a terminal's width, that a check's message gets; files and JSON have all of it."""
 _WORDS = {
     CheckStatus.PASS: "pass",
     CheckStatus.FAIL: "fail",
@@ -131,11 +133,20 @@ def _row(each: CheckResult, style: Style, width: int) -> Row:
     message = each.message
     if each.status is CheckStatus.SKIP:
         message = f"skipped{', though it was expected' if each.expected else ''}: {message}"
+    message = _brief(message, MOST_LINES * width) if width else message
     took = duration(each.seconds) if each.seconds >= 0.05 else ""
     below: list[str] = []
     if not each.ok and each.hint:
         below = [style.strong(line) for line in indent(f"next: {each.hint}", 6, width)]
     return Row((Cell(sign, paint), each.component, each.name, took, message), below)
+
+
+def _brief(message: str, room: int) -> str:
+    """A message without its middle where it is too long: what was asked stands before an answer, what fits behind."""
+    if len(message) <= room:
+        return message
+    end = room // 4
+    return f"{message[: room - end - 3]} … {message[len(message) - end :]}"
 
 
 def _paint(each: CheckResult, style: Style) -> Callable[[str], str]:

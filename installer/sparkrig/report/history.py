@@ -52,7 +52,7 @@ def _row(revision: Revision, now: datetime, style: Style) -> Row:
             str(revision.number),
             ago(revision.started, now),
             revision.who or "-",
-            revision.summary or revision.action,
+            _what(revision),
             revision.message,
             Cell("interrupted" if revision.interrupted else revision.status.value, _paint(revision.status, style)),
             "-" if took is None else duration(took),
@@ -60,6 +60,15 @@ def _row(revision: Revision, now: datetime, style: Style) -> Row:
             _why(revision),
         )
     )
+
+
+def _what(revision: Revision) -> str:
+    """What it changed. A run that only waited and asked checks is recorded for its outcome, and changed nothing."""
+    looked = {"wait", "check"}
+    if revision.summary or not revision.finished or not revision.operations:
+        return revision.summary or revision.action
+    only = all(operation.id.partition("/")[0] in looked for operation in revision.operations)
+    return f"{revision.action}, no change" if only else revision.action
 
 
 def _left(revision: Revision) -> str:

@@ -16,6 +16,7 @@ MAX_WIDTH: Final = 100
 TAB: Final = 4
 
 _LINE_BREAK = re.compile("\r\n|\n|\r")
+_BROKEN = re.compile("[ \t]*[\r\n]+[ \t]*")
 _COLORS = {"error": "1;31", "warning": "1;33", "bold": "1", "frame": "1;34", "hint": "36"}
 
 
@@ -90,7 +91,9 @@ def _order(problem: Problem) -> tuple[bool, str, int, int]:
 
 def _one(problem: Problem, sources: Mapping[str, Sequence[str]], paint: Any) -> str:
     kind = problem.severity.value
-    out = [f"{paint(f'{kind}[{problem.code}]', kind)}{paint(': ' + clean(problem.message), 'bold')}"]
+    message, *below = _lines(problem.message) or [""]
+    out = [f"{paint(f'{kind}[{problem.code}]', kind)}{paint(': ' + clean(message), 'bold')}"]
+    out += [f"    {paint(clean(line), 'bold')}" for line in below]
     at, flag = problem.position, is_flag(problem.position)
     line = _source_line(at, sources)
     number = str(at.line) if at is not None and line is not None and not flag else ""
@@ -110,7 +113,7 @@ def _one(problem: Problem, sources: Mapping[str, Sequence[str]], paint: Any) -> 
     elif problem.label:
         out.append(f"{gutter} {paint('=', 'frame')} {clean(problem.label)}")
     if problem.hint:
-        first, *rest = problem.hint.splitlines() or [""]
+        first, *rest = _lines(problem.hint) or [""]
         out.append(f"{gutter} {paint('=', 'frame')} {paint(clean(first), 'hint')}")
         out.extend(f"{gutter}   {paint(clean(more), 'hint')}" for more in rest)
     return "\n".join(out) + "\n"
@@ -170,8 +173,14 @@ def _cut(cells: list[int], start: int, stop: int) -> tuple[int, int]:
     return first, last
 
 
+def _lines(text: str) -> list[str]:
+    """The lines of a message of several, as helm and charts write them, without empty ones."""
+    return [line.rstrip() for line in _LINE_BREAK.split(text) if line.strip()]
+
+
 def clean(text: str) -> str:
-    """Text that cannot move the cursor, colour the terminal or reverse its own order."""
+    """Text in one line that cannot move the cursor, colour the terminal or reverse its own order."""
+    text = _BROKEN.sub(" ", text)
     return text if text.isprintable() else "".join(" " if char == "\t" else _printable(char) for char in text)
 
 

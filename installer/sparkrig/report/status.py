@@ -37,13 +37,15 @@ def status_text(status: StackStatus, now: datetime, *, color: bool = False, widt
     style = Style(color)
     if not status.components:
         kept = _kept(status, style, width)
-        return joined([*_absent(status, now, style, width), *kept, *_caveats(status, style, width)])
+        reused = _reused(status, style, width)
+        return joined([*_absent(status, now, style, width), *kept, *reused, *_caveats(status, style, width)])
     rows = [_row(component, now, style, width) for component in status.components]
     lines = [
         *_headline(status, now, style, width),
         *_problems(status.problems, 2, style, width),
         *table(_COLUMNS, rows, width=width, margin=2, title=style.dim),
         *_kept(status, style, width),
+        *_reused(status, style, width),
         *_summary(status),
         *_caveats(status, style, width),
     ]
@@ -62,11 +64,13 @@ def status_json(status: StackStatus) -> dict[str, Any]:
         revision=status.revision,
         status=status.status or None,
         interrupted=status.interrupted,
+        atWork=status.at_work or None,
         when=status.when,
         who=status.who,
         message=status.message,
         components=[_component_json(component) for component in status.components],
         kept=[release_json(state) for state in status.kept],
+        reused=list(status.reused),
         gpus={"allocated": status.gpus_allocated, "allocatable": status.gpus_allocatable, "nodes": status.gpu_nodes},
         problems=list(status.problems),
     )
@@ -121,6 +125,13 @@ def _bold_first(lines: list[str], name: str, style: Style) -> list[str]:
 def _revision_note(status: StackStatus) -> list[str]:
     """What a revision that is not simply deployed means, and what to do."""
     if status.status == RevisionStatus.PENDING:
+        if status.at_work:
+            return [
+                f"  {clean(status.at_work)} is at work on it",
+                "  next: sparkrig up --wait-lock 10m waits for that run",
+            ]
+        if status.at_work is not None:
+            return ["  it was begun and has not finished: its run is no more", "  next: sparkrig up picks it up"]
         return ["  it was begun and has not finished", "  next: if no other run is at work, sparkrig up picks it up"]
     if status.status == RevisionStatus.FAILED:
         word = "goes on from here" if status.interrupted else "tries again"
@@ -197,6 +208,12 @@ def _kept(status: StackStatus, style: Style, width: int) -> list[str]:
     return [style.dim(line) for line in wrap(text, width)] if named else []
 
 
+def _reused(status: StackStatus, style: Style, width: int) -> list[str]:
+    """What serves the stack and is somebody else's."""
+    text = f"reused, installed by somebody else: {', '.join(status.reused)}; sparkrig doctor says what is there"
+    return [style.dim(line) for line in wrap(text, width)] if status.reused else []
+
+
 def _summary(status: StackStatus) -> list[str]:
     if status.gpus_allocatable is None:
         return []
@@ -225,7 +242,9 @@ def _absent(status: StackStatus, now: datetime, style: Style, width: int) -> lis
     if status.revision and status.status:
         who = f" by {clean(status.who)}" if status.who else ""
         lines.append(f"  revision {status.revision} {_word(status)} {ago(status.when, now)}{who}")
+    if status.status == RevisionStatus.PENDING:
+        lines += _revision_note(status)
     lines += _problems(status.problems, 2, style, width)
-    if not any("next:" in problem for problem in status.problems):
+    if not any("next:" in line for line in (*lines, *status.problems)):
         lines.append(style.strong("  next: sparkrig up"))
     return lines

@@ -10,7 +10,8 @@ from typing import Any, Final
 
 from sparkrig.readiness.fields import value_at
 
-SHOWN: Final = 120
+SHOWN: Final = 2000
+"""Characters of an answer that a result keeps: it may be a whole page. What a terminal shows of it is the report's."""
 ERROR: Final = re.compile(r"exception\b|\w(Exception|Error)\b|\berror\b|\bfatal\b|\bpanic\b|^Caused by:", re.IGNORECASE)
 """What programs write where they give up."""
 PACKAGE: Final = re.compile(r"\b(?:[a-z]\w*\.){2,}(?=[A-Z]\w*(?:Exception|Error)\b)")

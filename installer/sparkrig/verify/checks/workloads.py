@@ -25,7 +25,7 @@ def ask(context: Context) -> str:
         raise Wrong(f"the release has no {' or '.join(kinds)}" if kinds else "the release has no objects at all")
     context.cluster.watch.ensure(wanted, context.left_s())
     around = _around(context, wanted)
-    ready, judged, unwell = 0, 0, []
+    ready, optional, unwell = 0, 0, []
     empty = [f"{ref.kind} {ref.name}" for ref in wanted if _is_empty(context, ref)]
     if empty and context.parameters.get("scaledToZero") == "refused":
         unwell.append(
@@ -33,18 +33,19 @@ def ask(context: Context) -> str:
         )
     for ref in wanted:
         readiness, line = _look(context, ref, around)
-        judged += readiness is not Readiness.NOT_JUDGED
         ready += readiness is Readiness.READY
         if line:
             unwell.append(line)
+        elif readiness not in (Readiness.READY, Readiness.NOT_JUDGED):
+            optional += 1  # not counted, as `status` does not
     if unwell:
         more = f"; and {len(unwell) - SHOWN} more" if len(unwell) > SHOWN else ""
         raise NotYet("; ".join(unwell[:SHOWN]) + more)
     if not ready:
         raise Wrong(f"none of the release's {len(wanted)} objects says that it is ready")
-    waiting = f", {judged - ready} optional not ready" if judged > ready else ""
+    waiting = f", {optional} optional not ready" if optional else ""
     scaled = f", {len(empty)} scaled to 0: {', '.join(empty[:SHOWN])}" if empty else ""
-    return f"{ready}/{judged} objects ready{waiting}{scaled}"
+    return f"{ready}/{ready} objects ready{waiting}{scaled}"
 
 
 def _is_empty(context: Context, ref: ObjectRef) -> bool:

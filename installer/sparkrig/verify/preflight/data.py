@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sparkrig.cluster.discovery import ResourceInfo
-from sparkrig.model import ClusterFacts, Component, DesiredRelease, NodeStateRule, ObjectRef
+from sparkrig.model import ClusterFacts, Component, DesiredRelease, NodeStateRule, ObjectRef, ObservedRelease
 
 Object = Mapping[str, Any]
 Kind = tuple[str, str, str]
@@ -97,6 +97,8 @@ class Case:
     """Objects of the releases this stack has in the cluster."""
     releases: frozenset[tuple[str, str]] = frozenset()
     """(namespace, name) of the Helm releases this stack has in the cluster."""
+    busy: Mapping[tuple[str, str], ObservedRelease] = field(default_factory=dict)
+    """Helm releases that a helm is at work on which is not this stack's."""
     gpu_provided: bool = False
     """True when a component that is on makes the nodes offer their GPUs."""
     crds: Sequence[Object] = ()

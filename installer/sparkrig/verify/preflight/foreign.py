@@ -9,6 +9,7 @@ from sparkrig.model import Install, ObjectRef
 from sparkrig.verify.preflight.data import Case, Wanted
 from sparkrig.verify.preflight.finding import Finding, fail, listed, ok, warn
 from sparkrig.verify.preflight.objects import kind_of, name_of, namespace_of
+from sparkrig.verify.preflight.releases import WAIT, at_work_text
 
 
 def foreign(case: Case) -> Iterator[Finding]:
@@ -22,7 +23,7 @@ def foreign(case: Case) -> Iterator[Finding]:
         if install.component in case.reused:
             yield ok("existing", install.component, f"{described(install)}; it is reused")
         elif install.component in wanted:
-            yield from _beside(install, wanted[install.component])
+            yield from _beside(case, install, wanted[install.component])
         elif not case.wanted and not install.crds_only:
             yield ok("existing", install.component, described(install))
     for name in case.reused:
@@ -36,7 +37,7 @@ def described(install: Install) -> str:
     return f"{install.name}{version} is there already ({listed(traces, 3)}), installed by {install.who}"
 
 
-def _beside(install: Install, wanted: Wanted) -> Iterator[Finding]:
+def _beside(case: Case, install: Install, wanted: Wanted) -> Iterator[Finding]:
     name = wanted.name
     if install.crds_only:
         message = f"CRDs of {install.name} are there already ({listed(install.crds, 3)}), installed by {install.who}"
@@ -49,7 +50,7 @@ def _beside(install: Install, wanted: Wanted) -> Iterator[Finding]:
         message = f"{described(install)}; the component would stand beside it"
         yield warn("existing", name, message, f"components.{name}.existing: reuse installs nothing and uses it")
     elif wanted.desired.adopt:
-        yield from _adopted(install, wanted)
+        yield from _adopted(case, install, wanted)
     else:
         hint = f"set components.{name}.existing to reuse (use it, install nothing) or adopt (take it over)"
         if install.stack is not None:
@@ -57,9 +58,14 @@ def _beside(install: Install, wanted: Wanted) -> Iterator[Finding]:
         yield fail("existing", name, f"{described(install)}; a second copy would fight with it", hint)
 
 
-def _adopted(install: Install, wanted: Wanted) -> Iterator[Finding]:
+def _adopted(case: Case, install: Install, wanted: Wanted) -> Iterator[Finding]:
     """Helm can take over objects of the same name only; a rest would be the second copy."""
     name = wanted.name
+    if install.release is not None and (busy := case.busy.get(install.release)):
+        if install.release != (wanted.desired.namespace, wanted.desired.release):  # else that is a finding of its own
+            message = f"{described(install)}; it cannot be adopted now: {at_work_text(busy)}"
+            yield fail("existing", name, message, WAIT)
+        return
     ours = _rendered(wanted)
     if install.stack is not None:
         yield fail("existing", name, f"{described(install)}; only its own stack can let go of it")
@@ -77,8 +83,7 @@ def _adopted(install: Install, wanted: Wanted) -> Iterator[Finding]:
         message = (
             f"{described(install)}; it cannot be adopted: the chart has no {listed(map(str, left), 3)} to take over"
         )
-        hint = f"give the component its namespace (components.{name}.namespace), or reuse it"
-        yield fail("existing", name, message, hint)
+        yield fail("existing", name, message, _other_names(install, wanted, left))
         return
     fixed = [
         ref
@@ -97,6 +102,24 @@ def _adopted(install: Install, wanted: Wanted) -> Iterator[Finding]:
         yield warn("existing", name, message, hint)
     else:
         yield ok("existing", name, f"{described(install)}; it is taken over")
+
+
+def _other_names(install: Install, wanted: Wanted, left: list[ObjectRef]) -> str:
+    """What to do where names differ: the namespace may be another, or the chart is, as over a major version."""
+    name = wanted.name
+    if any(ref.namespace != wanted.desired.namespace for ref in left):
+        return f"give the component its namespace (components.{name}.namespace), or reuse it"
+    if install.release is None:
+        remove = f"delete {listed(map(str, left), 3)} and what belongs to it"
+    else:
+        remove = f"remove that release (helm -n {install.release[0]} uninstall {install.release[1]})"
+    kept = (
+        ", keep its CRDs and custom resources (see first whether they are among its templates)" if install.crds else ""
+    )
+    return (
+        f"chart {wanted.desired.chart.version} gives its objects other names than what is there, so neither can take "
+        f"the other's place: {remove}{kept}, then run up without existing: adopt"
+    )
 
 
 def _rendered(wanted: Wanted) -> dict[tuple[str, str, str, str], Any]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from sparkrig.defaults import CLOCK_SKEW_FAIL_S, CLOCK_SKEW_WARN_S, SYSTEM_NAMESPACE
-from sparkrig.plan.server_webhooks import dead_service, label_expression_holds, rule_matches, selector_matches
+from sparkrig.plan.server_webhooks import asked_of, dead_service, label_expression_holds, rule_matches, selector_matches
 from sparkrig.verify.preflight.apis import served
 from sparkrig.verify.preflight.data import Case, Object, Wanted
 from sparkrig.verify.preflight.finding import Finding, fail, listed, warn
@@ -101,6 +101,7 @@ def _dead_webhook(case: Case, configuration: Object, hook: Mapping[str, Any], wh
     hint = f"mend it, or remove what is left of it: kubectl delete {kind.lower()} {name}"
     subject = f"{kind} {name}"
     if touched and not _own(case, configuration):
+        hint = f"every {asked_of(hook)} is refused until it answers: {hint}"
         return fail("dead-webhook", subject, f"{message}; it would refuse {listed(touched, 3)}", hint)
     return warn("dead-webhook", subject, message, hint)
 

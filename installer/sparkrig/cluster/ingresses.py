@@ -1,0 +1,46 @@
+"""Which addresses Ingresses publish, and which one a component's values ask for. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sparkrig.readiness.fields import value_at
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One host of an Ingress."""
+
+    host: str
+    path: str
+    secure: bool
+    """Whether the Ingress has TLS for it."""
+    ingress: Mapping[str, Any]
+
+    def url(self, entry: Mapping[str, Any], port: str = "") -> str:
+        """The address, with the path that ``component.yaml`` gives; ``port`` is ``:8443`` or empty."""
+        return f"{'https' if self.secure else 'http'}://{self.host}{port}{entry.get('path') or self.path}"
+
+
+def wanted_host(values: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
+    """The host that a release's values ask for at the path that an entry of ``urls`` names; empty where none does."""
+    found = value_at(values, entry["host"]) if "host" in entry else None
+    found = found[0] if isinstance(found, list) and found else found
+    return found if isinstance(found, str) else ""
+
+
+def routes(ingresses: Iterable[Mapping[str, Any]], wanted: str = "") -> list[Route]:
+    """Everything that the Ingresses publish under a whole name, the wanted host first."""
+    return sorted((route for found in ingresses for route in _routes(found)), key=lambda route: route.host != wanted)
+
+
+def _routes(ingress: Mapping[str, Any]) -> Iterator[Route]:
+    spec = ingress.get("spec") or {}
+    secured = {host for each in spec.get("tls") or () for host in each.get("hosts") or ()}
+    for rule in spec.get("rules") or ():
+        host = str(rule.get("host") or "")
+        paths: Sequence[Mapping[str, Any]] = (rule.get("http") or {}).get("paths") or ({},)
+        if host and "*" not in host:
+            yield Route(host, str(paths[0].get("path") or "/"), host in secured, ingress)
