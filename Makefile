@@ -81,15 +81,24 @@ bench: $(VENV)/.developing ## sparkrig beside helmfile and helm on fresh cluster
 	@$(BIN)/python -m bench $(BENCH_ARGS)
 
 .PHONY: lint
-lint: $(VENV)/.developing ## Formatting, lint, types, import layers
+lint: $(VENV)/.developing ## Formatting, lint, types, import layers, links in docs/
 	@$(BIN)/ruff format --check installer tests scripts bench
 	@$(BIN)/ruff check installer tests scripts bench
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --config pyproject.toml
+	@$(BIN)/zensical build --strict --clean
 
 .PHONY: docs
-docs: $(VENV)/.installed ## The reference of all values, from the schemas
+docs: $(VENV)/.installed ## Generated pages: values from the schemas, commands from the program, pictures, navigation of the site
 	@$(BIN)/python scripts/reference.py
+
+.PHONY: site
+site: $(VENV)/.developing ## The documentation as a site with search, in site/
+	@$(BIN)/zensical build --strict --clean
+
+.PHONY: recording
+recording: $(VENV)/.developing ## docs/up.svg, from a real run of `up` on a fresh embedded cluster
+	@$(BIN)/python scripts/recording.py
 
 .PHONY: dist
 dist: $(VENV)/.developing ## The wheel and the source archive, in dist/
@@ -102,4 +111,4 @@ dashboards: $(VENV)/.developing ## The dashboards of charts/monitoring, from scr
 
 .PHONY: clean
 clean: ## Remove what was made here (not the tools in the user's cache)
-	rm -rf $(VENV) dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache artefacts
+	rm -rf $(VENV) dist site .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache artefacts

@@ -1,7 +1,8 @@
 """Writes docs/reference/<component>.md from the components' schemas, values and descriptions. ``make docs``.
 
 In docs/charts/<component>.md it fills in what lies between two comments (chart_pages.py), and in docs/imitations.md
-both tables (imitations.py).
+both tables (imitations.py). It writes docs/cli.md from the commands (cli_reference.py), docs/overview.svg (overview.py)
+and the navigation of the site from the pages in docs/ (site_nav.py).
 
     python scripts/reference.py [--check]
 
@@ -17,7 +18,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import cli_reference
 import imitations
+import overview
+import site_nav
 from chart_pages import chart_pages
 
 from sparkrig.catalog.catalog import PROFILES, Catalog
@@ -241,10 +245,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     made[page_of_imitations] = imitations.filled(
         there[page_of_imitations], imitations.load(ROOT), load_catalog([ROOT / "charts"])
     )
+    commands = ROOT / "docs" / "cli.md"
+    made[commands] = cli_reference.page()
+    there[commands] = commands.read_text(encoding="utf-8") if commands.exists() else ""
+    made[overview.TARGET] = overview.picture()
+    there[overview.TARGET] = overview.TARGET.read_text(encoding="utf-8") if overview.TARGET.exists() else ""
+    there[site_nav.CONFIG] = site_nav.CONFIG.read_text(encoding="utf-8")
+    made[site_nav.CONFIG] = site_nav.filled(there[site_nav.CONFIG], made)
     differing = sorted(path for path in {*made, *there} if made.get(path) != there.get(path))
     if options.check:
         for path in differing:
-            print(f"{path.relative_to(ROOT)} is not what the schemas say: run `make docs`")
+            print(f"{path.relative_to(ROOT)} is out of date: run `make docs`")
         return 1 if differing else 0
     FOLDER.mkdir(parents=True, exist_ok=True)
     for path in differing:

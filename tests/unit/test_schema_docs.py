@@ -214,6 +214,23 @@ def test_the_pages_of_the_charts_are_what_their_folders_say(reference: Any) -> N
     assert [name for name in made if (ROOT / "docs/charts" / name).read_text(encoding="utf-8") != made[name]] == []
 
 
+def test_the_commands_and_the_navigation_are_documented_as_they_are(reference: Any) -> None:
+    """Where this fails: make docs."""
+    assert (ROOT / "docs/cli.md").read_text(encoding="utf-8") == reference.cli_reference.page()
+    assert (ROOT / "docs/overview.svg").read_text(encoding="utf-8") == reference.overview.picture()
+    config = (ROOT / "zensical.toml").read_text(encoding="utf-8")
+    assert reference.site_nav.filled(config) == config
+
+
+def test_the_command_reference_has_every_option_of_every_command(reference: Any) -> None:
+    page = reference.cli_reference.page()
+    sections = {section.split("\n", 1)[0]: section for section in page.split("\n## ")}
+    assert {"sparkrig up", "sparkrig cluster create", "sparkrig schema output"} <= set(sections)
+    assert "`--wait-lock DURATION`" in sections["sparkrig up"]
+    assert "`-o, --output <text\\|json\\|sarif>`" in sections["sparkrig validate"]
+    assert all("`-h, --help`" in text for name, text in sections.items() if name.startswith("sparkrig "))
+
+
 @EACH
 def test_the_reference_has_every_value_with_its_default(reference: Any, folder: Path) -> None:
     name = yaml.safe_load((folder / "component.yaml").read_text(encoding="utf-8"))["metadata"]["name"]
