@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -42,6 +43,9 @@ kind: ConfigMap
 metadata: {name: {{ .Release.Name }}}
 data: {text: {{ .Values.text | quote }}}
 """
+
+AT_WORK: Final = re.compile(r"\b(?:installing|upgrading to|rolling back)\b")
+"""In the line with which ``up`` or ``rollback`` says that helm begins with a component."""
 
 
 @dataclass

@@ -8,7 +8,7 @@ import time
 import zlib
 
 import pytest
-from tests.mini import CONFIGMAP, World
+from tests.mini import AT_WORK, CONFIGMAP, World
 
 from sparkrig.cluster.api import Conflict, KubeApi
 from sparkrig.errors import Locked
@@ -161,7 +161,7 @@ def test_two_runs_at_once_one_proceeds(world: World) -> None:
     first = world.start("up", "--yes", "--on", world.target)
     assert first.stderr is not None
     for line in first.stderr:
-        if "helm:" in line:
+        if AT_WORK.search(line):
             break
     planned = world.run("plan")
     assert f"helm is at work on it in the run of {identity().rpartition(' ')[0]} {first.pid}" in planned.out, planned
@@ -183,7 +183,7 @@ def test_a_paused_run_that_lost_its_lock_starts_nothing_and_ends_its_helm(world:
     run = world.start("up", "--yes", "--on", world.target)
     assert run.stderr is not None
     for line in run.stderr:
-        if "helm:" in line:
+        if AT_WORK.search(line):
             break
     os.kill(run.pid, signal.SIGSTOP)
     path = f"{LEASES}/sparkrig.{world.stack}"
@@ -211,7 +211,7 @@ def test_a_holder_that_was_killed_on_this_machine_is_known_dead_at_once(world: W
     run = world.start("up", "--yes", "--on", world.target)
     assert run.stderr is not None
     for line in run.stderr:
-        if "helm:" in line:
+        if AT_WORK.search(line):
             break
     assert world.up().code == 5
     os.kill(run.pid, signal.SIGKILL)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from tests.cluster.test_crash import all_end, children
-from tests.mini import CONFIGMAP, DEPLOYMENT, Done, World
+from tests.mini import AT_WORK, CONFIGMAP, DEPLOYMENT, Done, World
 from tests.proxy import Mode, Proxy, proxied
 
 from sparkrig.cluster.api import KubeApi
@@ -56,7 +56,7 @@ def in_the_middle(world: World, sim: ClusterHandle) -> subprocess.Popen[str]:
     run = world.start("up", "--yes", "--on", f"context:{sim.context}")
     assert run.stderr is not None
     for line in run.stderr:
-        if "r0" in line and "helm:" in line:
+        if "r0" in line and AT_WORK.search(line):
             break
     return run
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.mini import CONFIGMAP, DEPLOYMENT, World
+from tests.mini import AT_WORK, CONFIGMAP, DEPLOYMENT, World
 
 from sparkrig.cluster.api import KubeApi
 from sparkrig.cluster.providers import sim as provider
@@ -65,7 +65,7 @@ def test_the_api_server_is_away_for_twenty_seconds(fresh_sim: Callable[..., Clus
     run = world.start("up", "--yes", "--on", world.target)
     assert run.stderr is not None
     for line in run.stderr:
-        if "helm:" in line:
+        if AT_WORK.search(line):
             break
     kill_api_server(cluster.name)
 
@@ -99,7 +99,7 @@ def test_ten_seconds_without_an_answer_are_waited_out(fresh_sim: Callable[..., C
     run = world.start("up", "--yes", "--on", world.target)
     assert run.stderr is not None
     for line in run.stderr:
-        if "helm:" in line:
+        if AT_WORK.search(line):
             break
 
     def away() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from tests.cluster.test_crash import all_end, children
 from tests.inprocess import run_here
-from tests.mini import CONFIGMAP, World
+from tests.mini import AT_WORK, CONFIGMAP, World
 
 from sparkrig.cluster.api import Conflict, KubeApi
 from sparkrig.cluster.releases import list_releases
@@ -72,6 +72,27 @@ def lines_until(run: subprocess.Popen[str], *words: str) -> str:
     raise AssertionError(f"never said {words}: {''.join(read)}")
 
 
+def at_work(run: subprocess.Popen[str], component: str) -> None:
+    """Until helm runs for the component."""
+    assert run.stderr is not None
+    for line in run.stderr:
+        if component in line and AT_WORK.search(line):
+            break
+    running(run)
+
+
+def running(run: subprocess.Popen[str]) -> list[int]:
+    """The processes below it, once there are some and they are helm itself, not what starts it."""
+    deadline = time.monotonic() + 30
+    while True:
+        found = children(run.pid)
+        names = [Path(f"/proc/{pid}/comm").read_text().strip() for pid in found if Path(f"/proc/{pid}").exists()]
+        if names and set(names) <= {"helm"}:
+            return found
+        assert time.monotonic() < deadline, names
+        time.sleep(0.02)
+
+
 def statuses(world: World) -> list[str]:
     """Of the stack's revisions, newest first."""
     return [r["status"] for r in world.run("history", "--output", "json").json["revisions"]]
@@ -86,7 +107,7 @@ def lock_is_free(world: World, api: KubeApi) -> bool:
 def test_the_first_signal_lets_running_changes_end(world: World, api: KubeApi, number: signal.Signals) -> None:
     two(world, "x", seconds=4)
     run = world.start("up", "--yes", "--on", world.target)
-    lines_until(run, "first", "helm:")
+    at_work(run, "first")
     run.send_signal(number)
     out, err = run.communicate(timeout=60)
     assert run.returncode == 130, out + err
@@ -102,8 +123,8 @@ def test_the_first_signal_lets_running_changes_end(world: World, api: KubeApi, n
 def test_the_second_signal_ends_helm(world: World, api: KubeApi, number: signal.Signals) -> None:
     two(world, "x", seconds=60)
     run = world.start("up", "--yes", "--on", world.target)
-    lines_until(run, "first", "helm:")
-    helms = children(run.pid)
+    at_work(run, "first")
+    helms = running(run)
     run.send_signal(number)
     lines_until(run, "starting nothing more")
     began = time.monotonic()
@@ -135,7 +156,7 @@ def test_a_reader_that_goes_away_is_a_request_to_end(world: World, api: KubeApi)
     os.close(write)
     with os.fdopen(read, "rb", buffering=0) as reader:
         said = b""
-        while b"helm:" not in said:
+        while not AT_WORK.search(said.decode(errors="replace")):
             said += reader.read(4096)
     assert run.wait(60) == 130
     assert statuses(world) == ["failed", "superseded"] or statuses(world) == ["failed", "deployed"]
@@ -221,7 +242,7 @@ def test_nohup_is_respected(world: World) -> None:
     run = world.start(
         "up", "--yes", "--on", world.target, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN)
     )
-    lines_until(run, "first", "helm:")
+    at_work(run, "first")
     run.send_signal(signal.SIGHUP)
     out, err = run.communicate(timeout=60)
     assert run.returncode == 0, out + err
@@ -238,9 +259,8 @@ def test_a_lock_that_is_lost_during_the_way_back_ends_it(world: World, api: Kube
         if text == "x":
             assert world.up().code == 0
     run = world.start("up", "--yes", "--on", world.target)
-    lines_until(run, "first", "helm rollback")
-    time.sleep(1.0)
-    helms = children(run.pid)
+    lines_until(run, "first", "rolling back")
+    helms = running(run)
     path = f"{LEASES}/sparkrig.{world.stack}"
     while True:
         lease = api.get(path)
@@ -310,8 +330,8 @@ def test_two_runs_of_one_host_and_pid_do_not_share_a_lock(api: KubeApi, monkeypa
 def test_leftovers_of_a_kill_are_ended_too(world: World) -> None:
     two(world, "x", seconds=60)
     run = world.start("up", "--yes", "--on", world.target)
-    lines_until(run, "first", "helm:")
-    helms = children(run.pid)
+    at_work(run, "first")
+    helms = running(run)
     assert helms
     run.kill()
     run.communicate(timeout=10)
