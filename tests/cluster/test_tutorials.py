@@ -12,7 +12,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -42,6 +42,13 @@ def blocks(page: str) -> Iterator[tuple[str, str]]:
     """Language and text of each fenced block."""
     for found in BLOCK.finditer((PAGES / page).read_text(encoding="utf-8")):
         yield found[1], found[2]
+
+
+def session_of_the_readme() -> tuple[str, str]:
+    """The one block of the README that shows output; the folder that it names is one of the checkout."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (session,) = (found for found in BLOCK.finditer(text) if found[1] == "console" and "revision 1" in found[2])
+    return session[1], session[2].replace("tests/charts", str(STAND_INS))
 
 
 def steps(block: str) -> Iterator[Step]:
@@ -83,9 +90,9 @@ def program(folder: Path) -> Path:
     commands = "|".join(WITH_CHARTS)
     script.write_text(
         "#!/bin/sh\n"
-        f'case "$1 $2" in\n'
-        f'"up "*.plan) exec {real} "$@" ;;\n'
-        f"esac\n"
+        'case "$*" in\n'
+        f'"up "*.plan*|*--stand-ins*) exec {real} "$@" ;;\n'
+        "esac\n"
         f'case "$1" in\n'
         f'{commands}) exec {real} "$@" --stand-ins {shlex.quote(str(STAND_INS))} ;;\n'
         f'*) exec {real} "$@" ;;\n'
@@ -95,13 +102,13 @@ def program(folder: Path) -> Path:
     return script.parent
 
 
-def run(page: str, folder: Path, **variables: str) -> list[str]:
-    """Runs the page in an empty folder; returns the commands that ran."""
+def run(page: Iterable[tuple[str, str]], folder: Path, **variables: str) -> list[str]:
+    """Runs the blocks of a page in an empty folder; returns the commands that ran."""
     work = folder / "work"
     work.mkdir()
     environment = {**os.environ, "PATH": f"{program(folder)}:{os.environ['PATH']}", "COLUMNS": "200", **variables}
     ran: list[str] = []
-    for language, text in blocks(page):
+    for language, text in page:
         name = NAMED.match(text)
         if language == "yaml" and name:
             (work / name[1]).parent.mkdir(parents=True, exist_ok=True)
@@ -123,24 +130,32 @@ def run(page: str, folder: Path, **variables: str) -> list[str]:
     return ran
 
 
-def test_try_it(environment: Path, tmp_path: Path) -> None:
-    state = {"SPARKRIG_STATE_DIR": str(tmp_path / "state")}
+@pytest.fixture
+def state(environment: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
+    """The environment of a page that makes the cluster sim:lab itself."""
+    variables = {"SPARKRIG_STATE_DIR": str(tmp_path / "state")}
+    yield variables
     delete = [Path(sys.executable).parent / "sparkrig", "cluster", "delete", "--on", "sim:lab"]
-    try:
-        ran = run("try-it.md", tmp_path, **state)
-    finally:
-        subprocess.run(delete, env={**os.environ, **state}, capture_output=True)
+    subprocess.run(delete, env={**os.environ, **variables}, capture_output=True)
+
+
+def test_the_session_of_the_readme(state: dict[str, str], tmp_path: Path) -> None:
+    assert len(run([session_of_the_readme()], tmp_path, **state)) == 2
+
+
+def test_try_it(state: dict[str, str], tmp_path: Path) -> None:
+    ran = run(blocks("try-it.md"), tmp_path, **state)
     assert ran[0] == "sparkrig init --profile minimal"
     assert ran[-1] == "sparkrig cluster delete --on sim:lab"
 
 
 def test_on_my_cluster(fresh_sim: NewSim, tmp_path: Path) -> None:
-    ran = run("on-my-cluster.md", tmp_path, KUBECONFIG=str(fresh_sim().kubeconfig))
+    ran = run(blocks("on-my-cluster.md"), tmp_path, KUBECONFIG=str(fresh_sim().kubeconfig))
     assert {command.split()[1] for command in ran} >= {"doctor", "lock", "plan", "up", "history", "rollback", "down"}
 
 
 def test_in_ci(fresh_sim: NewSim, tmp_path: Path) -> None:
-    ran = run("in-ci.md", tmp_path, KUBECONFIG=str(fresh_sim().kubeconfig))
+    ran = run(blocks("in-ci.md"), tmp_path, KUBECONFIG=str(fresh_sim().kubeconfig))
     assert len(ran) == 8
     assert (tmp_path / "work" / "sparkrig.sarif").read_text().startswith("{")
 
