@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final, Protocol, TextIO, cast
 
@@ -23,6 +24,8 @@ NAMES: Final = {
 }
 LOST: Final = "its output was closed"
 """The reason where the reader of stdout or stderr is gone, as after ``2>&1 | head -1``."""
+LOOK_S: Final = 0.5
+"""How often it is looked whether somebody still reads what a change prints."""
 _begun = False
 _ended_by = ""
 
@@ -94,12 +97,23 @@ def in_order(stop: Stoppable, note: Callable[[str], None]) -> Iterator[None]:
                 if (old := signal.getsignal(number)) is not signal.SIG_IGN:
                     signal.signal(number, on_signal)
                     stack.callback(signal.signal, number, old)
+        guarded = []
         for name in ("stdout", "stderr"):
             stream = getattr(sys, name)
             if stream is not None:
-                setattr(sys, name, cast(TextIO, Guarded(stream, lambda: ask(LOST))))
+                guarded.append(Guarded(stream, lambda: ask(LOST)))
+                setattr(sys, name, cast(TextIO, guarded[-1]))
                 stack.callback(setattr, sys, name, stream)
+        over = threading.Event()
+        stack.callback(over.set)
+        threading.Thread(target=_watch, args=(guarded, over), name="readers", daemon=True).start()
         yield
+
+
+def _watch(streams: Sequence[Guarded], over: threading.Event) -> None:
+    while not over.wait(LOOK_S):
+        for stream in streams:
+            stream.lost_reader()
 
 
 def _aside(say: Callable[[], None]) -> None:
@@ -132,6 +146,19 @@ class Guarded:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+    def lost_reader(self) -> None:
+        """Notice that nobody reads any more, without writing: between two lines a run may change a lot."""
+        if self._lost:
+            return
+        try:
+            watched = select.poll()
+            watched.register(self._stream.fileno(), 0)  # an end of the pipe that is gone is always told
+            found = watched.poll(0)
+        except (OSError, ValueError, AttributeError):  # no file, or a system without poll
+            return
+        if any(event & select.POLLERR for _, event in found):
+            self._lose()
 
     def _lose(self) -> None:
         if self._lost:
