@@ -163,7 +163,7 @@ def owner_of(
 
 
 def _helm_chart(namespace: str, release: str, helm_charts: Sequence[Object]) -> str:
-    """``HelmChart kube-system/traefik`` where one has this release installed; empty where none does."""
+    """``HelmChart kube-system/web`` where one has this release installed; empty where none does."""
     for item in helm_charts:
         metadata, spec = item["metadata"], item.get("spec") or {}
         place = spec.get("targetNamespace") or metadata.get("namespace")

