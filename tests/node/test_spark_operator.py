@@ -242,7 +242,7 @@ def test_an_absent_operator_fails_the_check(stack: NodeStack, operator: Kubectl)
         failed = failing(verify(stack, "--deep", "--only", "spark-operator/application"), "application")
     finally:
         stack.up(*stack.charts, "--repair")
-    assert failed["message"].startswith("nobody took it up within 120 s: its status is empty")
+    assert failed["message"].startswith("nobody took it up within 300 s: its status is empty")
     assert "logs deployment/spark-operator-controller" in failed["hint"]
 
 
