@@ -368,6 +368,7 @@ def test_what_is_stuck_is_explained(api: KubeApi, namespace: str, monkeypatch: p
     assert "its controller is that of component queue" in text
     command = f"kubectl patch configmaps held -n {namespace} --type=merge"
     assert command in text
+    assert all(line.endswith("(finalizer example.org/wait)") for line in said)
     assert said
     monkeypatch.setattr(removal, "NAMESPACE_GONE_S", 3.0)
     operation = Operation(
