@@ -180,7 +180,10 @@ MARK_CONFIGMAP: Final = "sparkrig-cluster"
 # --- tools
 TOOL_BUILD_TIMEOUT_S: Final = 1800.0
 """A cold build of the control plane takes four minutes on two cores; slow machines exist."""
-TOOL_DOWNLOAD_TIMEOUT_S: Final = 120.0
+TOOL_DOWNLOAD_TIMEOUT_S: Final = 1800.0
+"""The largest file has 84 MB, eleven minutes on a line of one megabit a second; building it fetches more than that."""
+TOOL_REACH_TIMEOUT_S: Final = 5.0
+"""Looking up a host's name and connecting to it, all its addresses together."""
 PROBE_TIMEOUT_S: Final = 3.0
 """How long the probe for the upstream chart repositories may take."""
 SIM_READY_TIMEOUT_S: Final = 90.0

@@ -53,6 +53,39 @@ def test_a_child_ends_with_its_parent(way: str) -> None:
         time.sleep(0.01)
 
 
+HOLDER = """
+import subprocess, sys, time
+from sparkrig.tools import lifeline
+script = "sleep 60 & echo $$ $!; wait"
+child = subprocess.Popen(lifeline.held(["sh", "-c", script]), stdin=subprocess.PIPE, start_new_session=True)
+time.sleep(60)
+"""
+
+
+def test_what_a_held_program_started_ends_with_the_holder() -> None:
+    holder = subprocess.Popen([sys.executable, "-c", HOLDER], stdout=subprocess.PIPE, text=True)
+    assert holder.stdout is not None
+    group = [int(word) for word in holder.stdout.readline().split()]
+    assert [alive(pid) for pid in group] == [True, True]
+    holder.kill()
+    holder.communicate()
+    deadline = time.monotonic() + 10
+    while any(alive(pid) for pid in group):
+        assert time.monotonic() < deadline, "a grandchild outlives us"
+        time.sleep(0.01)
+
+
+def test_a_held_program_has_an_empty_input_its_arguments_and_its_status() -> None:
+    command = lifeline.held(
+        [sys.executable, "-c", "import sys; print(sys.argv[1:], sys.stdin.read()); sys.exit(3)", "a b"]
+    )
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True, text=True
+    ) as held:
+        assert held.stdout is not None
+        assert (held.stdout.readline(), held.wait(20)) == ("['a b'] \n", 3)
+
+
 @pytest.mark.parametrize("way", ["setpriv", "python"])
 def test_arguments_environment_and_status_pass_through(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if way == "python":

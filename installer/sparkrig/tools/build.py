@@ -13,13 +13,11 @@ from typing import IO
 from sparkrig.defaults import TOOL_BUILD_TIMEOUT_S
 from sparkrig.errors import Interrupted
 from sparkrig.tools.cache import folder_of, place, workspace
-from sparkrig.tools.child import end_group
+from sparkrig.tools.child import started
 from sparkrig.tools.golang import find_go
-from sparkrig.tools.lifeline import tied
-from sparkrig.tools.model import Progress, StopCheck, Tool, ToolSettings, ToolSpec, Update
+from sparkrig.tools.model import REPORT_EVERY_S, Progress, StopCheck, Tool, ToolSettings, ToolSpec, Update
 from sparkrig.tools.probe import UnfitError, fitting_version
 
-REPORT_EVERY_S = 2.0
 POLL_S = 0.5
 LAST_LINES = 5
 
@@ -44,9 +42,7 @@ def build(specs: Sequence[ToolSpec], settings: ToolSettings, on_progress: Progre
     began = time.monotonic()
     with workspace(first, settings) as folder:
         what = f"{names} {first.version}"
-        on_progress(
-            f"{what}: building with {go}{_estimate(first)}; {first.variable} names one that is there (log: {log})"
-        )
+        on_progress(f"{what}: building with {go} (log: {log})")
         _run_go(_command(go, specs, folder), first.folder, log, what, on_progress, stop)
         seconds = time.monotonic() - began
         versions = {spec.name: fitting_version(spec, folder / spec.name) for spec in specs}
@@ -58,13 +54,6 @@ def build(specs: Sequence[ToolSpec], settings: ToolSettings, on_progress: Progre
         tools = {s.name: place(s, folder / s.name, versions[s.name], "build", seconds, settings) for s in specs}
     on_progress(f"{what}: built in {seconds:.0f} s")
     return tools
-
-
-def _estimate(spec: ToolSpec) -> str:
-    if not spec.build_s:
-        return ""
-    minutes = max(1, round(spec.build_s / 60))
-    return f", about {minutes} min on two cores" if spec.build_s >= 45 else f", about {spec.build_s:.0f} s on two cores"
 
 
 def go_environment(base: Mapping[str, str]) -> dict[str, str]:
@@ -90,22 +79,11 @@ def _log_file(spec: ToolSpec, settings: ToolSettings) -> Path:
 
 def _run_go(command: Sequence[str], where: Path, log: Path, what: str, on_progress: Progress, stop: StopCheck) -> None:
     with log.open("wb") as file:
-        process = subprocess.Popen(
-            tied(command),
-            cwd=where,
-            env=go_environment(os.environ),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            # A pipe, not the log itself: when we are killed, go's next line ends go as well.
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-        )
-        try:
+        environment = go_environment(os.environ)
+        with started(command, cwd=where, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
             assert process.stderr is not None  # noqa: S101 - for the type checker; stderr is a pipe
             _follow(process.stderr, file, what, on_progress, stop)
             code = process.wait()
-        finally:
-            _end(process)
     if code:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
         raise UnfitError(f"go build failed (exit {code}, log: {log}): " + " | ".join(lines[-LAST_LINES:]))
@@ -134,13 +112,3 @@ def _follow(pipe: IO[bytes], log: IO[bytes], what: str, on_progress: Progress, s
                 modules = f"{fetched} modules fetched, " if fetched else ""
                 on_progress(Update(f"{what}: building, {modules}{compiled} packages, {now - began:.0f} s"))
                 reported = now
-
-
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End go and its compilers, whatever happened; they are a process group of their own.
-
-    Compilers may outlive a go that ended by itself, e.g. by writing to a pipe that nobody reads any more.
-    """
-    end_group(process)
-    if process.stderr is not None:
-        process.stderr.close()

@@ -11,7 +11,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import get_args
 
@@ -34,12 +34,33 @@ def cached(spec: ToolSpec, settings: ToolSettings) -> Tool | None:
         record = json.loads(path.with_name(spec.name + ".json").read_text(encoding="utf-8"))
         intact = path.stat().st_size == record["size"] and os.access(path, os.X_OK)
         origin, seconds, version = record["origin"], float(record["seconds"]), str(record["version"])
-        verified = str(record.get("verified", ""))
+        verified, digest = str(record.get("verified", "")), str(record.get("digest", ""))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    if not intact or origin not in get_args(Origin):
+    if not intact or origin not in get_args(Origin) or _was_replaced(spec, origin, digest):
         return None
     return Tool(spec.name, version, path, origin, seconds, cached=True, verified=verified)
+
+
+def _was_replaced(spec: ToolSpec, origin: str, digest: str) -> bool:
+    """Whether tool.yaml pins another file today than the one that this binary came from."""
+    if origin == "download":
+        source = spec.downloads.get(host_platform())
+        return bool(source and source.digest and source.digest != digest)
+    wheel = spec.wheels.get(host_platform()) if origin == "wheel" else None
+    return bool(wheel and wheel.sha256 != digest)
+
+
+def last_build_s(spec: ToolSpec, settings: ToolSettings) -> float:
+    """What the latest build of this binary took on this machine, in whatever version; 0 where there was none."""
+    records = (settings.cache_dir / "tools" / spec.folder.name).glob(f"*-{host_platform()}-*/{spec.name}.json")
+    built: list[tuple[float, float]] = []
+    for file in records:
+        with suppress(OSError, ValueError, KeyError, TypeError):
+            record = json.loads(file.read_text(encoding="utf-8"))
+            if record["origin"] == "build":
+                built.append((file.stat().st_mtime, float(record["seconds"])))
+    return max(built, default=(0.0, 0.0))[1]
 
 
 def place(
@@ -51,15 +72,19 @@ def place(
     settings: ToolSettings,
     *,
     verified: str = "",
+    digest: str = "",
 ) -> Tool:
-    """Move a finished, checked binary into the cache: synced, then renamed, its record last."""
+    """Move a finished, checked binary into the cache: synced, then renamed, its record last.
+
+    ``digest`` is the checksum of the file that it was taken from.
+    """
     folder = folder_of(spec, settings)
     folder.mkdir(parents=True, exist_ok=True)
     target = folder / spec.name
     made.chmod(0o755)
     record = {"version": version, "origin": origin, "seconds": round(seconds, 1), "size": made.stat().st_size}
     if verified:
-        record["verified"] = verified
+        record |= {"verified": verified, "digest": digest}
     note = made.with_name(made.name + ".json")
     note.write_text(json.dumps(record) + "\n", encoding="utf-8")
     _sync(made)
@@ -81,17 +106,11 @@ def locked(name: str, settings: ToolSettings, on_progress: Progress, stop: StopC
     from filelock import FileLock, Timeout
 
     folder = settings.cache_dir / "locks"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ToolError(
-            f"the cache folder {settings.cache_dir} cannot be written: {error.strerror}",
-            hint="SPARKRIG_CACHE_DIR names another",
-        ) from None
     lock = FileLock(folder / f"{name}.lock")
     waiting = False
     while True:
         try:
+            folder.mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=LOCK_POLL_S)
             break
         except Timeout:
@@ -100,6 +119,11 @@ def locked(name: str, settings: ToolSettings, on_progress: Progress, stop: StopC
             if not waiting:
                 on_progress(f"{name}: waiting for another run that is making it")
             waiting = True
+        except OSError as error:
+            raise ToolError(
+                f"{name} cannot be kept: the cache folder {settings.cache_dir} cannot be written: {error.strerror}",
+                hint="let SPARKRIG_CACHE_DIR name a folder that can be written",
+            ) from None
     try:
         yield
     finally:

