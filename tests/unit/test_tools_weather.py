@@ -232,8 +232,12 @@ def test_one_on_the_path_that_does_not_fit_is_named_and_passed_over(
     wrong.parent.mkdir()
     wrong.write_text(f"#!/bin/sh\n{text}\n")
     wrong.chmod(0o755)
+    assert [status.reason for status in tools.list_tools(settings=pinned)] == [""]
+    pinned = replace(pinned, search_path=str(wrong.parent))
+    (status,) = tools.list_tools(settings=pinned)
+    assert status.reason.startswith(f"PATH: {wrong} ")
     said: list[str] = []
-    tool = tools.find("hello", settings=replace(pinned, search_path=str(wrong.parent)), on_progress=said.append)
+    tool = tools.find("hello", settings=pinned, on_progress=said.append)
     assert tool.origin == "download"
     assert said[0].startswith("hello 1.2.3 is needed and not on this machine (PATH: ")
     assert reason in said[0]

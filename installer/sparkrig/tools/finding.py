@@ -107,7 +107,9 @@ def _status(spec: ToolSpec, settings: ToolSettings) -> ToolStatus:
         tool = _present(spec, settings, tried)
     except SparkrigError as error:
         return ToolStatus(spec.name, spec.version, None, error.message)
-    return ToolStatus(spec.name, spec.version, tool, "" if tool else "; ".join(tried))
+    # Not there yet is no reason to act; one on PATH that does not fit may be.
+    unfit = tried[-1] if tool is None and tried[-1] != _none_on_path(spec) else ""
+    return ToolStatus(spec.name, spec.version, tool, unfit)
 
 
 def _present(spec: ToolSpec, settings: ToolSettings, tried: list[str]) -> Tool | None:
@@ -122,7 +124,7 @@ def _present(spec: ToolSpec, settings: ToolSettings, tried: list[str]) -> Tool |
     tried.append(f"cache: nothing in {folder_of(spec, settings)}")
     on_path = shutil.which(spec.name, path=settings.search_path) if settings.search_path else None
     if on_path is None:
-        tried.append(f"PATH: no {spec.name}")
+        tried.append(_none_on_path(spec))
         return None
     began = time.monotonic()
     try:
@@ -131,6 +133,10 @@ def _present(spec: ToolSpec, settings: ToolSettings, tried: list[str]) -> Tool |
         tried.append(f"PATH: {error}")
         return None
     return Tool(spec.name, version, Path(on_path), "path", time.monotonic() - began)
+
+
+def _none_on_path(spec: ToolSpec) -> str:
+    return f"PATH: no {spec.name}"
 
 
 def _explicit(spec: ToolSpec, path: Path) -> Tool:
@@ -172,7 +178,7 @@ def _make(
                 if error.errno in UNUSABLE:
                     raise _unusable(spec, settings, error) from None
                 tried.append(f"{source}: {error}")
-    raise _nothing_worked(spec, tried)
+    raise _nothing_worked(spec, tried, sources)
 
 
 def announcement(spec: ToolSpec, settings: ToolSettings, sources: Sequence[Source], tried: Sequence[str]) -> str:
@@ -217,9 +223,15 @@ def _together(spec: ToolSpec, settings: ToolSettings) -> list[ToolSpec]:
     return [spec, *(s for s in others if cached(s, settings) is None)]
 
 
-def _nothing_worked(spec: ToolSpec, tried: Sequence[str]) -> ToolError:
+def _nothing_worked(spec: ToolSpec, tried: Sequence[str], sources: Sequence[Source]) -> ToolError:
+    if len(sources) == 1:
+        message = f"{spec.name} {spec.version} cannot be had by {sources[0]}"
+        hint = f"leave out --from to try every way, or set {spec.variable} to a {spec.name} {spec.series}"
+    else:
+        message = f"{spec.name} {spec.version} is not on this machine and could not be made"
+        hint = f"set {spec.variable} to a {spec.name} {spec.series}, or install Go 1.26 and try again"
     return ToolError(
-        f"{spec.name} {spec.version} is not on this machine and could not be made",
-        hint=f"set {spec.variable} to a {spec.name} {spec.series}, or install Go 1.26 and try again",
+        message,
+        hint=hint,
         detail=tuple(f"tried {line}" for line in tried),
     )
