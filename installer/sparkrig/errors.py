@@ -49,6 +49,10 @@ class ToolError(SparkrigError):
     """A binary could not be found, fetched, built or run."""
 
 
+class ToolMissing(ToolError):
+    """A binary is not on this machine, and this command fetches and builds none."""
+
+
 class InvalidInput(SparkrigError):
     """The stack file, values, a component or a chart reference is wrong; carries every problem."""
 

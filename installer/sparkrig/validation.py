@@ -19,7 +19,7 @@ from typing import Any, Final
 import sparkrig
 from sparkrig.defaults import WORKERS
 from sparkrig.documents.plain import objects
-from sparkrig.errors import AccessDenied, InvalidInput, SparkrigError, ToolError
+from sparkrig.errors import AccessDenied, InvalidInput, SparkrigError, ToolMissing
 from sparkrig.helm.errors import HelmError
 from sparkrig.model import Chart, ChartOrigin, ClusterFacts, Component, DesiredRelease, Problem, ResolvedStack, Severity
 from sparkrig.secrets.cluster import lacking
@@ -148,10 +148,14 @@ def validate(session: Session, *, render: bool = True, kubernetes: str | None = 
 
 
 def _without_helm(session: Session) -> str:
-    """Why charts cannot be rendered here: helm is not on this machine. None is fetched for a check."""
+    """Why charts cannot be rendered here: helm is not on this machine. None is fetched for a check.
+
+    Raises:
+        ToolError: a setting names a helm that does not fit.
+    """
     try:
         session.helm_tool  # noqa: B018 - looked for on first use
-    except ToolError as error:
+    except ToolMissing as error:
         return error.message
     return ""
 

@@ -102,8 +102,8 @@ def test_error_names_every_way_tried(settings: ToolSettings, tmp_path: Path) -> 
     settings = replace(settings, search_path=str(tmp_path / "bin"), explicit={})
     with pytest.raises(ToolError) as failed:
         tools.find("hello", settings=settings, install=False)
-    assert failed.value.message == "hello 1.2.3 is not on this machine"
     setting, cache, path = failed.value.detail
+    assert failed.value.message == f"hello 1.2.3 is not on this machine ({path.removeprefix('tried ')})"
     assert setting == "tried setting: SPARKRIG_HELLO is not set"
     assert cache.startswith(f"tried cache: nothing in {tmp_path / 'cache'}")
     assert path == f"tried PATH: {tmp_path / 'bin' / 'hello'} is version 1.1.9, expected 1.2.x"

@@ -109,7 +109,7 @@ def _show(result: Validation, sources: Mapping[str, str], files: int, output: Fo
     if output is Format.SARIF:
         from sparkrig.report.sarif import to_sarif
 
-        print_json(to_sarif(result.problems))
+        print_json(to_sarif(result.problems, not_checked=_skipped(result)))
         return
     if output is Format.JSON:
         from sparkrig.report.document import document

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any, Final
 from urllib.parse import quote
@@ -16,9 +16,10 @@ SCHEMA: Final = "https://json.schemastore.org/sarif-2.1.0.json"
 _RULES: Final = "docs/problems.md"
 
 
-def to_sarif(problems: Iterable[Problem]) -> dict[str, Any]:
+def to_sarif(problems: Iterable[Problem], *, not_checked: Sequence[str] = ()) -> dict[str, Any]:
     """One run of the tool with one result for each problem, by place.
 
+    What could not be checked is a notification, so that a run without results is not taken for a complete one.
     Columns count in characters (``columnKind`` says so). What has no place in a file has a logical location.
     """
     ordered = in_order(problems)
@@ -36,6 +37,14 @@ def to_sarif(problems: Iterable[Problem]) -> dict[str, Any]:
             {
                 "tool": {"driver": driver},
                 "columnKind": "unicodeCodePoints",
+                "invocations": [
+                    {
+                        "executionSuccessful": True,
+                        "toolExecutionNotifications": [
+                            {"level": "warning", "message": {"text": f"skipped: {line}"}} for line in not_checked
+                        ],
+                    }
+                ],
                 "results": [_result(problem, index) for problem in ordered],
             }
         ],

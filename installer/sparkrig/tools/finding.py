@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final, Literal
 
-from sparkrig.errors import SparkrigError, ToolError
+from sparkrig.errors import SparkrigError, ToolError, ToolMissing
 from sparkrig.tools.build import build
 from sparkrig.tools.cache import cached, folder_of, last_build_s, locked
 from sparkrig.tools.download import download
@@ -52,6 +52,7 @@ def find(
 
     Raises:
         NotFound: no tool has that name.
+        ToolMissing: it is not there, and ``install`` forbids to get it.
         ToolError: a setting is wrong, or no way worked; names every way tried and why it failed.
         Interrupted: ``stop`` said so.
     """
@@ -62,8 +63,9 @@ def find(
     if tool is not None:
         return tool
     if not install:
-        raise ToolError(
-            f"{spec.name} {spec.version} is not on this machine",
+        unfit = "" if tried[-1] == _none_on_path(spec) else f" ({tried[-1]})"
+        raise ToolMissing(
+            f"{spec.name} {spec.version} is not on this machine{unfit}",
             hint=f"`sparkrig tools install {spec.name}` makes it ready, {spec.variable} names one that is there",
             detail=tuple(f"tried {line}" for line in tried),
         )
