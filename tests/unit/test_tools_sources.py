@@ -5,9 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import subprocess
+import sys
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +22,9 @@ from sparkrig import tools
 from sparkrig.cli.progress import StepLines
 from sparkrig.report.terminal import Terminal
 from sparkrig.tools import Update
+from sparkrig.tools.finding import announcement
+from sparkrig.tools.model import host_platform
+from sparkrig.tools.specs import load_specs
 
 
 @pytest.fixture
@@ -210,3 +217,40 @@ def test_on_a_terminal_a_long_step_is_one_line() -> None:
     say(Update("x" * 100))
     say("end")
     assert out.getvalue() == f"start\none\r\x1b[K{'x' * 29}\r\x1b[Kend\n"
+
+
+@pytest.mark.parametrize("flag", ["", "-q", "--quiet"])
+def test_a_command_in_a_pipe_says_three_lines_or_nothing(flag: str, server: Server, tmp_path: Path) -> None:
+    settings = settings_with(tmp_path, downloads={"url": f"{server.url}/hello", "sha256": SUM, "megabytes": 7})
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "SPARKRIG_CACHE_DIR": str(settings.cache_dir),
+        "SPARKRIG_DATA_DIR": str(settings.tools_dir.parent),
+    }
+    command = [sys.executable, "-m", "sparkrig", "tools", "install", "hello", *([flag] if flag else [])]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "download, pinned checksum" in done.stdout
+    lines = [
+        (
+            "hello 1.2.3 is needed and not on this machine (PATH: no hello): getting it by a download of 7 MB, "
+            "else a Go build; SPARKRIG_HELLO names one that is there"
+        ),
+        f"hello 1.2.3: downloading {server.url}/hello (7 MB)",
+        "hello 1.2.3: downloaded in 0 s, pinned checksum",
+    ]
+    assert done.stderr.splitlines() == ([] if flag else lines)
+
+
+def test_the_estimate_of_a_build_is_what_the_last_one_took_here(tmp_path: Path) -> None:
+    settings = settings_with(tmp_path)
+    (spec,) = load_specs(settings.tools_dir).values()
+    spec = replace(spec, build_s=300.0)
+    assert "getting it by a Go build of about 5 min;" in announcement(spec, settings, ("build",), ["PATH: no hello"])
+    for version, seconds, age in (("1.2.1", 77, 50), ("1.2.2", 42, 10)):
+        record = settings.cache_dir / f"tools/hello/{version}-{host_platform()}-0/hello.json"
+        record.parent.mkdir(parents=True)
+        record.write_text(json.dumps({"origin": "build", "seconds": seconds}))
+        os.utime(record, (1e9 - age, 1e9 - age))
+    said = announcement(spec, settings, ("build",), ["PATH: no hello"])
+    assert "getting it by a Go build of about 42 s as last time;" in said

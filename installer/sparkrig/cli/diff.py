@@ -20,6 +20,7 @@ from sparkrig.cli.options import (
     TargetOption,
 )
 from sparkrig.cli.person import out, print_json, session_for
+from sparkrig.cli.progress import QuietOption
 from sparkrig.cli.request import request
 from sparkrig.errors import ExitCode
 
@@ -55,6 +56,7 @@ def diff(
     catalog: CatalogOption = None,
     mirror: MirrorOption = None,
     stand_ins: StandInsOption = None,
+    quiet: QuietOption = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Compare two revisions (A B), one with the newest (A), or the newest with the live cluster: what drifted.
@@ -62,6 +64,7 @@ def diff(
     Secrets are masked. Charts that are at hand (--chart-mirror, --stand-ins) tell which fields they make
     anew at each rendering; those are left out.
     """
+    del quiet  # its callback has seen to it
     from sparkrig import workflows
     from sparkrig.plan.differences import Parts
     from sparkrig.report.diff import diff_json, diff_text

@@ -20,6 +20,7 @@ from sparkrig.cli.options import (
     allowed_commands,
 )
 from sparkrig.cli.person import err, out, print_json, session_for
+from sparkrig.cli.progress import QuietOption
 from sparkrig.cli.request import request
 from sparkrig.errors import ExitCode
 
@@ -51,9 +52,11 @@ def doctor(
     sets: SetOption = None,
     rbac: RbacOption = False,
     run_commands: RunCommandsOption = False,
+    quiet: QuietOption = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Look for what the cluster lacks before anything is installed. Writes nothing. Exit 1 when something is amiss."""
+    del quiet  # its callback has seen to it
     from sparkrig import doctor as preflight
     from sparkrig.report.doctor import doctor_json, doctor_text, roles_text
 

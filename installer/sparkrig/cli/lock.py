@@ -19,6 +19,7 @@ from sparkrig.cli.options import (
     allowed_commands,
 )
 from sparkrig.cli.person import out, print_json, session_for
+from sparkrig.cli.progress import QuietOption
 from sparkrig.cli.request import request
 
 if TYPE_CHECKING:
@@ -47,9 +48,11 @@ def lock(
         bool, typer.Option("--check", help="Write nothing; exit 3 when the lock is not what the stack asks for.")
     ] = False,
     run_commands: RunCommandsOption = False,
+    quiet: QuietOption = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Write down beside the stack file exactly which charts it uses; every other command keeps to it."""
+    del quiet  # its callback has seen to it
     from sparkrig import locking
 
     if components and not upgrade:

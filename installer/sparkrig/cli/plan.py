@@ -22,6 +22,7 @@ from sparkrig.cli.options import (
     ValuesOption,
 )
 from sparkrig.cli.person import err, out, print_json, session_for
+from sparkrig.cli.progress import QuietOption
 from sparkrig.cli.request import request
 from sparkrig.errors import ExitCode
 
@@ -49,9 +50,11 @@ def plan(
         Path | None,
         typer.Option("--out", metavar="FILE", help="Save the plan; `sparkrig up FILE` does exactly that, or nothing."),
     ] = None,
+    quiet: QuietOption = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Show what up would do: what changes, why, in which order. Writes nothing to the cluster."""
+    del quiet  # its callback has seen to it
     from sparkrig import workflows
     from sparkrig.change import Options
     from sparkrig.model import Commands

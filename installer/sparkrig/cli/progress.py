@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 HEARTBEAT_S: Final = 30.0
 CLEAR: Final = "\r\x1b[K"
-QUIET: Final = "SPARKRIG_QUIET"
+_quiet = False
 
 
 def silence(quiet: bool) -> None:
-    """What ``--quiet`` does: no progress from here on; results and errors remain."""
-    if quiet:
-        os.environ[QUIET] = "1"
+    """What ``--quiet`` does: this command shows no progress; results and errors remain."""
+    global _quiet  # noqa: PLW0603 - one a command line, read where its lines are written
+    _quiet = quiet
 
 
 def is_quiet() -> bool:
     """Whether progress is wanted nowhere."""
-    return bool(os.environ.get(QUIET))
+    return _quiet
 
 
 QuietOption = Annotated[

@@ -23,6 +23,7 @@ from sparkrig.cli.options import (
     allowed_commands,
 )
 from sparkrig.cli.person import out, print_json, session_for
+from sparkrig.cli.progress import QuietOption
 from sparkrig.cli.request import request
 from sparkrig.errors import NotFound
 
@@ -56,9 +57,11 @@ def render(
         ),
     ] = None,
     run_commands: RunCommandsOption = False,
+    quiet: QuietOption = False,
     output: OutputOption = Output.TEXT,
 ) -> None:
     """Print the manifests that up would install, and name what differs from one rendering to the next."""
+    del quiet  # its callback has seen to it
     from sparkrig import rendering
     from sparkrig.report.rendering import rendering_files, rendering_json, rendering_text
 

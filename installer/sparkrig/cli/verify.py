@@ -13,6 +13,7 @@ import typer
 from sparkrig.cli.completion import components
 from sparkrig.cli.options import CatalogOption, Output, StackFileOption, StackNameOption, TargetOption
 from sparkrig.cli.person import err, out, print_json, session_for
+from sparkrig.cli.progress import QuietOption, is_quiet
 from sparkrig.cli.request import request
 from sparkrig.defaults import WATCH_VERIFY_S
 from sparkrig.errors import ExitCode
@@ -61,9 +62,11 @@ def verify(
         ),
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Ask again and again, until Ctrl-C.")] = False,
+    quiet: QuietOption = False,
     output: Annotated[Form, typer.Option("--output", "-o", help="How to print the result.")] = Form.TEXT,
 ) -> None:
     """Ask whether the deployed stack works. Exit 1 when a check fails, or an expected one was skipped."""
+    del quiet  # its callback has seen to it
     if fast and deep:
         raise typer.BadParameter("--fast and --deep exclude each other")
     from sparkrig.verify.checks.base import Depth
@@ -116,13 +119,14 @@ class _Counter:
 
     def __init__(self) -> None:
         self._terminal = err()
+        self._live = self._terminal.live and not is_quiet()
 
     def __call__(self, result: CheckResult, done: int, total: int) -> None:
-        if self._terminal.live:
+        if self._live:
             text = f"{done}/{total} checks · {result.component} {result.name}"[: max(0, self._terminal.width - 1)]
             self._terminal.write(f"\r\x1b[K{text}")
 
     def clear(self) -> None:
-        if self._terminal.live:
+        if self._live:
             self._terminal.write("\r\x1b[K")
             sys.stderr.flush()
