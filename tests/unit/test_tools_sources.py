@@ -166,6 +166,33 @@ def test_a_binary_comes_out_of_a_wheel(wheel: Callable[..., dict[str, Any]], tmp
     assert tools.find("hello", settings=settings).cached
 
 
+def test_an_environment_without_pip_as_of_pipx_and_uv_gets_one_for_the_step(
+    wheel: Callable[..., dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sparkrig.tools import wheel as module
+
+    commands: list[list[str]] = []
+    real = module.run
+
+    def run(command: list[str], what: str, *rest: Any) -> None:
+        commands.append(command)
+        if what == "making a virtual environment":  # a real one takes ten seconds
+            python = Path(command[-1]) / "bin" / "python"
+            python.parent.mkdir(parents=True)
+            python.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+            python.chmod(0o755)
+            return
+        real(command, what, *rest)
+
+    monkeypatch.setattr(module, "find_spec", lambda _name: None)
+    monkeypatch.setattr(module, "run", run)
+    assert tools.find("hello", settings=settings_with(tmp_path, wheels=wheel())).origin == "wheel"
+    made, download = commands
+    assert made[:3] == [sys.executable, "-m", "venv"]
+    assert download[:4] == [f"{made[3]}/bin/python", "-m", "pip", "--disable-pip-version-check"]
+    assert not Path(made[3]).exists()
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
