@@ -189,7 +189,7 @@ def test_an_environment_without_pip_as_of_pipx_and_uv_gets_one_for_the_step(
     assert tools.find("hello", settings=settings_with(tmp_path, wheels=wheel())).origin == "wheel"
     made, download = commands
     assert made[:3] == [sys.executable, "-m", "venv"]
-    assert download[:4] == [f"{made[3]}/bin/python", "-m", "pip", "--disable-pip-version-check"]
+    assert download[:4] == [f"{made[3]}/bin/python", "-m", "pip", "download"]
     assert not Path(made[3]).exists()
 
 

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Final
 
 from sparkrig.defaults import TOOL_TERM_GRACE_S
 from sparkrig.errors import Interrupted
@@ -19,6 +19,15 @@ from sparkrig.tools.model import REPORT_EVERY_S, Progress, StopCheck, Update
 from sparkrig.tools.probe import UnfitError
 
 POLL_S = 0.2
+PIP_OPTIONS: Final = (
+    "--quiet",
+    "--disable-pip-version-check",
+    "--no-deps",
+    "--only-binary=:all:",
+    "--require-hashes",
+    "--retries=1",  # without a network pip would repeat itself for minutes
+)
+"""For pip where it fetches one package that is pinned by its hash."""
 
 
 def run(command: Sequence[str], what: str, timeout_s: float, on_progress: Progress, stop: StopCheck) -> None:

