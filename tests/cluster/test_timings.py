@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
-import pytest
-from tests.mini import CONFIGMAP, DEPLOYMENT, Done, World
-
-from sparkrig.tools import find
+from tests.mini import World
 
 BROKEN = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: Not_A_Name}\n"
 
@@ -49,29 +45,3 @@ def test_a_failed_run_shows_its_timings_and_a_bad_trace_file_is_refused_first(wo
 SECRET = (
     "apiVersion: v1\nkind: Secret\nmetadata: {name: made-up}\nstringData: {password: {{ randAlphaNum 20 | quote }}}\n"
 )
-
-
-def test_what_preflight_has_rendered_before_it_does_not_render_again(
-    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Helm still installs from the chart: what is in the cluster is not what was kept."""
-    monkeypatch.setenv("SPARKRIG_HELM", str(find("helm").path))
-    monkeypatch.setenv("SPARKRIG_CACHE_DIR", str(tmp_path / "cache"))
-    world.component("a", templates={"deployment.yaml": DEPLOYMENT, "secret.yaml": SECRET})
-    world.component("b", templates={"deployment.yaml": DEPLOYMENT, "configmap.yaml": CONFIGMAP})
-    world.write_stack()
-
-    def rendered(done: Done) -> bool:
-        assert done.code == 0, done.out + done.err
-        events = json.loads((world.folder / "trace.json").read_text())["traceEvents"]
-        return any(event["cat"] == "helm" and event["name"] == "template" for event in events if event["ph"] == "X")
-
-    assert world.run("doctor").code == 0
-    assert not rendered(world.up("--trace", "trace.json"))
-    # The upgrades: of the one with a Secret nothing is kept, so that is rendered each time.
-    assert rendered(world.up("--trace", "trace.json", "--set", "b.text=first"))
-    assert rendered(world.up("--trace", "trace.json", "--set", "b.text=second"))
-    assert not rendered(world.up("--trace", "trace.json", "--set", "b.text=first"))
-    assert rendered(world.up("--trace", "trace.json", "--set", "a.replicas=2", "--set", "b.text=first"))
-    assert world.up("--set", "b.text=first").code == 0
-    assert rendered(world.up("--trace", "trace.json", "--set", "a.replicas=2", "--set", "b.text=first"))

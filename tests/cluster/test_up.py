@@ -52,7 +52,7 @@ def test_a_stack_comes_up_once_and_then_there_is_nothing_to_do(world: World) -> 
 
     # Each begins once the one before it is ready; that it stays so is watched meanwhile.
     for before, after in ("ab", "bc"):
-        assert first_line(f"✓ {before} ", "installed") < first_line(f"… {after} ", "installing")
+        assert first_line(f"… {before} ", "installing") < first_line(f"… {after} ", "installing")
     assert all(first_line(f"✓ {name} ", "ready after") for name in "abc")
     again = world.up("--output", "json")
     assert again.code == 0
