@@ -40,8 +40,3 @@ def test_a_failed_run_shows_its_timings_and_a_bad_trace_file_is_refused_first(wo
     refused = world.up("--trace", "no/such/folder/trace.json")
     assert refused.code == 64
     assert "--trace no/such/folder/trace.json cannot be written: No such file or directory" in refused.err
-
-
-SECRET = (
-    "apiVersion: v1\nkind: Secret\nmetadata: {name: made-up}\nstringData: {password: {{ randAlphaNum 20 | quote }}}\n"
-)
