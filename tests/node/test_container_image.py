@@ -41,13 +41,14 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     buildah("build", "--tag", "localhost/sparkrig-base", str(folder))
     source = ["--build-arg", "BASE=localhost/sparkrig-base", "--file", str(ROOT / "Containerfile"), str(ROOT)]
     buildah("build", "--tag", "localhost/sparkrig", "--output", f"type=local,dest={folder}/root", *source)
+    (folder / "root").chmod(0o755)  # as a container's is
     return folder / "root"
 
 
 def run(root: Path, work: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Runs a program as user 65532 on a read-only root with an empty /tmp, ``work`` at /work."""
     environment = {
-        "PATH": "/opt/sparkrig/bin:/usr/bin:/bin",
+        "PATH": "/opt/sparkrig/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "HOME": "/tmp",
         "SPARKRIG_HELM": "/opt/sparkrig/bin/helm",
         "SPARKRIG_CACHE_DIR": "/tmp/sparkrig/cache",

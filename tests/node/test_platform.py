@@ -233,14 +233,17 @@ def is_ready(pod: Mapping[str, Any]) -> bool:
 
 
 def lives(cluster: Kubectl) -> dict[str, tuple[str, int]]:
-    """UID of each pod that has not ended -> its name, and how often its containers were restarted."""
+    """UID of each pod that has not ended -> its name, and how often its containers were restarted.
+
+    Pods of checks are left out: the last `verify --deep` may still be removing its own.
+    """
     return {
         pod["metadata"]["uid"]: (
             f"{pod['metadata']['namespace']}/{pod['metadata']['name']}",
             sum(c["restartCount"] for c in pod["status"].get("containerStatuses", [])),
         )
         for pod in cluster.get("pods", "-A")["items"]
-        if pod["status"]["phase"] not in ("Succeeded", "Failed")
+        if pod["status"]["phase"] not in ("Succeeded", "Failed") and not pod["metadata"]["name"].startswith("check-")
     }
 
 

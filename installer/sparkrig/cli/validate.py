@@ -144,7 +144,8 @@ def _show(result: Validation, sources: Mapping[str, str], files: int, output: Fo
         out().write(f"no error found in stack {result.name}, but the check is partial: {why}\n")
     elif result.ok:
         names = ", ".join(result.components)
-        out().write(f"stack {result.name} is valid: {len(result.components)} components ({names})\n")
+        count = f"{len(result.components)} component{'' if len(result.components) == 1 else 's'}"
+        out().write(f"stack {result.name} is valid: {count} ({names})\n")
 
 
 def _skipped(result: Validation) -> list[str]:
