@@ -1,7 +1,7 @@
 """Run the tests in parallel; what fails gets one more run, alone, and is named either way.
 
 Many tests start real processes (API servers, helm, kill -9, browsers) and wait for them. On a small machine that does
-something else at the same time, one can meet a deadline that says nothing about the program. At most three failed tests
+something else at the same time, one can meet a deadline that says nothing about the program. At most six failed tests
 get another run, each named with what is recorded of it; more fail the run at once, and so does one that fails again.
 The record lies in the cache folder, so that one that fails now and then is seen to. The last line is pytest's own
 summary.
@@ -24,8 +24,9 @@ from pathlib import Path
 from sparkrig.tools import cache_dir
 
 TESTS_FAILED = 1
-# More failures than this are no accident: the first run's word stands.
-AT_MOST = 3
+# More failures than this are no accident: the first run's word stands. One that fails may leave something open that
+# fails another one, so that two causes can be six tests.
+AT_MOST = 6
 REMEMBERED = 20
 LAST_FAILED = Path(".pytest_cache/v/cache/lastfailed")
 WHOLE_FILES = "--whole-files"

@@ -1,4 +1,4 @@
-"""What fails gets one more run, is named with its record, and more than three failures get none."""
+"""What fails gets one more run, is named with its record, and more than six failures get none."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def test_a_test_that_fails_again_fails_the_run(tmp_path: Path) -> None:
     assert (code, printed.count("1 failed in")) == (1, 2), printed
 
 
-def test_more_than_three_failures_get_no_other_run(tmp_path: Path) -> None:
-    code, printed = run(tmp_path, "\n".join(BROKEN.format(number) for number in range(1, 5)))
+def test_more_than_six_failures_get_no_other_run(tmp_path: Path) -> None:
+    code, printed = run(tmp_path, "\n".join(BROKEN.format(number) for number in range(1, 8)))
     assert code == 1
-    assert "4 failed, more than the 3 that get another run" in printed
-    assert printed.count("4 failed in") == 1
+    assert "7 failed, more than the 6 that get another run" in printed
+    assert printed.count("7 failed in") == 1
