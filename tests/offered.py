@@ -65,7 +65,7 @@ class Server:
                 self.wfile.write(rest[:middle])
                 outer.half.set()
                 outer.go_on.wait(60)
-                if outer.breaks and self.path == "/hello":
+                if outer.breaks and self.path.startswith("/hello"):
                     outer.breaks -= 1
                 else:
                     self.wfile.write(rest[middle:])

@@ -7,18 +7,17 @@ import io
 import re
 import shutil
 import tarfile
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import yaml
+from tests.offered import Server, serving
 
 from sparkrig import tools
 from sparkrig.errors import NotFound, ToolError
-from sparkrig.tools import ToolSettings, data_dir, transfer
+from sparkrig.tools import ToolSettings, data_dir
 from sparkrig.tools.model import host_platform
 from sparkrig.tools.specs import load_specs
 
@@ -118,48 +117,10 @@ def test_unknown_tool(settings: ToolSettings) -> None:
 # --------------------------------------------------------------------------- download
 
 
-class Server:
-    """Files on loopback; ``paths`` are those that were asked for."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.cut: set[str] = set()
-        self.paths: list[str] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outer.paths.append(self.path)
-                body = outer.files.get(self.path)
-                if body is None:
-                    self.send_error(404)
-                    return
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body[: len(body) // 2] if self.path in outer.cut else body)
-
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name is the base class's
-                return
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.http.server_port}"
-        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,))
-        self.thread.start()
-
-    def close(self) -> None:
-        self.http.shutdown()
-        self.thread.join()
-        self.http.server_close()
-
-
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(transfer, "_hosts", {})
-    server = Server()
-    yield server
-    server.close()
+    with serving(monkeypatch) as server:
+        yield server
 
 
 @pytest.fixture
@@ -209,7 +170,7 @@ def test_download_is_checked_and_cached(settings: ToolSettings, offer: Callable[
     ]
     again = tools.find("hello", settings=settings)
     assert (again.path, again.origin, again.cached) == (tool.path, "download", True)
-    assert server.paths == ["/hello-1.2.3"]
+    assert [path for path, _ in server.asked] == ["/hello-1.2.3"]
 
 
 def test_download_from_an_archive(settings: ToolSettings, offer: Callable[..., None]) -> None:
@@ -238,7 +199,7 @@ def test_download_that_is_cut_off_is_refused(
     settings: ToolSettings, offer: Callable[..., None], server: Server
 ) -> None:
     offer(GOOD.encode())
-    server.cut.add("/hello-1.2.3")
+    server.breaks = 3
     assert failure(settings).startswith(f"tried download: {server.url}/hello-1.2.3 broke off 3 times: peer closed")
     assert leftovers(settings) == []
 
