@@ -35,12 +35,10 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("image")
     (folder / "Containerfile").write_text(BASE)
 
-    def buildah(*arguments: str) -> str:
-        return build.buildah("python", *arguments, on_progress=print)
-
-    buildah("build", "--tag", "localhost/sparkrig-base", str(folder))
+    build.build_on("python", "--tag", "localhost/sparkrig-base", str(folder), on_progress=print)
     source = ["--build-arg", "BASE=localhost/sparkrig-base", "--file", str(ROOT / "Containerfile"), str(ROOT)]
-    buildah("build", "--tag", "localhost/sparkrig", "--output", f"type=local,dest={folder}/root", *source)
+    unpacked = ["--tag", "localhost/sparkrig", "--output", f"type=local,dest={folder}/root"]
+    build.build_on("python", *unpacked, *source, on_progress=print)
     (folder / "root").chmod(0o755)  # as a container's is
     return folder / "root"
 

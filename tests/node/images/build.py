@@ -121,18 +121,8 @@ def _build(recipe: Recipe, recipes: Mapping[str, Recipe], programs: Mapping[str,
         _buildah(recipe, "tag", _tag(recipes[parent]), f"localhost/{name}")
     on_progress(f"image {recipe.name}: building (log: {_log(recipe)})")
     with _context(recipe, programs) as folder:
-        # Certificates of this machine: where a proxy shows its own, those of a fresh Debian are not enough.
-        mounts = ["--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro"] if CERTIFICATES.is_dir() else []
-        arguments = [
-            "--isolation",
-            "chroot",
-            "--layers",
-            "--timestamp",
-            "0",
-            *mounts,
-            *_build_arguments(),
-        ]
-        _buildah(recipe, "build", *arguments, "--tag", _tag(recipe), "--file", f"{folder}/Containerfile", str(folder))
+        named = ["--tag", _tag(recipe), "--file", f"{folder}/Containerfile", str(folder)]
+        _buildah(recipe, "build", "--layers", "--timestamp", "0", *_isolated(), *named)
 
 
 def _export(recipe: Recipe) -> None:
@@ -179,14 +169,20 @@ def _programs(recipe: Recipe, on_progress: Progress) -> dict[str, Path]:
     return {name: go_program(recipe.folder, name, on_progress) for name in recipe.programs}
 
 
+def _isolated() -> list[str]:
+    # Certificates of this machine: where a proxy shows its own, those of a fresh Debian are not enough.
+    mounts = ["--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro"] if CERTIFICATES.is_dir() else []
+    return ["--isolation", "chroot", *mounts, *_build_arguments()]
+
+
 def _build_arguments() -> list[str]:
     """Proxies and package sources of this machine, for RUN; none of it stays in the image."""
     wanted = [k for k in os.environ if k.lower() in ("http_proxy", "https_proxy", "no_proxy")]
     return [word for name in wanted for word in ("--build-arg", f"{name}={os.environ[name]}")]
 
 
-def buildah(parent: str, *arguments: str, on_progress: Progress) -> str:
-    """Run buildah on the store of the recipes, in which ``localhost/PARENT`` is there; return its output.
+def build_on(parent: str, *arguments: str, on_progress: Progress) -> None:
+    """Run ``buildah build`` on the store of the recipes, in which ``localhost/PARENT`` is there.
 
     Raises:
         ToolError: the parent cannot be built, or buildah fails; carries its last lines.
@@ -195,21 +191,7 @@ def buildah(parent: str, *arguments: str, on_progress: Progress) -> str:
     ensure([parent], on_progress)
     with FileLock(_home() / "lock"):
         _buildah(recipe, "tag", _tag(recipe), f"localhost/{parent}")
-        policy = _home() / "policy.json"
-        policy.write_text(json.dumps(POLICY), encoding="utf-8")
-        verb, *rest = arguments
-        own: list[str] = []
-        if verb == "build":
-            mounts = ["--volume", f"{CERTIFICATES}:{CERTIFICATES}:ro"] if CERTIFICATES.is_dir() else []
-            own = ["--isolation", "chroot", "--signature-policy", str(policy), *mounts, *_build_arguments()]
-        command = [*_buildah_command(), verb, *own, *rest]
-        done = subprocess.run(
-            command, capture_output=True, text=True, env=_environment(), timeout=BUILD_TIMEOUT_S, check=False
-        )
-    if done.returncode:
-        lines = (done.stdout + done.stderr).splitlines()[-12:]
-        raise ToolError(f"buildah {verb} failed (exit {done.returncode})", detail=lines)
-    return done.stdout
+        _buildah(recipe, "build", *_isolated(), *arguments)
 
 
 def _in_store(recipe: Recipe) -> bool:
