@@ -78,6 +78,13 @@ REFUSAL_POLL_S: Final = 5.0
 WEBHOOK_RETRY_S: Final = 1.0
 """Between two dry runs that ask whether a webhook answers; a new leader writes its CA after 15 s."""
 
+POLICY_REFRESH_S: Final = 2.0
+"""An API server takes up new admission policies once a second."""
+SCHEMA_REFRESH_S: Final = 6.0
+"""An API server's admission policies read the schemas of new CRDs every 5 s."""
+SCHEMA_TRIES: Final = 3
+"""With several API servers each reads them for itself."""
+
 # --- the stack's lock
 LEASE_DURATION_S: Final = 40
 """A dead holder's lease is taken over after this time."""

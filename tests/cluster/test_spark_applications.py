@@ -13,6 +13,7 @@ from tests.own_charts import ROOT, Case, cases, render
 
 from sparkrig.cluster.api import KubeApi
 from sparkrig.errors import SparkrigError
+from sparkrig.helm.errors import UNKNOWN_SCHEMA
 
 pytestmark = pytest.mark.cluster
 
@@ -58,7 +59,15 @@ class Place:
         """Creates the policy and waits until the API server acts on it."""
         for item in self.policies:
             self.api.create(f"{GROUP}/{KINDS[item['kind']]}", item)
-        until("the policy is in force", lambda: "template" in self.admitted({})["driver"], 60)
+        until("the policy is in force", self.in_force, 60)
+
+    def in_force(self) -> bool:
+        try:
+            return "template" in self.admitted({})["driver"]
+        except SparkrigError as error:  # the API server has not read the schema of the new CRD yet
+            if UNKNOWN_SCHEMA not in error.message.lower():
+                raise
+            return False
 
     def remove(self) -> None:
         for item in self.policies:

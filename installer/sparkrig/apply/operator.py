@@ -23,7 +23,14 @@ from sparkrig.apply.removal import delete_all, is_custom, make_namespace, vacate
 from sparkrig.apply.turns import Turns
 from sparkrig.apply.waiting import Waiter
 from sparkrig.cluster.api import KubeApi
-from sparkrig.defaults import CRDS_AT_ONCE, FIELD_MANAGER, LABEL_STACK, NAMESPACE_SETTLE_S
+from sparkrig.defaults import (
+    CRDS_AT_ONCE,
+    FIELD_MANAGER,
+    LABEL_STACK,
+    NAMESPACE_SETTLE_S,
+    SCHEMA_REFRESH_S,
+    SCHEMA_TRIES,
+)
 from sparkrig.documents.plain import objects
 from sparkrig.errors import OperationError
 from sparkrig.helm.client import HelmClient, validates_fields
@@ -237,6 +244,7 @@ class Operator:
         helm itself gives up at the first refused connection.
         """
         began = time.monotonic()
+        call = partial(self._until_schemas_are_known, operation, say, call)
         try:
             return await call()
         except HelmError as error:
@@ -246,6 +254,22 @@ class Operator:
                 raise
         await self._recover(operation, say)
         say("helm once more: the API server was away")
+        return await call()
+
+    async def _until_schemas_are_known(self, operation: Operation, say: Say, call: Callable[[], Awaitable[T]]) -> T:
+        """A helm call; again while an admission policy refuses custom resources because their CRD is too new.
+
+        ``Waiter.until_ready`` has asked each policy that a dry run can ask, at one API server.
+        """
+        for _ in range(SCHEMA_TRIES - 1):
+            try:
+                return await call()
+            except HelmError as error:
+                if error.code != "schema":
+                    raise
+            say("helm once more: the API server reads the schemas of new CRDs")
+            await asyncio.sleep(SCHEMA_REFRESH_S)
+            await self._recover(operation, say)
         return await call()
 
     def _state(
@@ -315,6 +339,7 @@ class Operator:
             say=say,
             when_ready=let_through,
             converted=self._converted.get(operation.component, ()),
+            crds=self._crds[operation.component].names if operation.component in self._crds else (),
         )
 
     async def _uninstall(self, operation: Operation, say: Say) -> None:

@@ -68,11 +68,13 @@ class Waiter:
         say: Callable[[str], None],
         when_ready: Callable[[], None] = lambda: None,
         converted: Sequence[str] = (),
+        crds: Sequence[str] = (),
     ) -> None:
         """Returns when all of the inventory is ready and, where its kind flaps, has stayed so.
 
         A webhook is ready once it has answered. Nobody can see that in the object, so it is asked last: the admission
-        webhooks of the inventory, and those that convert the custom resources of the CRDs ``converted``.
+        webhooks of the inventory, and those that convert the custom resources of the CRDs ``converted``. So are
+        admission policies about the custom resources of the release, whose CRDs outside the inventory are ``crds``.
 
         ``when_ready`` is called each time all of it has become ready, before it is seen whether it stays so: a
         release that needs this one need not wait for that (docs/adr/0021).
@@ -83,12 +85,14 @@ class Waiter:
         """
         import asyncio  # here and below: `status` only judges, and does not wait
 
+        from sparkrig.apply.policies import Policies
         from sparkrig.apply.webhooks import Webhooks
 
         context = await asyncio.to_thread(self._look_around, inventory, bool(converted))
         converted = [*converted, *self._converted(inventory)]
         optional = {(rule.group, rule.kind) for rule in rules if rule.optional}
         webhooks = Webhooks(self._api, inventory, say, converted)
+        policies = Policies(self._api, inventory, [*crds, *(ref.name for ref in inventory if ref.kind == CRD)])
         refusals = Refusals(self._api, self._watch)
         began = time.monotonic()
         deadline = began + timeout_s
@@ -111,6 +115,7 @@ class Waiter:
                 if context.webhooks_served:
                     asked = self._configurations(inventory)
                     silent = await asyncio.to_thread(webhooks.silent, asked, deadline - now)
+                silent = silent or await asyncio.to_thread(policies.silent, deadline - now)
             if not open_ and not silent:
                 window = STABLE_WINDOW_S if any(needs_window(ref.kind) for ref in inventory) else 0.0
                 if not steady:

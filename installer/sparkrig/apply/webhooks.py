@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final
 
+from sparkrig.apply.probing import CRDS, Cluster, NotProbed, namespaces_of, read_cluster
 from sparkrig.cluster.api import KubeApi
 from sparkrig.cluster.apierrors import ApiError, ConnectionLost, Invalid
 from sparkrig.cluster.discovery import ResourceInfo
@@ -20,8 +20,7 @@ from sparkrig.errors import AccessDenied, SparkrigError
 from sparkrig.model import Judgement, ObjectRef
 from sparkrig.plan.crd_safety import strategy
 from sparkrig.plan.server_webhooks import dead_service, pod_port, reach
-from sparkrig.plan.webhook_probe import answered, namespace_for, probe, resources_of, unanswered, why_not
-from sparkrig.readiness import is_custom_group
+from sparkrig.plan.webhook_probe import answered, probe, unanswered, why_not
 from sparkrig.readiness.fields import progressing
 
 Object = Mapping[str, Any]
@@ -32,20 +31,6 @@ _CLOSED_WAY: Final = re.compile(
 )
 """What the API server says where no packet comes back from a webhook's pods."""
 TOO_MANY, SERVER_ERROR = 429, 500
-_CRDS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-
-
-class NotProbed(Exception):
-    """Why a webhook could not be asked."""
-
-
-@dataclass(slots=True)
-class _Cluster:
-    """What is read once for all webhooks of a round."""
-
-    served: list[ResourceInfo]
-    namespaces: Mapping[str, Mapping[str, str]]
-    schemas: dict[str, Object | None] = field(default_factory=dict)
 
 
 class Webhooks:
@@ -63,7 +48,7 @@ class Webhooks:
         self._converted = list(converted)
         self._say = say
         self._done: set[tuple[ObjectRef, str]] = set()
-        self._places = list(dict.fromkeys(ref.namespace for ref in inventory if ref.namespace))
+        self._places = namespaces_of(inventory)
 
     def silent(self, configurations: Mapping[ObjectRef, Object], within_s: float) -> dict[ObjectRef, Judgement]:
         """The first webhook of them that has not answered yet, with the reason; empty once all have.
@@ -77,7 +62,7 @@ class Webhooks:
             for hook in configurations[ref].get("webhooks") or ()
         ]
         names = {kind: [str(hook.get("name")) for ref, hook in asked if ref.kind == kind] for kind in KINDS}
-        cluster: _Cluster | None = None
+        cluster: Cluster | None = None
         for ref, hook in asked:
             name = str(hook.get("name"))
             if (ref, name) in self._done:
@@ -85,7 +70,7 @@ class Webhooks:
             try:
                 if why := self._dead(hook):
                     return {ref: progressing(f"webhook {name} cannot answer: {why}")}
-                cluster = cluster or self._read()
+                cluster = cluster or read_cluster(self._api, self._places)
                 if why := self._ask(cluster, ref, hook, names, within_s):
                     return {ref: progressing(f"webhook {name} does not answer yet: {why}{self._reach(hook, why)}")}
             except ConnectionLost as error:
@@ -115,7 +100,7 @@ class Webhooks:
 
         A dry run encodes the object as it would be stored, so one in another version than the stored one is converted.
         """
-        spec = (self._api.get(f"{_CRDS}/{name}", missing_ok=True) or {}).get("spec") or {}
+        spec = (self._api.get(f"{CRDS}/{name}", missing_ok=True) or {}).get("spec") or {}
         client = ((spec.get("conversion") or {}).get("webhook") or {}).get("clientConfig") or {}
         other = next((v for v in spec.get("versions") or () if v.get("served") and not v.get("storage")), None)
         if strategy(spec) != "Webhook" or other is None:
@@ -167,16 +152,8 @@ class Webhooks:
         port = pod_port(client, [found] if found else [])
         return f"; {reach(service, port)}" if port else ""
 
-    def _read(self) -> _Cluster:
-        try:
-            spaces = self._api.list("/api/v1/namespaces", metadata_only=True)
-        except AccessDenied as error:
-            raise NotProbed(error.message) from error
-        alive = [item["metadata"] for item in spaces if not item["metadata"].get("deletionTimestamp")]
-        return _Cluster(self._api.discovery.fresh(), {each["name"]: each.get("labels") or {} for each in alive})
-
     def _ask(
-        self, cluster: _Cluster, ref: ObjectRef, hook: Object, names: Mapping[str, Sequence[str]], within_s: float
+        self, cluster: Cluster, ref: ObjectRef, hook: Object, names: Mapping[str, Sequence[str]], within_s: float
     ) -> str:
         """Why the webhook does not answer yet; empty when it did.
 
@@ -186,7 +163,7 @@ class Webhooks:
         """
         if why := why_not(hook):
             raise NotProbed(why)
-        resource, body = self._probe_for(cluster, hook)
+        resource, body = cluster.probe_for(hook)
         collection = resource.collection(body["metadata"].get("namespace", ""))
         limit = min(float(hook.get("timeoutSeconds") or WEBHOOK_ANSWER_S) + 1.0, max(1.0, within_s))
         try:
@@ -202,31 +179,6 @@ class Webhooks:
         except SparkrigError as error:
             raise NotProbed(error.message) from error
         return ""
-
-    def _probe_for(self, cluster: _Cluster, hook: Object) -> tuple[ResourceInfo, dict[str, Any]]:
-        namespace = namespace_for(hook, cluster.namespaces, self._places)
-        for resource in resources_of(hook, cluster.served):
-            if resource.namespaced and namespace is None:
-                continue
-            schema = self._schema(cluster, resource) if is_custom_group(resource.group) else None
-            if is_custom_group(resource.group) and schema is None:
-                continue
-            name = f"sparkrig-probe-{secrets.token_hex(4)}"
-            if body := probe(hook, resource, namespace or "", name, schema):
-                return resource, body
-        raise NotProbed("no object was found that it would be asked about")
-
-    def _schema(self, cluster: _Cluster, resource: ResourceInfo) -> Object | None:
-        """What the resource's CRD requires of its objects; None where no CRD can be read."""
-        name = f"{resource.plural}.{resource.group}"
-        if name not in cluster.schemas:
-            try:
-                cluster.schemas[name] = self._api.get(f"{_CRDS}/{name}", missing_ok=True)
-            except AccessDenied:
-                cluster.schemas[name] = None
-        versions = ((cluster.schemas[name] or {}).get("spec") or {}).get("versions") or ()
-        found = next((v for v in versions if v.get("name") == resource.version and v.get("served")), None)
-        return None if found is None else (found.get("schema") or {}).get("openAPIV3Schema") or {}
 
 
 def _passing(error: ApiError) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import re
 import signal
+from typing import Final
 
 from sparkrig.errors import ExitCode, OperationError, SparkrigError
 
@@ -23,6 +24,10 @@ _PREFIXES = (
 )
 
 
+UNKNOWN_SCHEMA: Final = "there can be a delay between when customresourcedefinitions are created"
+"""What an API server says whose admission policies have not read the schema of a new custom resource yet."""
+
+
 class HelmError(OperationError):
     """helm ended with an error.
 
@@ -30,7 +35,8 @@ class HelmError(OperationError):
     ``failed``, ``not-found`` (no such release), ``pending`` (another operation is, or was, in
     progress), ``conflict`` (fields owned by another manager), ``exists`` (an object belongs to
     somebody else), ``render`` (the chart or its values), ``webhook`` (one that does not answer),
-    ``connection`` (the API server or a registry), ``timeout`` (``HelmTimeout``),
+    ``schema`` (the API server does not know a new kind everywhere yet), ``connection`` (the API
+    server or a registry), ``timeout`` (``HelmTimeout``),
     ``killed`` (by a signal that was not ours).
     """
 
@@ -145,6 +151,7 @@ def _shorten(line: str) -> str:
 _SIGNS: tuple[tuple[str, tuple[str, ...]], ...] = (
     # Before "connection": a webhook that refuses connections says nothing about the API server.
     ("webhook", ("failed calling webhook",)),
+    ("schema", (UNKNOWN_SCHEMA,)),
     (
         "connection",
         (
@@ -188,6 +195,7 @@ _SIGNS: tuple[tuple[str, tuple[str, ...]], ...] = (
 
 _HINTS = {
     "webhook": "an admission webhook of this or another component does not answer; is its pod ready?",
+    "schema": "the API server's admission policies read the schemas of new CRDs every few seconds: run it again",
     "connection": "is the cluster up? kubectl get nodes with the same context answers that",
     "pending": "another helm is at work on this release, or died at it: wait for one that lives to end; "
     "the next sparkrig up recovers what a dead one left",
