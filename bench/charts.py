@@ -17,7 +17,7 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 
 from bench.workload import ROOT, STATES, Release, Stack, State, Workload, data_folder
-from sparkrig.model import DesiredRelease
+from sparkrig.models.release import DesiredRelease
 
 LAB = ROOT / "examples" / "lab.yaml"
 ALLOW = ("--allow-disruption", "gpu-operator")
@@ -91,9 +91,9 @@ def _copy_archives(mirror: Path, to: Path, newer: bool) -> None:
 
 def _releases(arguments: tuple[str, ...], root: Path, target: str) -> tuple[Release, ...]:
     """What sparkrig makes of it, as the other tools get it: chart, merged values, needs."""
-    from sparkrig import workflows
     from sparkrig.cli.request import request
-    from sparkrig.session import Session
+    from sparkrig.commands import workflows
+    from sparkrig.commands.session import Session
 
     options = dict(zip(arguments[::2], arguments[1::2], strict=True))
     mirror, stand_ins = options.get("--chart-mirror"), options.get("--stand-ins")

@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sparkrig.cluster.providers import sim
-from sparkrig.cluster.providers.sim.state import cluster_dir
-from sparkrig.model import ClusterHandle
+from sparkrig.clusters import sim
+from sparkrig.clusters.sim.state import cluster_dir
+from sparkrig.models.cluster import ClusterHandle
 
 OURS = ("system:", "kwok", "kube-")
 """User agents and users of the control plane itself, whose requests are nobody's cost."""

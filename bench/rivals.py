@@ -193,7 +193,7 @@ def _values_file(folder: Path, name: str, values: Mapping[str, Any]) -> Path:
 
 def _waves(stack: Stack, bench: Bench) -> list[list[dict[str, Any]]]:
     """Namespaces, CRDs, the rest: each object with the path it is written to."""
-    from sparkrig.documents.plain import load_plain_all
+    from sparkrig.yaml.plain import load_plain_all
 
     crds: dict[str, dict[str, Any]] = {}
     for release in stack.releases:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from sparkrig.catalog.catalog import PROFILES, Catalog
-from sparkrig.documents.nodes import show_path
-from sparkrig.model import Component
-from sparkrig.stack.explain_schema import ABSENT, document, leaves
+from sparkrig.models.component import Component
+from sparkrig.stack.explain.schema import ABSENT, document, leaves
+from sparkrig.yaml.nodes import show_path
 
 BEGIN: Final = "<!-- made by scripts/reference.py: change the component's folder, then `make docs` -->"
 END: Final = "<!-- until here -->"

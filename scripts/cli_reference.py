@@ -19,7 +19,7 @@ TYPE: Final = re.compile(r" <(?:str|path|int|list\[str\])>$")
 
 def page() -> str:
     """The page as Markdown."""
-    from sparkrig.cli.main import command_line
+    from sparkrig.cli.app import command_line
 
     root = command_line()
     context = root.make_context("sparkrig", [], resilient_parsing=True)

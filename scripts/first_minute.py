@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 
 import yaml
 
-from sparkrig.cli.tools import NEEDED
+from sparkrig.cli.commands.tools import NEEDED
 from sparkrig.tools import ToolSettings, find
 from sparkrig.tools.model import host_platform
 from sparkrig.tools.specs import load_specs

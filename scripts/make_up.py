@@ -12,16 +12,16 @@ import os
 import sys
 from pathlib import Path
 
-from sparkrig.cli.main import run
+from sparkrig.cli.app import run
 from sparkrig.cli.progress import step_lines
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.mark import read_mark, write_mark
-from sparkrig.cluster.providers import ensure, parse_target
+from sparkrig.clusters import ensure, parse_target
+from sparkrig.clusters.mark import read_mark, write_mark
+from sparkrig.commands.session import Request, Session
 from sparkrig.defaults import PROBE_TIMEOUT_S
 from sparkrig.errors import SparkrigError
-from sparkrig.helm.probe import unreachable
-from sparkrig.report.errors import error_text
-from sparkrig.session import Request, Session
+from sparkrig.helm.charts.probe import unreachable
+from sparkrig.kube.client import KubeApi
+from sparkrig.output.errors import error_text
 
 STAND_INS = Path("tests/charts")
 

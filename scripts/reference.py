@@ -26,10 +26,11 @@ from chart_pages import chart_pages
 
 from sparkrig.catalog.catalog import PROFILES, Catalog
 from sparkrig.catalog.load import load_catalog
-from sparkrig.documents.nodes import Path as ValuePath
-from sparkrig.documents.nodes import find, parse_path, show_path, to_python
-from sparkrig.model import FACTS, Component, CrdOwner, FactRule
-from sparkrig.stack.explain_schema import ABSENT, document, groups, leaves, one_line
+from sparkrig.models.cluster import FACTS
+from sparkrig.models.component import Component, CrdOwner, FactRule
+from sparkrig.stack.explain.schema import ABSENT, document, groups, leaves, one_line
+from sparkrig.yaml.nodes import Path as ValuePath
+from sparkrig.yaml.nodes import find, parse_path, show_path, to_python
 
 ROOT: Final = Path(__file__).parents[1]
 FOLDER: Final = ROOT / "docs" / "reference"

@@ -8,7 +8,7 @@ import os
 
 from tests.mini import Done, World
 
-from sparkrig.cli import main
+from sparkrig.cli import app as main
 
 
 def run_here(world: World, *arguments: str) -> Done:

@@ -5,19 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from sparkrig.model import (
-    Chart,
-    ChartOrigin,
-    CrdOwner,
-    DesiredRelease,
-    ObjectRef,
-    ObservedRelease,
-    ObservedState,
-    ReleaseState,
-    ResolvedStack,
-    Revision,
-    RevisionStatus,
-)
+from sparkrig.models.chart import Chart, ChartOrigin
+from sparkrig.models.component import CrdOwner
+from sparkrig.models.objects import ObjectRef
+from sparkrig.models.release import DesiredRelease, ObservedRelease, ReleaseState, ResolvedStack
+from sparkrig.models.revision import Revision, RevisionStatus
+from sparkrig.models.state import ObservedState
 
 
 def desired(name: str, *, needs: tuple[str, ...] = (), **changes: Any) -> DesiredRelease:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from sparkrig.apply.contents import resources
-from sparkrig.cluster.api import KubeApi
+from sparkrig.apply.removal.contents import resources
 from sparkrig.errors import OperationError
+from sparkrig.kube.client import KubeApi
 
 
 def snapshot(api: KubeApi) -> set[tuple[str, str, str, str]]:

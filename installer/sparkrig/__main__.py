@@ -1,6 +1,6 @@
 """``python -m sparkrig``."""
 
-from sparkrig.cli.main import main
+from sparkrig.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the records cost a fifth of `sparkrig --help`
-    from sparkrig.model import Problem
+    from sparkrig.models.problem import Problem
 
 
 class ExitCode(enum.IntEnum):

@@ -18,11 +18,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.providers import sim as provider
-from sparkrig.cluster.providers.sim import state
-from sparkrig.cluster.watch import ObjectWatch
-from sparkrig.model import ClusterHandle
+from sparkrig.clusters import sim as provider
+from sparkrig.clusters.sim import state
+from sparkrig.kube.client import KubeApi
+from sparkrig.kube.watch import ObjectWatch
+from sparkrig.models.cluster import ClusterHandle
 
 NAMESPACE = "answers"
 HTTP_PORT, TLS_PORT, CLOSED_PORT = 8080, 8443, 8081

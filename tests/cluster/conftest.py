@@ -12,9 +12,9 @@ import pytest
 from tests.mini import World
 
 from sparkrig import tools
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.providers import sim as provider
-from sparkrig.model import ClusterHandle
+from sparkrig.clusters import sim as provider
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.cluster import ClusterHandle
 
 NewSim = Callable[..., ClusterHandle]
 

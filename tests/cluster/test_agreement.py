@@ -16,7 +16,7 @@ from tests.cluster.test_crds import Kind
 from tests.inprocess import run_here
 from tests.mini import Done, World
 
-from sparkrig.cluster.api import KubeApi
+from sparkrig.kube.client import KubeApi
 
 pytestmark = pytest.mark.cluster
 

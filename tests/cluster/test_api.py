@@ -17,12 +17,13 @@ from typing import Any
 import pytest
 import yaml
 
-from sparkrig.cluster import api as api_module
-from sparkrig.cluster.api import AlreadyExists, Conflict, Invalid, KindNotServed, KubeApi, NotFoundApi
-from sparkrig.cluster.discovery import ResourceInfo
 from sparkrig.defaults import API_FIRST_CONTACT_S
 from sparkrig.errors import AccessDenied, ClusterUnreachable, NotFound, OperationError
-from sparkrig.model import ClusterHandle, ObjectRef
+from sparkrig.kube import client as api_module
+from sparkrig.kube.client import AlreadyExists, Conflict, Invalid, KindNotServed, KubeApi, NotFoundApi
+from sparkrig.kube.discovery import ResourceInfo
+from sparkrig.models.cluster import ClusterHandle
+from sparkrig.models.objects import ObjectRef
 
 pytestmark = pytest.mark.cluster
 

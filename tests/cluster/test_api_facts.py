@@ -12,12 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
-from sparkrig.cluster.api import KubeApi, NotFoundApi
-from sparkrig.cluster.facts import read_facts
-from sparkrig.cluster.mark import Mark, read_mark, write_mark
-from sparkrig.cluster.releases import list_releases, read_release
+from sparkrig.clusters.facts.read import read_facts
+from sparkrig.clusters.mark import Mark, read_mark, write_mark
 from sparkrig.errors import AccessDenied, OperationError
-from sparkrig.model import ClusterHandle
+from sparkrig.helm.storage.releases import list_releases, read_release
+from sparkrig.kube.client import KubeApi, NotFoundApi
+from sparkrig.models.cluster import ClusterHandle
 
 pytestmark = pytest.mark.cluster
 
@@ -73,7 +73,7 @@ def test_whether_the_hosts_have_a_gpu_driver(
 @pytest.fixture(scope="module")
 def empty(environment: Path) -> Any:
     """A cluster without nodes."""
-    from sparkrig.cluster.providers import sim as provider
+    from sparkrig.clusters import sim as provider
 
     name = f"facts-{os.getpid()}"
     try:

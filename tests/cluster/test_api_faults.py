@@ -14,11 +14,11 @@ from typing import Any
 import pytest
 import yaml
 
-from sparkrig.cluster.api import ApiError, ConnectionLost, Gone, KubeApi, OutcomeUnknown
-from sparkrig.cluster.transport import Rate
 from sparkrig.defaults import API_CONNECTIONS, API_RETRIES
 from sparkrig.errors import AccessDenied, ClusterUnreachable
-from sparkrig.model import ClusterHandle
+from sparkrig.kube.client import ApiError, ConnectionLost, Gone, KubeApi, OutcomeUnknown
+from sparkrig.kube.http import Rate
+from sparkrig.models.cluster import ClusterHandle
 
 Script = list[tuple[int, dict[str, str], Any]]
 VERSION = (200, {}, {"gitVersion": "v1.36.3"})
@@ -143,8 +143,8 @@ def test_those_that_were_turned_away_together_come_back_apart(faulty: Faulty, ap
 
 
 def test_many_requests_are_spread_over_time(faulty: Faulty, api: KubeApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sparkrig.cluster.transport.API_RATE", 50.0)
-    monkeypatch.setattr("sparkrig.cluster.transport.API_BURST", 5)
+    monkeypatch.setattr("sparkrig.kube.http.API_RATE", 50.0)
+    monkeypatch.setattr("sparkrig.kube.http.API_BURST", 5)
     api.version()  # the first of the five
     began = time.monotonic()
     for _ in range(4):
@@ -178,7 +178,7 @@ def test_a_create_whose_answer_is_lost_is_never_repeated(faulty: Faulty, api: Ku
 
 
 def test_a_server_that_keeps_failing_is_given_up(faulty: Faulty, api: KubeApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sparkrig.cluster.transport.RETRY_FIRST_S", 0.01)
+    monkeypatch.setattr("sparkrig.kube.http.RETRY_FIRST_S", 0.01)
     faulty.script = [status(503, "ServiceUnavailable", "etcd is gone")]
     with pytest.raises(ApiError, match="GET /x: etcd is gone"):
         api.get("/x")
@@ -203,7 +203,7 @@ def test_the_callers_limit_bounds_all_tries_together(faulty: Faulty, api: KubeAp
 def test_a_server_that_goes_away_is_not_the_same_as_one_never_reached(
     faulty: Faulty, api: KubeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sparkrig.cluster.transport.API_OUTAGE_S", 1.0)
+    monkeypatch.setattr("sparkrig.kube.http.API_OUTAGE_S", 1.0)
     api.version()
     faulty.script = [HANG_UP]
     with pytest.raises(ConnectionLost):

@@ -11,8 +11,8 @@ import pytest
 import yaml
 from tests.mini import CONFIGMAP, World
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.model import ClusterHandle
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.cluster import ClusterHandle
 
 CASES = Path(__file__).parents[1] / "cases" / "cli" / "bad_input.yaml"
 
@@ -131,7 +131,7 @@ def test_no_rights_are_refused_before_anything_is_written(
 def test_stand_ins_are_refused_on_a_cluster_that_is_not_marked(
     sim: ClusterHandle, api: KubeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sparkrig.cluster.mark import write_mark
+    from sparkrig.clusters.mark import write_mark
 
     monkeypatch.setenv("KUBECONFIG", str(sim.kubeconfig))
     world = World(tmp_path, f"context:{sim.context}")

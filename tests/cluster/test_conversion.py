@@ -19,7 +19,7 @@ import pytest
 from tests.cluster.test_crds import Kind, install, version
 from tests.mini import World
 
-from sparkrig.cluster.api import KubeApi
+from sparkrig.kube.client import KubeApi
 
 pytestmark = pytest.mark.cluster
 

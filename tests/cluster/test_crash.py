@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from tests.mini import CONFIGMAP, DEPLOYMENT, World
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.releases import list_releases
+from sparkrig.helm.storage.releases import list_releases
+from sparkrig.kube.client import KubeApi
 
 SEED = 20261122
 HOOK = """

@@ -12,10 +12,10 @@ import pytest
 from tests.mini import AT_WORK, CONFIGMAP, World
 
 from sparkrig.apply.read_back import refuse_dropped
-from sparkrig.cluster.api import KubeApi, NotFoundApi
 from sparkrig.errors import OperationError
-from sparkrig.model import ObjectRef
-from sparkrig.plan.crd_drift import CRDS, DIGEST
+from sparkrig.kube.client import KubeApi, NotFoundApi
+from sparkrig.models.objects import ObjectRef
+from sparkrig.plan.crds.drift import CRDS, DIGEST
 
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 

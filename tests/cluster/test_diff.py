@@ -13,8 +13,8 @@ import yaml
 from tests.cluster.conftest import NewSim
 from tests.mini import CONFIGMAP, DEPLOYMENT, ROOT, World
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.model import ClusterHandle
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.cluster import ClusterHandle
 
 MADE_UP = """
 {{- $password := randAlphaNum 20 }}

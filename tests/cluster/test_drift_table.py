@@ -22,10 +22,10 @@ import yaml
 from tests.inprocess import run_here
 from tests.mini import CONFIGMAP, Done, World
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.releases import list_releases
-from sparkrig.model import ClusterHandle
-from sparkrig.plan.crd_drift import CRDS, DIGEST
+from sparkrig.helm.storage.releases import list_releases
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.cluster import ClusterHandle
+from sparkrig.plan.crds.drift import CRDS, DIGEST
 
 pytestmark = pytest.mark.cluster
 

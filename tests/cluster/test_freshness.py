@@ -17,23 +17,18 @@ from typing import Any
 import pytest
 from tests.mini import DEPLOYMENT, World
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.providers import sim as provider
-from sparkrig.cluster.watch import ObjectWatch
+from sparkrig.checks.kinds import node_states
+from sparkrig.checks.kinds.base import Cluster, Subject
+from sparkrig.checks.run import run_checks
+from sparkrig.checks.selection import Selection
+from sparkrig.clusters import sim as provider
 from sparkrig.defaults import CONDITION_WINDOW_S
-from sparkrig.model import (
-    CheckResult,
-    CheckSpec,
-    CheckStatus,
-    ClusterFacts,
-    ClusterHandle,
-    NodeStateRule,
-    ReleaseState,
-)
-from sparkrig.verify.checks import node_states
-from sparkrig.verify.checks.base import Cluster, Subject
-from sparkrig.verify.run import run_checks
-from sparkrig.verify.selection import Selection
+from sparkrig.kube.client import KubeApi
+from sparkrig.kube.watch import ObjectWatch
+from sparkrig.models.check import CheckResult, CheckStatus
+from sparkrig.models.cluster import ClusterFacts, ClusterHandle
+from sparkrig.models.component import CheckSpec, NodeStateRule
+from sparkrig.models.release import ReleaseState
 
 pytestmark = pytest.mark.cluster
 

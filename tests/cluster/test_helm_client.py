@@ -11,14 +11,17 @@ from typing import Any, TypeVar
 
 import pytest
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.documents.plain import load_plain, objects
+from sparkrig.commands.session import Request, Session
 from sparkrig.errors import OperationError, ToolError
 from sparkrig.helm.client import HelmClient, validates_fields
 from sparkrig.helm.errors import HelmError
-from sparkrig.helm.recovery import newest_revision
-from sparkrig.model import Chart, ChartOrigin, ClusterHandle, CrdOwner, DesiredRelease
-from sparkrig.session import Request, Session
+from sparkrig.helm.storage.recovery import newest_revision
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.chart import Chart, ChartOrigin
+from sparkrig.models.cluster import ClusterHandle
+from sparkrig.models.component import CrdOwner
+from sparkrig.models.release import DesiredRelease
+from sparkrig.yaml.plain import load_plain, objects
 
 pytestmark = pytest.mark.cluster
 

@@ -15,11 +15,14 @@ from typing import Any
 
 import pytest
 
-from sparkrig.cluster.api import KubeApi
 from sparkrig.helm.client import HelmClient
 from sparkrig.helm.errors import HelmError, HelmTimeout
-from sparkrig.helm.recovery import recover
-from sparkrig.model import Chart, ChartOrigin, ClusterHandle, CrdOwner, DesiredRelease
+from sparkrig.helm.storage.recovery import recover
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.chart import Chart, ChartOrigin
+from sparkrig.models.cluster import ClusterHandle
+from sparkrig.models.component import CrdOwner
+from sparkrig.models.release import DesiredRelease
 
 pytestmark = pytest.mark.cluster
 

@@ -18,10 +18,10 @@ from typing import Any
 import pytest
 from tests.mini import CONFIGMAP, World
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.providers import sim as provider
-from sparkrig.cluster.providers.sim import state
-from sparkrig.model import ClusterHandle
+from sparkrig.clusters import sim as provider
+from sparkrig.clusters.sim import state
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.cluster import ClusterHandle
 
 pytestmark = pytest.mark.cluster
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.mini import World
 
-from sparkrig.cluster.api import KubeApi
+from sparkrig.kube.client import KubeApi
 
 pytestmark = pytest.mark.cluster
 

@@ -12,10 +12,10 @@ import yaml
 from tests.cluster.test_secrets import READER
 from tests.mini import CONFIGMAP, DEPLOYMENT, World
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.releases import list_releases
 from sparkrig.defaults import LABEL_FORMER, LABEL_STACK
-from sparkrig.model import ClusterHandle
+from sparkrig.helm.storage.releases import list_releases
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.cluster import ClusterHandle
 
 
 @pytest.fixture

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from tests.mini import World
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.providers import kind
+from sparkrig.clusters import kind
 from sparkrig.errors import NotFound, ToolError
-from sparkrig.model import ClusterHandle
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.cluster import ClusterHandle
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1800)]
 

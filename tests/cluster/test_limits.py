@@ -6,7 +6,7 @@ import hashlib
 
 from tests.mini import CONFIGMAP, World
 
-from sparkrig.cluster.api import KubeApi
+from sparkrig.kube.client import KubeApi
 
 
 def noise(length: int) -> str:

@@ -10,10 +10,10 @@ import zlib
 import pytest
 from tests.mini import AT_WORK, CONFIGMAP, World
 
-from sparkrig.cluster.api import Conflict, KubeApi
 from sparkrig.errors import Locked
 from sparkrig.history.home import ensure_home
 from sparkrig.history.lock import LEASES, Lock, at_work, identity
+from sparkrig.kube.client import Conflict, KubeApi
 
 HOOK = """
 apiVersion: batch/v1

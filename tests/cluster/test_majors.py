@@ -20,8 +20,8 @@ import yaml
 from tests.cluster.conftest import NewSim
 from tests.mini import ROOT, Done, World
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.plan.crd_use import dropped_fields
+from sparkrig.kube.client import KubeApi
+from sparkrig.plan.crds.use import dropped_fields
 
 REAL: Final = os.environ.get("SPARKRIG_REAL_CHARTS")
 TEAM: Final = "team"

@@ -18,10 +18,10 @@ from tests.own_charts import ROOT, cases, render
 from tests.upstream.check_paths import CATALOG, chart_of
 from tests.upstream.documents import upstream_folders
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.providers import sim as provider
+from sparkrig.clusters import sim as provider
 from sparkrig.errors import SparkrigError
-from sparkrig.helm.archive import crds
+from sparkrig.helm.charts.archive import crds
+from sparkrig.kube.client import KubeApi
 
 pytestmark = pytest.mark.cluster
 

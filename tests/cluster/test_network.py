@@ -12,9 +12,9 @@ from tests.cluster.test_crash import all_end, children
 from tests.mini import AT_WORK, CONFIGMAP, DEPLOYMENT, Done, World
 from tests.proxy import Mode, Proxy, proxied
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.releases import list_releases
-from sparkrig.model import ClusterHandle
+from sparkrig.helm.storage.releases import list_releases
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.cluster import ClusterHandle
 
 HOOK = """
 apiVersion: batch/v1

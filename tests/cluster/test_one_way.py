@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from tests.mini import CONFIGMAP, DEPLOYMENT, World
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.releases import list_revisions
+from sparkrig.helm.storage.releases import list_revisions
+from sparkrig.kube.client import KubeApi
 
 pytestmark = pytest.mark.cluster
 

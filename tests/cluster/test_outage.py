@@ -13,10 +13,10 @@ import pytest
 import yaml
 from tests.mini import AT_WORK, CONFIGMAP, DEPLOYMENT, World
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.providers import sim as provider
-from sparkrig.cluster.providers.sim import processes, state
-from sparkrig.model import ClusterHandle
+from sparkrig.clusters import sim as provider
+from sparkrig.clusters.sim import processes, state
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.cluster import ClusterHandle
 
 HOOK = """
 apiVersion: batch/v1

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from tests.own_charts import ROOT, Case, cases, component, pods, profiles, render
 
-from sparkrig.cluster.api import KubeApi
 from sparkrig.errors import SparkrigError
+from sparkrig.kube.client import KubeApi
 
 pytestmark = pytest.mark.cluster
 

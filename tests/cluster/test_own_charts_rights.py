@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from tests.own_charts import ROOT, run_helm
 
-from sparkrig.cluster.api import KubeApi
 from sparkrig.errors import SparkrigError
-from sparkrig.model import ClusterHandle
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.cluster import ClusterHandle
 
 pytestmark = pytest.mark.cluster
 

@@ -13,7 +13,7 @@ import yaml
 from tests.cluster.test_crds import Kind, version
 from tests.mini import CONFIGMAP, World
 
-from sparkrig.cluster.api import KubeApi
+from sparkrig.kube.client import KubeApi
 
 pytestmark = pytest.mark.cluster
 

@@ -14,8 +14,8 @@ import pytest
 import yaml
 from tests.mini import CONFIGMAP, DEPLOYMENT, World
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.model import ClusterHandle
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.cluster import ClusterHandle
 
 pytestmark = pytest.mark.cluster
 
@@ -33,7 +33,7 @@ def world(fresh_sim: NewSim, tmp_path: Path) -> World:
 
 @pytest.fixture
 def cluster(world: World) -> KubeApi:
-    from sparkrig.cluster.providers import sim
+    from sparkrig.clusters import sim
 
     return KubeApi(sim.handle(world.target.removeprefix("sim:")))
 

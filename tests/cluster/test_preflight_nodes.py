@@ -14,13 +14,13 @@ import pytest
 import yaml
 
 from sparkrig.catalog.load import load_catalog
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.facts import read_facts
-from sparkrig.cluster.providers import sim as provider
-from sparkrig.documents.nodes import find, parse_path, to_python
-from sparkrig.model import FACTS, ClusterHandle
+from sparkrig.clusters import sim as provider
+from sparkrig.clusters.facts.read import read_facts
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.cluster import FACTS, ClusterHandle
 from sparkrig.stack.file import load_stack_file
 from sparkrig.stack.resolve import prepare
+from sparkrig.yaml.nodes import find, parse_path, to_python
 
 pytestmark = pytest.mark.cluster
 

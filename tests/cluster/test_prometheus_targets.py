@@ -12,7 +12,8 @@ import pytest
 from tests.cluster.answering import Seen, Site, answering
 from tests.cluster.test_verify_kinds import FAIL, PASS, SKIP, ask
 
-from sparkrig.model import CheckResult, ObjectRef
+from sparkrig.models.check import CheckResult
+from sparkrig.models.objects import ObjectRef
 
 pytestmark = pytest.mark.cluster
 

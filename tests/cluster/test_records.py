@@ -10,11 +10,11 @@ import pytest
 from tests.mini import AT_WORK, CONFIGMAP, DEPLOYMENT, World
 from tests.records import desired, revision, state
 
-from sparkrig.cluster.api import KubeApi
 from sparkrig.errors import Locked, OperationError
 from sparkrig.history.home import ensure_home
 from sparkrig.history.store import SECRETS, History
-from sparkrig.model import RevisionStatus
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.revision import RevisionStatus
 
 SLOW = """
 apiVersion: batch/v1

@@ -11,11 +11,11 @@ import pytest
 from tests.cluster.test_watch_readiness import LABELS, create
 from tests.mini import DEPLOYMENT, World
 
-from sparkrig.apply import refusals
+from sparkrig.apply.admission import refusals
 from sparkrig.apply.waiting import Waiter
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.watch import ObjectWatch
 from sparkrig.errors import OperationError
+from sparkrig.kube.client import KubeApi
+from sparkrig.kube.watch import ObjectWatch
 
 pytestmark = pytest.mark.cluster
 

@@ -14,15 +14,16 @@ from tests.cluster.conftest import NewSim
 from tests.mini import CONFIGMAP, DEPLOYMENT, World
 from tests.snapshots import snapshot
 
-from sparkrig.apply import removal
-from sparkrig.apply.claims import let_go
-from sparkrig.apply.contents import contents_of
-from sparkrig.apply.removal import delete_all, forget, vacate
-from sparkrig.cluster.api import KubeApi
+from sparkrig.apply.removal import delete as removal
+from sparkrig.apply.removal.claims import let_go
+from sparkrig.apply.removal.contents import contents_of
+from sparkrig.apply.removal.delete import delete_all, forget, vacate
 from sparkrig.errors import OperationError
 from sparkrig.history.lock import Lock
 from sparkrig.history.store import History
-from sparkrig.model import Action, ObjectRef, Operation
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.objects import ObjectRef
+from sparkrig.models.plan import Action, Operation
 
 GROUP = "removal.example.org"
 CRD = {

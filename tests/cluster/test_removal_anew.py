@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from tests.cluster.test_removal import CRD, GROUP, exists
 from tests.mini import CONFIGMAP, DEPLOYMENT, World
 
-from sparkrig.apply.removal import delete_all
-from sparkrig.cluster.api import KubeApi
+from sparkrig.apply.removal.delete import delete_all
 from sparkrig.errors import OperationError, SparkrigError
-from sparkrig.model import ObjectRef
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.objects import ObjectRef
 
 MAKER = "made-elsewhere"
 

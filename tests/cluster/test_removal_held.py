@@ -9,7 +9,7 @@ from tests.cluster.conftest import NewSim
 from tests.cluster.test_removal import CRD, FINALIZER, GROUP
 from tests.mini import CONFIGMAP, DEPLOYMENT, World
 
-from sparkrig.cluster.api import KubeApi
+from sparkrig.kube.client import KubeApi
 from sparkrig.plan.held import HELD_S
 
 pytestmark = pytest.mark.cluster

@@ -9,10 +9,10 @@ import pytest
 import yaml
 from tests.mini import CONFIGMAP, World
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.documents.plain import objects
-from sparkrig.helm.recovery import stored_manifest
-from sparkrig.rendering import differences
+from sparkrig.commands.render import differences
+from sparkrig.helm.storage.recovery import stored_manifest
+from sparkrig.kube.client import KubeApi
+from sparkrig.yaml.plain import objects
 
 CRD = {
     "apiVersion": "apiextensions.k8s.io/v1",
@@ -77,7 +77,7 @@ def assert_equal(found: Any, wanted: list[dict[str, Any]]) -> None:
     differ = set()
     assert [o["metadata"]["name"] for o in found["objects"]] == [o["metadata"]["name"] for o in wanted]
     for one, other in zip(found["objects"], wanted, strict=True):
-        from sparkrig.documents.nodes import show_path
+        from sparkrig.yaml.nodes import show_path
 
         for path in differences(one, other):
             differ.add((one["kind"], one["metadata"]["name"], show_path(path)))

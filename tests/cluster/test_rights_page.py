@@ -11,8 +11,8 @@ import yaml
 from tests.cluster.conftest import NewSim
 from tests.mini import CONFIGMAP, DEPLOYMENT, World
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.verify.preflight.rights import OWN
+from sparkrig.kube.client import KubeApi
+from sparkrig.preflight.rights import OWN
 
 pytestmark = pytest.mark.cluster
 RBAC = "rbac.authorization.k8s.io"

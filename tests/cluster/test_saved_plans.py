@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from tests.mini import CONFIGMAP, DEPLOYMENT, Done, World
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.documents import release_secret
+from sparkrig.helm.storage import secret as release_secret
 from sparkrig.history.home import ensure_home
 from sparkrig.history.lock import Lock
-from sparkrig.model import ClusterHandle
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.cluster import ClusterHandle
 
 CRD = {
     "apiVersion": "apiextensions.k8s.io/v1",

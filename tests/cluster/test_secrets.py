@@ -14,7 +14,7 @@ import yaml
 from tests.mini import World
 from tests.watching import command_lines
 
-from sparkrig.cluster.api import KubeApi
+from sparkrig.kube.client import KubeApi
 
 PLANTED = "Pl4nted-s3cret-no-log-may-show"
 READER = """

@@ -15,7 +15,7 @@ from typing import Final
 import pytest
 from tests.cluster.conftest import NewSim
 
-from sparkrig.cluster.api import KubeApi
+from sparkrig.kube.client import KubeApi
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 

@@ -13,14 +13,14 @@ from tests.cluster.test_crash import all_end, children
 from tests.inprocess import run_here
 from tests.mini import AT_WORK, CONFIGMAP, World
 
-from sparkrig.cluster.api import Conflict, KubeApi
-from sparkrig.cluster.releases import list_releases
 from sparkrig.defaults import LEASE_RENEW_S
 from sparkrig.errors import Locked
+from sparkrig.helm.storage.releases import list_releases
 from sparkrig.history.home import ensure_home
 from sparkrig.history.lock import LEASES, Lock
 from sparkrig.history.store import History
-from sparkrig.model import Revision
+from sparkrig.kube.client import Conflict, KubeApi
+from sparkrig.models.revision import Revision
 
 HOOK = """
 apiVersion: batch/v1

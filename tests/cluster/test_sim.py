@@ -13,12 +13,12 @@ from typing import Any
 import pytest
 import yaml
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.mark import read_mark
-from sparkrig.cluster.providers import Target, connect, list_clusters, sim
-from sparkrig.cluster.providers.sim import processes, state
+from sparkrig.clusters import Target, connect, list_clusters, sim
+from sparkrig.clusters.mark import read_mark
+from sparkrig.clusters.sim import processes, state
 from sparkrig.errors import ClusterUnreachable, InvalidInput, NotFound
-from sparkrig.model import ClusterHandle
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.cluster import ClusterHandle
 
 pytestmark = pytest.mark.cluster
 

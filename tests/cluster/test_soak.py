@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 from tests.mini import CONFIGMAP, DEPLOYMENT, Done, World
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.releases import list_releases
-from sparkrig.model import ClusterHandle
+from sparkrig.helm.storage.releases import list_releases
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.cluster import ClusterHandle
 
 SECONDS = float(os.environ.get("SOAK_SECONDS", "120"))
 SEED = int(os.environ.get("SOAK_SEED", "20261122"))

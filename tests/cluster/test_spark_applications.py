@@ -11,9 +11,9 @@ import yaml
 from tests.node.kubectl import until
 from tests.own_charts import ROOT, Case, cases, render
 
-from sparkrig.cluster.api import KubeApi
 from sparkrig.errors import SparkrigError
 from sparkrig.helm.errors import UNKNOWN_SCHEMA
+from sparkrig.kube.client import KubeApi
 
 pytestmark = pytest.mark.cluster
 

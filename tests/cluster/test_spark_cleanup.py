@@ -18,9 +18,9 @@ import pytest
 import yaml
 from tests.own_charts import ROOT, render
 
-from sparkrig.cluster.api import KubeApi
 from sparkrig.errors import SparkrigError
-from sparkrig.model import ClusterHandle
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.cluster import ClusterHandle
 
 pytestmark = pytest.mark.cluster
 

@@ -8,8 +8,8 @@ import pytest
 import yaml
 from tests.own_charts import ROOT, Case, cases, render
 
-from sparkrig.cluster.api import KubeApi
 from sparkrig.errors import SparkrigError
+from sparkrig.kube.client import KubeApi
 
 pytestmark = pytest.mark.cluster
 

@@ -17,7 +17,7 @@ import pytest
 from tests.cluster.answering import until
 from tests.mini import CONFIGMAP, DEPLOYMENT, World
 
-from sparkrig.cluster.api import KubeApi
+from sparkrig.kube.client import KubeApi
 
 pytestmark = pytest.mark.cluster
 
@@ -86,7 +86,7 @@ def test_drift_of_many_config_maps_in_one_namespace(world: World, api: KubeApi) 
 
 
 def test_a_stack_at_rest_is_compared_without_its_releases(up: World, api: KubeApi) -> None:
-    """What was proven holds while nothing changes, and only then (sparkrig/proven.py)."""
+    """What was proven holds while nothing changes, and only then (sparkrig/commands/unchanged.py)."""
     namespace = f"{up.stack}-web"
     assert drift(up) == {"web": 0, "other": 0}
     assert release_reads(up) == 0
@@ -101,7 +101,7 @@ def test_a_stack_at_rest_is_compared_without_its_releases(up: World, api: KubeAp
 def release_reads(world: World) -> int:
     """How many whole releases of Helm a ``status`` reads."""
     code = (
-        "import sys\nfrom sparkrig import comparing\nfrom sparkrig.cli.main import run\n"
+        "import sys\nfrom sparkrig import comparing\nfrom sparkrig.cli.app import run\n"
         "reads, read = [], comparing._read\n"
         "comparing._read = lambda *of: reads.append(1) or read(*of)\n"
         f"run(['status', '-o', 'json', '--on', {world.target!r}])\nsys.stderr.write(str(len(reads)))"
@@ -143,7 +143,7 @@ HEAVY = {"asyncio", "httpx", "kubernetes", "pyhelm3", "rich"}
 def modules_of(world: World, *command: str) -> set[str]:
     """Every module that a command imports which ends well."""
     code = (
-        "import json, sys\nfrom sparkrig.cli.main import run\n"
+        "import json, sys\nfrom sparkrig.cli.app import run\n"
         f"code = run([*{command}, '--on', {world.target!r}])\n"
         "sys.stderr.write('\\n' + json.dumps([code, sorted(sys.modules)]))"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tests.mini import CONFIGMAP, DEPLOYMENT, World
 
-from sparkrig.cluster.api import KubeApi
+from sparkrig.kube.client import KubeApi
 
 CRD = {
     "apiVersion": "apiextensions.k8s.io/v1",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.mini import CONFIGMAP, DEPLOYMENT, World
 
-from sparkrig.cluster.api import KubeApi
+from sparkrig.kube.client import KubeApi
 
 CLAIM = """
 apiVersion: v1

@@ -12,8 +12,8 @@ from xml.etree import ElementTree
 import pytest
 from tests.mini import CONFIGMAP, DEPLOYMENT, World
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.model import ClusterHandle
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.cluster import ClusterHandle
 
 pytestmark = pytest.mark.cluster
 

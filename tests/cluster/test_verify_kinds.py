@@ -20,13 +20,17 @@ from typing import Any
 import pytest
 from tests.cluster.answering import NAMESPACE, Seen, Site, answering, until
 
-from sparkrig.cluster.portforward import LocalForward, open_tunnel, pod_behind
+from sparkrig.checks.kinds.base import Cluster, Subject
+from sparkrig.checks.run import run_checks
+from sparkrig.checks.selection import Selection
 from sparkrig.defaults import LABEL_CHECK
 from sparkrig.errors import OperationError
-from sparkrig.model import CheckResult, CheckSpec, CheckStatus, ClusterFacts, ObjectRef, ReadinessRule, ReleaseState
-from sparkrig.verify.checks.base import Cluster, Subject
-from sparkrig.verify.run import run_checks
-from sparkrig.verify.selection import Selection
+from sparkrig.kube.portforward import LocalForward, open_tunnel, pod_behind
+from sparkrig.models.check import CheckResult, CheckStatus
+from sparkrig.models.cluster import ClusterFacts
+from sparkrig.models.component import CheckSpec, ReadinessRule
+from sparkrig.models.objects import ObjectRef
+from sparkrig.models.release import ReleaseState
 
 pytestmark = pytest.mark.cluster
 

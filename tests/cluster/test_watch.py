@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 import yaml
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.providers import sim as provider
-from sparkrig.cluster.providers.sim import processes, state
-from sparkrig.cluster.watch import ObjectWatch
+from sparkrig.clusters import sim as provider
+from sparkrig.clusters.sim import processes, state
 from sparkrig.errors import AccessDenied, SparkrigError
-from sparkrig.model import ClusterHandle, ObjectRef
+from sparkrig.kube.client import KubeApi
+from sparkrig.kube.watch import ObjectWatch
+from sparkrig.models.cluster import ClusterHandle
+from sparkrig.models.objects import ObjectRef
 
 pytestmark = pytest.mark.cluster
 

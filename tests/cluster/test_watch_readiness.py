@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.watch import ObjectWatch
-from sparkrig.model import Judgement, ObjectRef, Readiness
+from sparkrig.kube.client import KubeApi
+from sparkrig.kube.watch import ObjectWatch
+from sparkrig.models.objects import Judgement, ObjectRef, Readiness
 from sparkrig.readiness import judge, judge_workload, pods_of
 
 pytestmark = pytest.mark.cluster

@@ -21,12 +21,13 @@ from tests.cluster.answering import until
 from tests.mini import CONFIGMAP, World
 
 from sparkrig.apply.waiting import Waiter
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.providers import sim as provider
-from sparkrig.cluster.watch import ObjectWatch
-from sparkrig.cluster.webhooks import are_called
+from sparkrig.clusters import sim as provider
 from sparkrig.errors import OperationError
-from sparkrig.model import ClusterHandle, ObjectRef
+from sparkrig.kube.client import KubeApi
+from sparkrig.kube.watch import ObjectWatch
+from sparkrig.kube.webhooks import are_called
+from sparkrig.models.cluster import ClusterHandle
+from sparkrig.models.objects import ObjectRef
 
 pytestmark = pytest.mark.cluster
 

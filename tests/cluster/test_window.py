@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from sparkrig.apply.waiting import Waiter
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.watch import ObjectWatch
 from sparkrig.defaults import STABLE_WINDOW_S
-from sparkrig.model import ObjectRef
+from sparkrig.kube.client import KubeApi
+from sparkrig.kube.watch import ObjectWatch
+from sparkrig.models.objects import ObjectRef
 
 pytestmark = pytest.mark.cluster
 

@@ -16,10 +16,10 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from sparkrig.documents.merge import Layer, merge, to_values
-from sparkrig.documents.plain import dump, load_plain
-from sparkrig.documents.setflag import parse_set
-from sparkrig.documents.yaml import load, load_values
+from sparkrig.yaml.load import load, load_values
+from sparkrig.yaml.merge import Layer, merge, to_values
+from sparkrig.yaml.plain import dump, load_plain
+from sparkrig.yaml.setflag import parse_set
 
 # What a template sees of each value: as JSON, and with Go's type; base64, so that no text can break the output.
 TEMPLATE = """out:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.apierrors import ApiError, NotFoundApi
+from sparkrig.kube.client import KubeApi
+from sparkrig.kube.errors import ApiError, NotFoundApi
 
 TOKEN_S = 8 * 3600
 """Longer than any test: tokens are not renewed."""

@@ -19,8 +19,8 @@ from tests.controllers.pod import Pod
 from tests.controllers.process import Network
 from tests.controllers.recipes import Recipe
 
-from sparkrig.cluster.api import KubeApi
 from sparkrig.errors import SparkrigError
+from sparkrig.kube.client import KubeApi
 
 WATCH_S = 3600.0
 HOLD_MS = 24 * 3600 * 1000

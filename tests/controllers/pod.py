@@ -21,9 +21,9 @@ from tests.controllers.files import NotYet, PodFiles, expand
 from tests.controllers.process import Network, Started
 from tests.controllers.recipes import NoProgram, Recipe
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.apierrors import NotFoundApi
 from sparkrig.errors import SparkrigError
+from sparkrig.kube.client import KubeApi
+from sparkrig.kube.errors import NotFoundApi
 
 LOOK_S = 0.1
 PROBE_S = 0.25

@@ -15,9 +15,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.apierrors import ApiError
 from sparkrig.errors import SparkrigError
+from sparkrig.kube.client import KubeApi
+from sparkrig.kube.errors import ApiError
 
 Dial = Callable[[str, int], socket.socket]
 """Takes a pod's address and port; raises OSError where nothing answers."""

@@ -16,10 +16,10 @@ from tests.controllers import router
 from tests.controllers.kubelet import Kubelet, stages
 from tests.controllers.recipes import Recipe
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.providers import sim as provider
-from sparkrig.cluster.providers.sim import state
-from sparkrig.model import ClusterHandle
+from sparkrig.clusters import sim as provider
+from sparkrig.clusters.sim import state
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.cluster import ClusterHandle
 
 
 @dataclass(frozen=True)

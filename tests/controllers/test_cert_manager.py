@@ -11,7 +11,7 @@ from tests.controllers.site import Site
 from tests.controllers.stacks import Stack
 from tests.controllers.waiting import condition, until
 
-from sparkrig.cluster.apierrors import ApiError
+from sparkrig.kube.errors import ApiError
 
 RECIPES = tuple(f"cert-manager-{part}" for part in ("controller", "webhook", "cainjector", "startupapicheck"))
 GROUP = "/apis/cert-manager.io/v1"

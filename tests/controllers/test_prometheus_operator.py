@@ -12,7 +12,7 @@ from tests.controllers.site import Site
 from tests.controllers.stacks import Stack
 from tests.controllers.waiting import condition
 
-from sparkrig.cluster.apierrors import ApiError
+from sparkrig.kube.errors import ApiError
 
 RECIPES = ("prometheus-operator", "kube-webhook-certgen")
 NAMESPACE = "monitoring"

@@ -9,7 +9,7 @@ from tests.controllers.given import need
 from tests.controllers.site import Site
 from tests.controllers.stacks import Stack
 
-from sparkrig.cluster.apierrors import ApiError
+from sparkrig.kube.errors import ApiError
 
 need("spark-operator")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from tests.node import config, programs, spaces
 from tests.node.settings import POLL_S, START_TIMEOUT_S, Node
 
-from sparkrig.cluster.api import KubeApi
 from sparkrig.errors import SparkrigError
-from sparkrig.model import ClusterHandle
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.cluster import ClusterHandle
 
 COMPONENTS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler")
 RESTARTS = 3

@@ -20,7 +20,7 @@ from tests.node.settings import HERE, HOST_NAME, Node, cgroup_of, folder_of, hom
 
 from sparkrig import tools
 from sparkrig.errors import InvalidInput, OperationError
-from sparkrig.model import Problem, Severity
+from sparkrig.models.problem import Problem, Severity
 from sparkrig.tools import Progress, ToolSettings, cache_dir
 
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwokctl")
@@ -77,7 +77,7 @@ def up(name: str, on_progress: Progress, count: int | None = None) -> Node:
         InvalidInput: the node exists with another number of GPUs, or the name is no name.
         OperationError: a program does not come up.
     """
-    from sparkrig.cluster.providers.sim.state import check_name
+    from sparkrig.clusters.sim.state import check_name
 
     check_name(name)
     reasons = lacks()

@@ -7,11 +7,11 @@ import time
 from tests.node import config, controlplane
 from tests.node.settings import HOST_NAME, POLL_S, READY_TIMEOUT_S, Node
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.apierrors import ApiError
-from sparkrig.cluster.mark import write_mark
-from sparkrig.cluster.providers.sim.config import GPU_LABELS
+from sparkrig.clusters.mark import write_mark
+from sparkrig.clusters.sim.config import GPU_LABELS
 from sparkrig.errors import OperationError
+from sparkrig.kube.client import KubeApi
+from sparkrig.kube.errors import ApiError
 
 FILES = ("coredns.yaml", "volumes.yaml")
 NODE_PATH = f"/api/v1/nodes/{HOST_NAME}"

@@ -13,7 +13,7 @@ from tests.node.conftest import Shared
 from tests.node.kubectl import Kubectl, deployment, pod, toolbox, until
 from tests.node.settings import Node
 
-from sparkrig.cluster.mark import read_mark
+from sparkrig.clusters.mark import read_mark
 
 pytestmark = pytest.mark.core
 

@@ -16,12 +16,13 @@ import pytest
 import yaml
 from tests.loopback import TLS, HttpProxy, Loopback, http_proxy, loopback
 
-from sparkrig.cluster.api import ApiError, KubeApi
-from sparkrig.cluster.kubeconfig import read_kubeconfig
-from sparkrig.cluster.proxies import bypassed, proxy_for
-from sparkrig.cluster.watch import ObjectWatch
 from sparkrig.errors import AccessDenied, ClusterUnreachable, NotFound, OperationError, Refused, SparkrigError
-from sparkrig.model import ClusterHandle, ObjectRef
+from sparkrig.kube.client import ApiError, KubeApi
+from sparkrig.kube.kubeconfig import read_kubeconfig
+from sparkrig.kube.proxy import bypassed, proxy_for
+from sparkrig.kube.watch import ObjectWatch
+from sparkrig.models.cluster import ClusterHandle
+from sparkrig.models.objects import ObjectRef
 
 V1 = "client.authentication.k8s.io/v1"
 

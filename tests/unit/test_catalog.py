@@ -13,10 +13,10 @@ from sparkrig.catalog.graph import cycles, ordered
 from sparkrig.catalog.load import load_catalog
 from sparkrig.catalog.sources import SourceTexts
 from sparkrig.defaults import READY_TIMEOUT_S
-from sparkrig.documents.nodes import MapNode
 from sparkrig.errors import InvalidInput
-from sparkrig.model import CrdOwner
-from sparkrig.report.problems import render
+from sparkrig.models.component import CrdOwner
+from sparkrig.output.problems import render
+from sparkrig.yaml.nodes import MapNode
 
 CASES = Path(__file__).parents[1] / "cases" / "catalog"
 

@@ -19,12 +19,12 @@ from typing import Any
 import pytest
 
 from sparkrig import tools
-from sparkrig.documents.plain import load_plain, load_plain_all
 from sparkrig.errors import SparkrigError
-from sparkrig.helm.archive import crds, digest, read_chart
+from sparkrig.helm.charts.archive import crds, digest, read_chart
+from sparkrig.helm.charts.reading import MAX_CHART_BYTES, Budget, read_folder
 from sparkrig.helm.errors import ChartError
-from sparkrig.helm.reading import MAX_CHART_BYTES, Budget, read_folder
 from sparkrig.helm.size import LIMIT_BYTES, estimate
+from sparkrig.yaml.plain import load_plain, load_plain_all
 
 CASES = Path(__file__).parents[1] / "cases" / "helm"
 PARENT = CASES / "charts" / "parent"
@@ -313,7 +313,7 @@ CRD = "kind: CustomResourceDefinition\nmetadata: {name: things.example.org}\nspe
 
 
 def test_an_archive_is_read_and_its_crds_are_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sparkrig.helm import archive
+    from sparkrig.helm.charts import archive
 
     path = packed(tmp_path, f"{tmp_path.name}.yaml", CRD)
     first = crds(path, {})
@@ -336,7 +336,7 @@ LARGE_CRD = CRD + "text: '" + "é1.20 " * 5_000 + "'\n"
 
 def fresh_crds(path: Path) -> list[dict[str, Any]]:
     """As another run reads them."""
-    from sparkrig.helm import archive
+    from sparkrig.helm.charts import archive
 
     archive._parsed.cache_clear()
     return crds(path, {})
@@ -345,7 +345,7 @@ def fresh_crds(path: Path) -> list[dict[str, Any]]:
 def test_crds_are_parsed_once_for_every_run_and_every_version_of_a_chart(
     cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sparkrig.helm import archive
+    from sparkrig.helm.charts import archive
 
     first = fresh_crds(packed(tmp_path, "a.yaml", LARGE_CRD))
     assert len(list(cache.iterdir())) == 1

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from sparkrig.documents.plain import load_plain
-from sparkrig.helm.command import environment, redact
 from sparkrig.helm.errors import translate
-from sparkrig.helm.recovery import Unfinished, decide, presumed_dead
+from sparkrig.helm.process import environment, redact
+from sparkrig.helm.storage.recovery import Unfinished, decide, presumed_dead
 from sparkrig.helm.versions import nearest, similar
+from sparkrig.yaml.plain import load_plain
 
 CASES = Path(__file__).parents[1] / "cases" / "helm"
 

@@ -17,11 +17,12 @@ import pytest
 
 from sparkrig import tools
 from sparkrig.errors import NotFound, SparkrigError
-from sparkrig.helm.archive import digest
+from sparkrig.helm.charts.archive import digest
+from sparkrig.helm.charts.sources import ChartStore
 from sparkrig.helm.client import HelmClient
 from sparkrig.helm.errors import ChartError
-from sparkrig.helm.sources import ChartStore
-from sparkrig.model import ChartOrigin, ChartRef
+from sparkrig.models.chart import ChartOrigin
+from sparkrig.models.component import ChartRef
 
 ENTRY = """\
   - apiVersion: v2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrig.verify.checks.matching import error_text, telling_line
+from sparkrig.checks.kinds.matching import error_text, telling_line
 
 TRACE = """\
 26/11/23 22:58:34 INFO SparkContext: Running

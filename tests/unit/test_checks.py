@@ -14,15 +14,17 @@ import yaml
 
 from sparkrig.catalog.load import SCHEMA, load_catalog
 from sparkrig.catalog.references import NAMES, VALUES, Scope, Unknown, references
-from sparkrig.cluster.gpus import _of_pod as gpus_of
+from sparkrig.checks.kinds import KINDS
+from sparkrig.checks.kinds.base import Depth, Subject
+from sparkrig.checks.kinds.made import RUN, _in_use, _this_run
+from sparkrig.checks.kinds.matching import mismatch, tensor_mismatch
+from sparkrig.checks.needs import look_at
+from sparkrig.checks.selection import Selection, check_names
+from sparkrig.clusters.gpus import _of_pod as gpus_of
 from sparkrig.errors import NotFound
-from sparkrig.model import CheckSpec, ClusterFacts, ReleaseState
-from sparkrig.verify.checks import KINDS
-from sparkrig.verify.checks.base import Depth, Subject
-from sparkrig.verify.checks.made import RUN, _in_use, _this_run
-from sparkrig.verify.checks.matching import mismatch, tensor_mismatch
-from sparkrig.verify.needs import look_at
-from sparkrig.verify.selection import Selection, check_names
+from sparkrig.models.cluster import ClusterFacts
+from sparkrig.models.component import CheckSpec
+from sparkrig.models.release import ReleaseState
 
 ROOT = Path(__file__).parents[2]
 CASES = yaml.safe_load((ROOT / "tests" / "cases" / "verify" / "matching.yaml").read_text(encoding="utf-8"))

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from sparkrig.verify.checks.base import NotYet
-from sparkrig.verify.checks.certificate import HOUR_S, covers, judge
+from sparkrig.checks.kinds.base import NotYet
+from sparkrig.checks.kinds.certificate import HOUR_S, covers, judge
 
 ENDS = "Feb 21 23:30:00 2027 GMT"
 CERTIFICATE: dict[str, Any] = {

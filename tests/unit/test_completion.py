@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkrig.cli.help import pages
+from sparkrig.cli.commands.help import pages
 
 
 def offered(line: str, folder: Path, **environment: str) -> list[str]:

@@ -8,19 +8,11 @@ from typing import Any
 import pytest
 import yaml
 
-from sparkrig.cluster.webhooks import parse_answers
-from sparkrig.model import ObjectRef
-from sparkrig.plan.fields import path_text
-from sparkrig.plan.server_answers import contested, path_of, refused
-from sparkrig.plan.server_webhooks import (
-    Admission,
-    Answers,
-    Request,
-    asked_about,
-    asks,
-    silent_webhooks,
-    webhook_named,
-)
+from sparkrig.kube.webhooks import parse_answers
+from sparkrig.models.objects import ObjectRef
+from sparkrig.plan.diff.fields import path_text
+from sparkrig.plan.server.answers import contested, path_of, refused
+from sparkrig.plan.server.webhooks import Admission, Answers, Request, asked_about, asks, silent_webhooks, webhook_named
 
 CASES: dict[str, Any] = yaml.safe_load((Path(__file__).parents[1] / "cases" / "conflicts" / "answers.yaml").read_text())
 REF = ObjectRef("apps", "v1", "Deployment", "lab", "d")

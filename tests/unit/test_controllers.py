@@ -14,8 +14,8 @@ from tests.controllers.files import NotYet, PodFiles, expand
 from tests.controllers.kubelet import stages
 from tests.controllers.recipes import GIVEN, BadRecipe, NoProgram
 
-from sparkrig.cluster.apierrors import NotFoundApi
-from sparkrig.cluster.providers.sim import config, state
+from sparkrig.clusters.sim import config, state
+from sparkrig.kube.errors import NotFoundApi
 
 POD = {
     "metadata": {"name": "p-1", "namespace": "n", "uid": "u", "labels": {"app": "x"}},

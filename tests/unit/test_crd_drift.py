@@ -12,9 +12,14 @@ import yaml
 from tests.records import desired, observed, release, revision, stack, state
 
 from sparkrig.history.codec import decode, encode
-from sparkrig.model import Action, CrdDrift, CrdOwner, ObjectRef, Plan, ReleaseState, RevisionStatus
+from sparkrig.models.component import CrdOwner
+from sparkrig.models.objects import ObjectRef
+from sparkrig.models.plan import Action, Plan
+from sparkrig.models.release import ReleaseState
+from sparkrig.models.revision import RevisionStatus
+from sparkrig.models.state import CrdDrift
 from sparkrig.plan.build import plan_up
-from sparkrig.plan.crd_drift import DIGEST, describe, find_drift
+from sparkrig.plan.crds.drift import DIGEST, describe, find_drift
 from sparkrig.plan.restore import plan_restore
 
 FOLDER = Path(__file__).parents[1] / "cases" / "crd-drift"

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from sparkrig.plan.crd_fit import unfit
+from sparkrig.plan.crds.fit import unfit
 
 
 def crd(spec: dict[str, Any], version: str = "v1", *, served: bool = True) -> Any:

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from sparkrig.plan.crd_safety import dangers
-from sparkrig.plan.crd_use import dropped_fields, reach
+from sparkrig.plan.crds.safety import dangers
+from sparkrig.plan.crds.use import dropped_fields, reach
 
 FOLDER = Path(__file__).parents[1] / "cases" / "crds"
 CASES = [

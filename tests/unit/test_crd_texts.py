@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sparkrig.stack.manifests_crds import CrdSchemas, crds_of
+from sparkrig.stack.manifests.crds import CrdSchemas, crds_of
 
 SPEC = {
     "group": "example.org",

@@ -14,9 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests import records
 
-from sparkrig.model import ObjectRef
-from sparkrig.plan.changes import ABSENT
-from sparkrig.plan.differences import (
+from sparkrig.models.objects import ObjectRef
+from sparkrig.output.diff import diff_json, diff_text
+from sparkrig.plan.diff.changes import ABSENT
+from sparkrig.plan.diff.fields import changed_fields, drifted_fields, path_text, value_at, with_value
+from sparkrig.plan.diff.masking import masked_object, masked_text, shown_differences
+from sparkrig.plan.diff.revisions import (
     FieldChange,
     ObjectChange,
     Parts,
@@ -26,10 +29,7 @@ from sparkrig.plan.differences import (
     drifted_object,
     unstable_fields,
 )
-from sparkrig.plan.fields import changed_fields, drifted_fields, path_text, value_at, with_value
-from sparkrig.plan.masking import masked_object, masked_text, shown_differences
 from sparkrig.plan.ownership import owner_of
-from sparkrig.report.diff import diff_json, diff_text
 
 CASES = Path(__file__).parents[1] / "cases" / "diff"
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -302,7 +302,7 @@ def test_the_report_reads_like_this(name: str) -> None:
 def test_the_documents_meet_their_schema(name: str) -> None:
     from jsonschema import Draft7Validator
 
-    from sparkrig.report.output import output_schema
+    from sparkrig.output.json_schema import output_schema
 
     document = json.loads(json.dumps(diff_json(TEXTS[name](), cluster="kind-lab")))
     assert [error.message for error in Draft7Validator(output_schema("Diff")).iter_errors(document)] == []

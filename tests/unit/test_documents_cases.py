@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from sparkrig.documents.nodes import find, parse_path, place, to_python
-from sparkrig.documents.plain import load_plain
-from sparkrig.documents.yaml import Loaded, load_values
-from sparkrig.model import Position
+from sparkrig.models.problem import Position
+from sparkrig.yaml.load import Loaded, load_values
+from sparkrig.yaml.nodes import find, parse_path, place, to_python
+from sparkrig.yaml.plain import load_plain
 
 FOLDER = Path(__file__).parents[1] / "cases" / "documents"
 CASES = [

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 import pytest
 
 from sparkrig.defaults import MAX_DEPTH, MAX_INPUT_BYTES, MAX_NODES
-from sparkrig.documents.plain import load_plain
-from sparkrig.documents.schema import check
-from sparkrig.documents.yaml import Loaded, load, load_values
 from sparkrig.errors import InvalidInput
-from sparkrig.report.problems import render
+from sparkrig.output.problems import render
+from sparkrig.yaml.load import Loaded, load, load_values
+from sparkrig.yaml.plain import load_plain
+from sparkrig.yaml.schema import check
 
 LAUGHS = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
     f"{name}: &{name} [{', '.join(['*' + below] * 10)}]\n" for below, name in zip("abcdefgh", "bcdefghi", strict=True)

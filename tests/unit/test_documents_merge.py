@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from sparkrig.documents.merge import Layer, MergedValues, merge, to_values
-from sparkrig.documents.nodes import parse_path, show_path
-from sparkrig.documents.setflag import parse_set
-from sparkrig.documents.yaml import load_values
+from sparkrig.yaml.load import load_values
+from sparkrig.yaml.merge import Layer, MergedValues, merge, to_values
+from sparkrig.yaml.nodes import parse_path, show_path
+from sparkrig.yaml.setflag import parse_set
 
 
 def layer(name: str, text: str) -> Layer:

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from sparkrig.documents.plain import load_plain
-from sparkrig.documents.schema import check, did_you_mean
-from sparkrig.documents.yaml import load
-from sparkrig.model import Problem, Severity
+from sparkrig.models.problem import Problem, Severity
+from sparkrig.yaml.load import load
+from sparkrig.yaml.plain import load_plain
+from sparkrig.yaml.schema import check, did_you_mean
 
 REPLICAS = {"type": "integer", "minimum": 1, "maximum": 9, "default": 1, "description": "Number of server pods."}
 

@@ -12,7 +12,8 @@ from tests.records import desired, state
 from sparkrig.apply import ending
 from sparkrig.apply.executor import Executor, LetThrough, Say, Stop
 from sparkrig.errors import Locked, OperationError
-from sparkrig.model import Action, ApplyResult, Event, Operation, OperationStatus, Plan, ReleaseState
+from sparkrig.models.plan import Action, ApplyResult, Event, Operation, OperationStatus, Plan
+from sparkrig.models.release import ReleaseState
 
 Body = Callable[[], Awaitable[None]]
 

@@ -12,19 +12,19 @@ from typing import Any, Final
 import pytest
 
 from sparkrig.catalog.load import load_catalog
-from sparkrig.documents.nodes import MapNode, ScalarNode, show_path, to_python
 from sparkrig.errors import NotFound
-from sparkrig.helm.archive import read_chart
-from sparkrig.model import ClusterFacts
-from sparkrig.report.explain import explanation_text
-from sparkrig.stack.explain import Subject, explain, leaf_nodes, subject
-from sparkrig.stack.explain_chart import ChartDefaults, read_defaults
-from sparkrig.stack.explain_overrides import overrides, redundant
-from sparkrig.stack.explain_search import require_known
-from sparkrig.stack.explain_secrets import HIDDEN, conceal, is_secret_name
+from sparkrig.helm.charts.archive import read_chart
+from sparkrig.models.cluster import ClusterFacts
+from sparkrig.output.explain import explanation_text
+from sparkrig.stack.explain.chart import ChartDefaults, read_defaults
+from sparkrig.stack.explain.layers import Subject, explain, leaf_nodes, subject
+from sparkrig.stack.explain.overrides import overrides, redundant
+from sparkrig.stack.explain.search import require_known
+from sparkrig.stack.explain.secrets import HIDDEN, conceal, is_secret_name
 from sparkrig.stack.file import SourceTexts, load_stack_file
 from sparkrig.stack.follows import FOLLOWS
 from sparkrig.stack.resolve import prepare
+from sparkrig.yaml.nodes import MapNode, ScalarNode, show_path, to_python
 
 ROOT: Final = Path(__file__).parents[2]
 STAND_INS: Final = ROOT / "tests" / "charts"
@@ -291,7 +291,7 @@ def test_values_are_what_helm_would_give(tmp_path: Path) -> None:
     """The effective values agree with the reading that decides which subcharts are on."""
     import copy
 
-    from sparkrig.helm.dependencies import _coalesce, _Enabled
+    from sparkrig.helm.charts.dependencies import _coalesce, _Enabled
 
     compared = 0
     for one in subjects(tmp_path, "ha"):
@@ -301,7 +301,7 @@ def test_values_are_what_helm_would_give(tmp_path: Path) -> None:
         handed: Any = {}
         for layer in one.handed_layers:
             assert isinstance(layer.root, MapNode)
-        from sparkrig.documents.merge import merge
+        from sparkrig.yaml.merge import merge
 
         handed = copy.deepcopy(merge(one.handed_layers).root.value)
         theirs = _coalesce(_Enabled(chart, chart.name), handed)

@@ -13,12 +13,13 @@ import yaml
 
 from sparkrig.catalog.load import load_catalog
 from sparkrig.errors import NotFound
-from sparkrig.model import ClusterFacts, Overrides
-from sparkrig.report.explain import explanation_text, overrides_text, redundant_text
-from sparkrig.stack.explain import Subject, explain, read_steps, subject
-from sparkrig.stack.explain_chart import ChartDefaults, read_defaults
-from sparkrig.stack.explain_overrides import overrides, redundant
-from sparkrig.stack.explain_search import require_known
+from sparkrig.models.cluster import ClusterFacts
+from sparkrig.models.release import Overrides
+from sparkrig.output.explain import explanation_text, overrides_text, redundant_text
+from sparkrig.stack.explain.chart import ChartDefaults, read_defaults
+from sparkrig.stack.explain.layers import Subject, explain, read_steps, subject
+from sparkrig.stack.explain.overrides import overrides, redundant
+from sparkrig.stack.explain.search import require_known
 from sparkrig.stack.file import SourceTexts, load_stack_file
 from sparkrig.stack.resolve import Prepared, prepare
 

@@ -8,12 +8,13 @@ import pytest
 from tests.records import desired, observed, release, revision, stack, state
 
 from sparkrig.history.codec import decode, encode
-from sparkrig.model import Action, ApplyResult, ObjectRef, OperationResult, OperationStatus, Plan
+from sparkrig.models.objects import ObjectRef
+from sparkrig.models.plan import Action, ApplyResult, OperationResult, OperationStatus, Plan
+from sparkrig.output.wording import _DID, _DOING
 from sparkrig.plan.build import foreign_claims, plan_down, plan_up
 from sparkrig.plan.graph import WEIGHT_S
 from sparkrig.plan.keeping import foreign_returns, kept_after, still_kept
 from sparkrig.plan.restore import plan_restore
-from sparkrig.report.wording import _DID, _DOING
 
 A, B = desired("a"), desired("b")
 GIVEN_UP = {"stack": None, "former": "lab"}

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkrig.tools.kept import DAY_S, UNUSED_S, keep, recall
+from sparkrig.cache import DAY_S, UNUSED_S, keep, recall
 
 
 def aged(file: Path, seconds: float) -> None:

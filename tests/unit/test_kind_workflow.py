@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sparkrig.cli.main import run
+from sparkrig.cli.app import run
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / ".github" / "workflows"

@@ -10,10 +10,10 @@ import pytest
 import yaml
 from tests.mini import CONFIGMAP, World
 
-from sparkrig.helm.archive import digest
-from sparkrig.report.problems import render
-from sparkrig.session import Request, Session
-from sparkrig.validation import validate
+from sparkrig.commands.session import Request, Session
+from sparkrig.commands.validate import validate
+from sparkrig.helm.charts.archive import digest
+from sparkrig.output.problems import render
 
 CASES = Path(__file__).parents[1] / "cases" / "lock"
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from sparkrig.cluster.api import KubeApi
 from sparkrig.defaults import LOCK_SAY_S
 from sparkrig.errors import Locked
 from sparkrig.history import lock
 from sparkrig.history.lock import Lock
+from sparkrig.kube.client import KubeApi
 
 
 class Held:

@@ -13,19 +13,19 @@ from tests.lowest_support import lower_bounds
 
 ROOT = Path(__file__).parents[2]
 DEPENDENCIES = {
-    "pyhelm3": "sparkrig.helm.command",
-    "kubernetes": "sparkrig.cluster.loginprovider",
-    "typer": "sparkrig.cli.main",
-    "urllib3": "sparkrig.cluster.transport",
-    "websocket-client": "sparkrig.cluster.portforward",
-    "pyyaml": "sparkrig.documents.parsing",
-    "jsonschema": "sparkrig.documents.schema",
-    "referencing": "sparkrig.documents.schema",
-    "rich": "sparkrig.report.live",
-    "httpx": "sparkrig.helm.repository",
+    "pyhelm3": "sparkrig.helm.process",
+    "kubernetes": "sparkrig.kube.auth_provider",
+    "typer": "sparkrig.cli.app",
+    "urllib3": "sparkrig.kube.http",
+    "websocket-client": "sparkrig.kube.portforward",
+    "pyyaml": "sparkrig.yaml.parsing",
+    "jsonschema": "sparkrig.yaml.schema",
+    "referencing": "sparkrig.yaml.schema",
+    "rich": "sparkrig.output.live",
+    "httpx": "sparkrig.helm.charts.repository",
     "filelock": "sparkrig.tools.cache",
     "platformdirs": "sparkrig.tools.model",
-    "kubernetes-validate": "sparkrig.stack.manifests_api",
+    "kubernetes-validate": "sparkrig.stack.manifests.api",
 }
 
 
@@ -63,7 +63,7 @@ def test_responses_can_be_shut_down_from_another_thread() -> None:
 
 
 def test_the_library_reads_a_login_in_each_of_its_versions(tmp_path: Path) -> None:
-    from sparkrig.cluster.loginprovider import LoginProvider
+    from sparkrig.kube.auth_provider import LoginProvider
 
     provider = {"name": "oidc", "config": {"id-token": "a.eyJleHAiOjQxMDI0NDQ4MDB9.b"}}
     document = {
@@ -77,7 +77,7 @@ def test_the_library_reads_a_login_in_each_of_its_versions(tmp_path: Path) -> No
 
 
 def test_the_schemas_of_kubernetes_lie_where_they_are_looked_for() -> None:
-    from sparkrig.stack.manifests_api import load
+    from sparkrig.stack.manifests.api import load
 
     schemas = load("1.36")
     assert schemas is not None

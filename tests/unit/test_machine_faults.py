@@ -17,9 +17,9 @@ from tests.chart_servers import remote_component, site
 from tests.inprocess import run_here
 from tests.mini import World
 
-from sparkrig.cli.main import _wants_json
+from sparkrig.cache import DAY_S, UNUSED_S
+from sparkrig.cli.app import _wants_json
 from sparkrig.tools import find
-from sparkrig.tools.kept import DAY_S, UNUSED_S
 
 STACK = {"apiVersion": "sparkrig.dev/v1", "kind": "Stack", "metadata": {"name": "lab"}}
 

@@ -10,10 +10,10 @@ import yaml
 from tests.own_charts import ROOT, render
 
 from sparkrig.catalog.load import load_catalog
-from sparkrig.documents.nodes import to_python
-from sparkrig.model import ClusterFacts
+from sparkrig.models.cluster import ClusterFacts
 from sparkrig.stack.file import load_stack_file
 from sparkrig.stack.resolve import prepare
+from sparkrig.yaml.nodes import to_python
 
 CHART = ROOT / "charts" / "monitoring"
 

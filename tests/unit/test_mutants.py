@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from sparkrig.cli.main import run
-from sparkrig.documents.yaml import MapNode, load
+from sparkrig.cli.app import run
+from sparkrig.yaml.load import MapNode, load
 
 CASES = Path(__file__).parents[1] / "cases" / "values"
 NUMBERS = range(200)

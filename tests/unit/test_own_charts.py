@@ -15,11 +15,11 @@ from tests.cases_support import MISSING, failures, lookup
 from tests.own_charts import CHARTS, ROOT, Case, cases, component, pods, profiles, render, run_helm, template
 
 from sparkrig.catalog.load import load_catalog
-from sparkrig.documents.nodes import parse_path, place
-from sparkrig.documents.schema import check
-from sparkrig.documents.yaml import load
-from sparkrig.model import Readiness
+from sparkrig.models.objects import Readiness
 from sparkrig.readiness import judge
+from sparkrig.yaml.load import load
+from sparkrig.yaml.nodes import parse_path, place
+from sparkrig.yaml.schema import check
 
 ALL_CASES = cases()
 GOOD = [case for case in ALL_CASES if not case.bad]

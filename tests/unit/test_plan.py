@@ -8,20 +8,14 @@ from typing import Any
 import pytest
 from tests.records import desired, observed, release, revision, stack, state
 
-from sparkrig.model import (
-    Action,
-    Chart,
-    CrdOwner,
-    Drift,
-    Judgement,
-    ObjectRef,
-    Operation,
-    Plan,
-    Readiness,
-    RevisionStatus,
-)
+from sparkrig.models.chart import Chart
+from sparkrig.models.component import CrdOwner
+from sparkrig.models.objects import Judgement, ObjectRef, Readiness
+from sparkrig.models.plan import Action, Operation, Plan
+from sparkrig.models.revision import RevisionStatus
+from sparkrig.models.state import Drift
 from sparkrig.plan.build import foreign_claims, moved_claims, plan_down, plan_up
-from sparkrig.plan.changes import ABSENT, value_at, value_changes
+from sparkrig.plan.diff.changes import ABSENT, value_at, value_changes
 from sparkrig.plan.graph import ordered, remaining_path_s
 
 

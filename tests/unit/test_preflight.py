@@ -10,25 +10,20 @@ import pytest
 import yaml
 
 from sparkrig.catalog.build import component_from
-from sparkrig.cluster.discovery import ResourceInfo
-from sparkrig.cluster.facts_installs import Objects, find_installs
-from sparkrig.model import (
-    Chart,
-    ChartOrigin,
-    ClusterFacts,
-    Component,
-    CrdOwner,
-    DesiredRelease,
-    ObservedRelease,
-    Position,
-)
-from sparkrig.verify.preflight.data import Case, Kind, Rights, Rule, Survey, Wanted
-from sparkrig.verify.preflight.examine import examine
-from sparkrig.verify.preflight.finding import Level
-from sparkrig.verify.preflight.objects import runs_now
-from sparkrig.verify.preflight.quantity import parse, shown
-from sparkrig.verify.preflight.ranges import within
-from sparkrig.verify.preflight.rights import least_roles, missing, needed
+from sparkrig.clusters.facts.installs import Objects, find_installs
+from sparkrig.kube.discovery import ResourceInfo
+from sparkrig.models.chart import Chart, ChartOrigin
+from sparkrig.models.cluster import ClusterFacts
+from sparkrig.models.component import Component, CrdOwner
+from sparkrig.models.problem import Position
+from sparkrig.models.release import DesiredRelease, ObservedRelease
+from sparkrig.preflight.data import Case, Kind, Rights, Rule, Survey, Wanted
+from sparkrig.preflight.examine import examine
+from sparkrig.preflight.finding import Level
+from sparkrig.preflight.objects import runs_now
+from sparkrig.preflight.quantity import parse, shown
+from sparkrig.preflight.ranges import within
+from sparkrig.preflight.rights import least_roles, missing, needed
 
 FOLDER: Final = Path(__file__).parents[1] / "cases" / "preflight" / "findings"
 CASES: Final = [

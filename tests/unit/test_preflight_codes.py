@@ -12,13 +12,13 @@ import pytest
 import yaml
 from tests.cases.report.records import desired
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.model import ObjectRef
-from sparkrig.plan.server_changes import Blocked, Rehearsal
-from sparkrig.verify.dryrun.findings import judged
-from sparkrig.verify.preflight.data import Case, Survey
-from sparkrig.verify.preflight.finding import Level
-from sparkrig.verify.preflight.rights import rights_findings
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.objects import ObjectRef
+from sparkrig.plan.server.changes import Blocked, Rehearsal
+from sparkrig.preflight.data import Case, Survey
+from sparkrig.preflight.dryrun.findings import judged
+from sparkrig.preflight.finding import Level
+from sparkrig.preflight.rights import rights_findings
 
 TESTS: Final = Path(__file__).parents[1]
 SOURCE: Final = TESTS.parent / "installer" / "sparkrig"
@@ -29,7 +29,7 @@ WHOLE_COMMANDS: Final = ("test_preflight", "test_preflight_sources", "test_confl
 
 def made() -> Iterator[tuple[str, str]]:
     """Level and code of every finding in the source."""
-    for file in [*sorted((SOURCE / "verify").rglob("*.py")), SOURCE / "doctor.py"]:
+    for file in [*sorted((SOURCE / "preflight").rglob("*.py")), SOURCE / "commands" / "doctor.py"]:
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("fail", "warn"):
                 yield node.func.id, ast.literal_eval(node.args[0])

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from sparkrig.preflight.finding import fail
+from sparkrig.preflight.origin import origin
 from sparkrig.stack.file import load_stack_file
-from sparkrig.verify.preflight.finding import fail
-from sparkrig.verify.preflight.origin import origin
 
 STACK = """\
 apiVersion: sparkrig.dev/v1

@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 import pytest
 from tests.records import desired, observed, release, revision, stack, state
 
-from sparkrig.model import ObservedState, RevisionStatus
-from sparkrig.verify.preflight.releases import helms_at_work, release_findings
+from sparkrig.models.revision import RevisionStatus
+from sparkrig.models.state import ObservedState
+from sparkrig.preflight.releases import helms_at_work, release_findings
 
 A = desired("a", adopt=True)
 NOW = datetime(2026, 1, 1, 0, 10, tzinfo=UTC)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sparkrig.model import Position, Problem, Severity
-from sparkrig.report.problems import MAX_WIDTH, render, summary, to_json, window
+from sparkrig.models.problem import Position, Problem, Severity
+from sparkrig.output.problems import MAX_WIDTH, render, summary, to_json, window
 
 TEXT = "# stack\n" * 13 + "      replicass: 2\n"
 UNKNOWN = Problem(

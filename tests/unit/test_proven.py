@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from tests.records import desired, state
 
-from sparkrig.model import ObjectRef, ObservedRelease
-from sparkrig.proven import Proven
+from sparkrig.commands.unchanged import Proven
+from sparkrig.models.objects import ObjectRef
+from sparkrig.models.release import ObservedRelease
 
 SERVICE = ObjectRef("", "v1", "Service", "web", "front")
 SECRET = ObjectRef("", "v1", "Secret", "web", "hidden")

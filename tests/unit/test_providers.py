@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from sparkrig.cluster.providers import Target, connect, context, kind, parse_target
+from sparkrig.clusters import Target, connect, context, kind, parse_target
 from sparkrig.errors import InvalidInput, NotFound, ToolError
-from sparkrig.model import ClusterHandle
+from sparkrig.models.cluster import ClusterHandle
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from sparkrig.model import Readiness, ReadinessRule
+from sparkrig.models.component import ReadinessRule
+from sparkrig.models.objects import Readiness
 from sparkrig.readiness import Context, judge, needs_window
 
 CASES = Path(__file__).parents[1] / "cases" / "readiness"

@@ -8,24 +8,16 @@ from typing import Any
 
 import pytest
 
-from sparkrig.model import (
-    ComponentStatus,
-    Judgement,
-    NodeLeftovers,
-    NodeStateRule,
-    OperationRecord,
-    Readiness,
-    ReadinessRule,
-    Revision,
-    RevisionStatus,
-    StackStatus,
-)
+from sparkrig.checks.waits import Waits
+from sparkrig.models.component import NodeLeftovers, NodeStateRule, ReadinessRule
+from sparkrig.models.objects import Judgement, Readiness
+from sparkrig.models.revision import OperationRecord, Revision, RevisionStatus
+from sparkrig.models.status import ComponentStatus, StackStatus
+from sparkrig.output.status import status_json, status_text
 from sparkrig.readiness.custom import excused
 from sparkrig.readiness.freshness import digest, held_s, unseen
 from sparkrig.readiness.nodes import NodeMarks, labelled, node_marks, node_states
 from sparkrig.readiness.operands import owned_by, rollout
-from sparkrig.report.status import status_json, status_text
-from sparkrig.verify.waits import Waits
 
 NOW = datetime.datetime(2026, 1, 1, 0, 10, tzinfo=datetime.UTC)
 RULE = NodeStateRule("example.org/upgrade", "driver upgrade", ("done",), ("failed",))

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sparkrig.model import Readiness
+from sparkrig.models.objects import Readiness
 from sparkrig.readiness import judge_workload, pods_of
 from sparkrig.readiness.explain import TEXT, explain_owners, explain_pods
 from sparkrig.readiness.pods import pods_under

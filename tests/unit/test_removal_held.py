@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 from tests.unit.test_removal_plan import content, needs, observed, ref, state
 
-from sparkrig.model import Action, Judgement, ObjectRef, ObservedState, Plan, Readiness
+from sparkrig.models.objects import Judgement, ObjectRef, Readiness
+from sparkrig.models.plan import Action, Plan
+from sparkrig.models.state import ObservedState
 from sparkrig.plan.held import HELD_S, dead_apis, strange
 from sparkrig.plan.removal import DELETE_S, Content, Survey, plan_removal
 

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from sparkrig.model import (
-    Action,
-    ObjectRef,
-    ObservedRelease,
-    ObservedState,
-    Plan,
-    ReleaseState,
-    Revision,
-    RunningRule,
-)
-from sparkrig.model import RevisionStatus as Status
+from sparkrig.models.component import RunningRule
+from sparkrig.models.objects import ObjectRef
+from sparkrig.models.plan import Action, Plan
+from sparkrig.models.release import ObservedRelease, ReleaseState
+from sparkrig.models.revision import Revision
+from sparkrig.models.revision import RevisionStatus as Status
+from sparkrig.models.state import ObservedState
 from sparkrig.plan.removal import Content, Shared, Survey, foreign, plan_removal
 from sparkrig.plan.running import Running, at_work
 

@@ -14,16 +14,19 @@ from xml.etree import ElementTree
 import pytest
 
 from sparkrig.errors import ClusterUnreachable, InvalidInput, OperationError, SparkrigError
-from sparkrig.model import ApplyResult, OperationStatus, Plan, Position, Problem, RevisionStatus, Severity, StackStatus
-from sparkrig.report.checks import checks_json, checks_junit, checks_text
-from sparkrig.report.cluster import clusters_json, clusters_text
-from sparkrig.report.errors import error_json, error_text
-from sparkrig.report.history import history_json, history_text
-from sparkrig.report.plan import plan_json, plan_text, turns
-from sparkrig.report.result import apply_json, apply_text, outcome
-from sparkrig.report.status import status_json, status_text
-from sparkrig.report.text import width_of
-from sparkrig.report.tools import tools_json, tools_text
+from sparkrig.models.plan import ApplyResult, OperationStatus, Plan
+from sparkrig.models.problem import Position, Problem, Severity
+from sparkrig.models.revision import RevisionStatus
+from sparkrig.models.status import StackStatus
+from sparkrig.output.checks import checks_json, checks_junit, checks_text
+from sparkrig.output.cluster import clusters_json, clusters_text
+from sparkrig.output.errors import error_json, error_text
+from sparkrig.output.history import history_json, history_text
+from sparkrig.output.plan import plan_json, plan_text, turns
+from sparkrig.output.result import apply_json, apply_text, outcome
+from sparkrig.output.status import status_json, status_text
+from sparkrig.output.text import width_of
+from sparkrig.output.tools import tools_json, tools_text
 
 CASES = Path(__file__).parents[1] / "cases" / "report"
 

@@ -21,8 +21,8 @@ from typing import Any
 
 import pytest
 
-from sparkrig.report.board import Line, Phase
-from sparkrig.report.live import draw, fitting
+from sparkrig.output.board import Line, Phase
+from sparkrig.output.live import draw, fitting
 
 CASES = Path(__file__).parents[1] / "cases" / "report"
 TOKEN = re.compile(r"\x1b\[([?0-9;]*)([A-Za-z])|\x1b.|([\r\n])|([^\x1b\r\n])", re.DOTALL)

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from sparkrig.model import Event, OperationStatus
-from sparkrig.report.board import Board, Phase
-from sparkrig.report.live import LiveProgress
-from sparkrig.report.progress import LastingStream, PlainProgress, make_progress
-from sparkrig.report.terminal import Terminal
+from sparkrig.models.plan import Event, OperationStatus
+from sparkrig.output.board import Board, Phase
+from sparkrig.output.live import LiveProgress
+from sparkrig.output.progress import LastingStream, PlainProgress, make_progress
+from sparkrig.output.terminal import Terminal
 
 CASES = Path(__file__).parents[1] / "cases" / "report"
 RUNNING, DONE, FAILED, SKIPPED, WAITING, INTERRUPTED = (
@@ -183,7 +183,7 @@ def test_the_terminal_decides_which_progress_it_is() -> None:
 
 def test_plain_progress_does_not_import_rich() -> None:
     code = (
-        "import sys, sparkrig.report.progress, sparkrig.report.status, sparkrig.report.errors, sparkrig.report.plan;"
+        "import sys, sparkrig.output.progress, sparkrig.output.status, sparkrig.output.errors, sparkrig.output.plan;"
         "print('rich' in sys.modules)"
     )
     root = Path(importlib.util.find_spec("sparkrig").origin).parents[1]  # type: ignore[union-attr,arg-type]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sparkrig.model import Action, ApplyResult, Operation, OperationResult, OperationStatus, Plan
-from sparkrig.report.result import apply_text, outcome
+from sparkrig.models.plan import Action, ApplyResult, Operation, OperationResult, OperationStatus, Plan
+from sparkrig.output.result import apply_text, outcome
 
 
 def operation(identity: str, action: Action, component: str) -> Operation:

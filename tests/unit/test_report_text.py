@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkrig.report.tables import Cell, Column, Row, table
-from sparkrig.report.terminal import Style, Terminal, detect
-from sparkrig.report.text import ago, clean, cut, duration, first_line, indent, pad, seconds_between, width_of, wrap
+from sparkrig.output.tables import Cell, Column, Row, table
+from sparkrig.output.terminal import Style, Terminal, detect
+from sparkrig.output.text import ago, clean, cut, duration, first_line, indent, pad, seconds_between, width_of, wrap
 
 NOW = datetime(2026, 5, 4, 12, 0, 0, tzinfo=UTC)
 

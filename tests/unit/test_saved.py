@@ -10,8 +10,12 @@ from typing import Any
 import pytest
 from tests import records
 
+from sparkrig.commands.plan_file import read_plan, write_plan
 from sparkrig.errors import InvalidInput, NotFound, Refused, SparkrigError
-from sparkrig.model import Change, Judgement, ObservedState, Plan, Readiness, ResolvedStack
+from sparkrig.models.objects import Judgement, Readiness
+from sparkrig.models.plan import Change, Plan
+from sparkrig.models.release import ResolvedStack
+from sparkrig.models.state import ObservedState
 from sparkrig.plan.build import plan_down, plan_up
 from sparkrig.plan.saved import (
     Asked,
@@ -28,7 +32,6 @@ from sparkrig.plan.saved import (
     without_secrets,
 )
 from sparkrig.plan.summary import summary
-from sparkrig.saving import read_plan, write_plan
 
 A, B, C = (records.desired(name) for name in "abc")
 

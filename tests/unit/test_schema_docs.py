@@ -14,12 +14,12 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
-from sparkrig.documents.merge import merge
-from sparkrig.documents.nodes import MapNode, find, parse_path, show_path, to_python
-from sparkrig.documents.yaml import load_values
-from sparkrig.helm.archive import read_chart
-from sparkrig.stack.explain_chart import read_defaults
-from sparkrig.stack.explain_schema import groups, leaves
+from sparkrig.helm.charts.archive import read_chart
+from sparkrig.stack.explain.chart import read_defaults
+from sparkrig.stack.explain.schema import groups, leaves
+from sparkrig.yaml.load import load_values
+from sparkrig.yaml.merge import merge
+from sparkrig.yaml.nodes import MapNode, find, parse_path, show_path, to_python
 
 ROOT: Final = Path(__file__).parents[2]
 FOLDERS: Final = sorted(path.parent for path in (ROOT / "charts").glob("*/component.yaml"))

@@ -16,14 +16,16 @@ import pytest
 from jsonschema import Draft7Validator
 
 from sparkrig.errors import ClusterUnreachable, InvalidInput
-from sparkrig.model import ApplyResult, OperationStatus, Position, Problem, Severity, StackStatus
-from sparkrig.report.cluster import clusters_json
-from sparkrig.report.errors import error_json
-from sparkrig.report.history import history_json
-from sparkrig.report.output import kinds, output_schema
-from sparkrig.report.plan import plan_json
-from sparkrig.report.result import apply_json
-from sparkrig.report.status import status_json
+from sparkrig.models.plan import ApplyResult, OperationStatus
+from sparkrig.models.problem import Position, Problem, Severity
+from sparkrig.models.status import StackStatus
+from sparkrig.output.cluster import clusters_json
+from sparkrig.output.errors import error_json
+from sparkrig.output.history import history_json
+from sparkrig.output.json_schema import kinds, output_schema
+from sparkrig.output.plan import plan_json
+from sparkrig.output.result import apply_json
+from sparkrig.output.status import status_json
 
 ROOT: Final = Path(__file__).parents[2]
 STACK: Final = """\
@@ -174,7 +176,7 @@ def test_every_kind_that_the_code_prints_is_in_it() -> None:
 
     source = ROOT / "installer" / "sparkrig"
     found = set()
-    for file in [*source.glob("report/*.py"), *source.glob("cli/*.py")]:
+    for file in [*source.glob("output/*.py"), *source.glob("cli/**/*.py")]:
         text = file.read_text(encoding="utf-8")
         found |= set(re.findall(r'\bdocument\(\s*"(\w+)"', text)) | set(
             re.findall(r'"apiVersion": (?:"sparkrig.dev/v1"|API_VERSION),\s*"kind": "(\w+)"', text)

@@ -15,14 +15,15 @@ import pytest
 
 from sparkrig.catalog.catalog import PROFILES, Catalog
 from sparkrig.catalog.load import load_catalog
-from sparkrig.documents.nodes import MapNode, Node
-from sparkrig.documents.yaml import load, to_python
-from sparkrig.model import ClusterFacts, Problem
+from sparkrig.models.cluster import ClusterFacts
+from sparkrig.models.problem import Problem
 from sparkrig.stack.compose_schema import compose
-from sparkrig.stack.explain_schema import leaves
+from sparkrig.stack.explain.schema import leaves
 from sparkrig.stack.file import load_stack_file
 from sparkrig.stack.resolve import prepare
 from sparkrig.stack.template import stack_template
+from sparkrig.yaml.load import load, to_python
+from sparkrig.yaml.nodes import MapNode, Node
 
 ROOT = Path(__file__).parents[2]
 COMMENTED = re.compile(r"^(\s*)# (?!#)(.*)$")

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 import yaml
 
-from sparkrig.documents.phrases import phrase
-from sparkrig.documents.secret_names import is_secret_name, with_covered
-from sparkrig.model import Position, Problem, Severity
-from sparkrig.plan.changes import _concealed
-from sparkrig.plan.masking import masked_object, masked_values
+from sparkrig.models.problem import Position, Problem, Severity
+from sparkrig.output.problems import render, to_json
+from sparkrig.plan.diff.changes import _concealed
+from sparkrig.plan.diff.masking import masked_object, masked_values
 from sparkrig.plan.saved import without_secrets
-from sparkrig.report.problems import render, to_json
+from sparkrig.yaml.phrases import phrase
+from sparkrig.yaml.secret_names import is_secret_name, with_covered
 
 CASES = yaml.safe_load((Path(__file__).parents[1] / "cases" / "secrets" / "names.yaml").read_text(encoding="utf-8"))
 

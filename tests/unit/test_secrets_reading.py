@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sparkrig.errors import InvalidInput
-from sparkrig.model import SecretField, SecretSpec
+from sparkrig.models.secret import SecretField, SecretSpec
 from sparkrig.secrets import reading
 from sparkrig.secrets.objects import content, fingerprint, manifest
 from sparkrig.secrets.reading import Hidden, Reader, SecretUnavailable

@@ -9,10 +9,10 @@ import pytest
 
 from sparkrig.catalog.catalog import Catalog
 from sparkrig.catalog.load import load_catalog
-from sparkrig.documents.merge import to_values
-from sparkrig.model import ClusterFacts
+from sparkrig.models.cluster import ClusterFacts
 from sparkrig.stack.file import SourceTexts, load_stack_file
 from sparkrig.stack.resolve import Prepared, prepare
+from sparkrig.yaml.merge import to_values
 
 ROOT = Path(__file__).parents[2]
 HEAD = "apiVersion: sparkrig.dev/v1\nkind: Stack\nmetadata: {name: lab}\n"

@@ -10,21 +10,16 @@ import pytest
 import yaml
 
 from sparkrig.catalog.load import load_catalog
-from sparkrig.documents.nodes import parse_path
 from sparkrig.errors import InvalidInput, NotFound
-from sparkrig.model import (
-    Chart,
-    ChartOrigin,
-    ClusterFacts,
-    Component,
-    DesiredRelease,
-    Overrides,
-    Problem,
-    ResolvedStack,
-)
-from sparkrig.report.problems import render
+from sparkrig.models.chart import Chart, ChartOrigin
+from sparkrig.models.cluster import ClusterFacts
+from sparkrig.models.component import Component
+from sparkrig.models.problem import Problem
+from sparkrig.models.release import DesiredRelease, Overrides, ResolvedStack
+from sparkrig.output.problems import render
 from sparkrig.stack.file import SourceTexts, load_stack_file
 from sparkrig.stack.resolve import resolve
+from sparkrig.yaml.nodes import parse_path
 
 CASES = Path(__file__).parents[1] / "cases" / "stack"
 SMALL = CASES.parent / "catalog" / "small"

@@ -8,12 +8,15 @@ import pytest
 
 from sparkrig.catalog.load import load_catalog
 from sparkrig.defaults import MAX_INPUT_BYTES
-from sparkrig.documents.nodes import node_from
 from sparkrig.errors import InvalidInput
-from sparkrig.model import ClusterFacts, GlobalRule, Overrides, Position, Problem
+from sparkrig.models.cluster import ClusterFacts
+from sparkrig.models.component import GlobalRule
+from sparkrig.models.problem import Position, Problem
+from sparkrig.models.release import Overrides
 from sparkrig.stack.file import SourceTexts, StackFile, load_stack_file
 from sparkrig.stack.layers import global_value, without_nulls
 from sparkrig.stack.resolve import prepare
+from sparkrig.yaml.nodes import node_from
 
 SMALL = Path(__file__).parents[1] / "cases" / "catalog" / "small"
 HEAD = "apiVersion: sparkrig.dev/v1\nkind: Stack\nmetadata: {name: lab}\n"

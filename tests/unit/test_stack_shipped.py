@@ -12,7 +12,10 @@ import yaml
 from sparkrig.catalog.catalog import PROFILES, Catalog
 from sparkrig.catalog.load import load_catalog
 from sparkrig.errors import InvalidInput
-from sparkrig.model import Chart, ChartOrigin, ClusterFacts, Component, Overrides, ResolvedStack
+from sparkrig.models.chart import Chart, ChartOrigin
+from sparkrig.models.cluster import ClusterFacts
+from sparkrig.models.component import Component
+from sparkrig.models.release import Overrides, ResolvedStack
 from sparkrig.stack.file import SourceTexts, StackFile, load_stack_file
 from sparkrig.stack.resolve import prepare, resolve
 

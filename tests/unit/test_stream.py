@@ -7,8 +7,8 @@ from typing import Any, cast
 
 import pytest
 
-from sparkrig.cluster.apierrors import ApiError, ConnectionLost
-from sparkrig.cluster.stream import WatchStream
+from sparkrig.kube.errors import ApiError, ConnectionLost
+from sparkrig.kube.stream import WatchStream
 
 EVENT = b'{"type":"ADDED","object":{"metadata":{"name":"a"}}}\n'
 CIPHERTEXT = b'{"type":"MODIFIED","obj\xa6\x0f|c\xe5L\x97\n{"half'

@@ -7,7 +7,7 @@ import json
 import time
 
 from sparkrig import timeline
-from sparkrig.report.timings import critical_path, timings_text, trace_json
+from sparkrig.output.timings import critical_path, timings_text, trace_json
 from sparkrig.timeline import Span
 
 SPANS = (

@@ -20,7 +20,7 @@ from tests.offered import GOOD, SUM, Server, failure, half_written, serving, set
 
 from sparkrig import tools
 from sparkrig.cli.progress import StepLines
-from sparkrig.report.terminal import Terminal
+from sparkrig.output.terminal import Terminal
 from sparkrig.tools import Update
 from sparkrig.tools.finding import announcement
 from sparkrig.tools.model import host_platform

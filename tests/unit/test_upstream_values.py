@@ -12,9 +12,9 @@ import pytest
 import yaml
 from tests.upstream.documents import Folder, merge, split_path, upstream_folders, value_paths
 
-from sparkrig.documents.schema import check
-from sparkrig.documents.yaml import load
-from sparkrig.model import FACTS
+from sparkrig.models.cluster import FACTS
+from sparkrig.yaml.load import load
+from sparkrig.yaml.schema import check
 
 ROOT: Final = Path(__file__).parents[2]
 CATALOG: Final = ROOT / "charts"

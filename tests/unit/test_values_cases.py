@@ -11,11 +11,14 @@ import yaml
 
 from sparkrig.catalog.load import load_catalog
 from sparkrig.errors import InvalidInput
-from sparkrig.helm.archive import read_chart
-from sparkrig.model import Chart, ChartOrigin, ClusterFacts, Component, Overrides
-from sparkrig.report.problems import render
-from sparkrig.stack.chart_values import ChartLike
+from sparkrig.helm.charts.archive import read_chart
+from sparkrig.models.chart import Chart, ChartOrigin
+from sparkrig.models.cluster import ClusterFacts
+from sparkrig.models.component import Component
+from sparkrig.models.release import Overrides
+from sparkrig.output.problems import render
 from sparkrig.stack.file import SourceTexts, load_stack_file
+from sparkrig.stack.lint.chart_values import ChartLike
 from sparkrig.stack.resolve import resolve
 
 CASES = Path(__file__).parents[1] / "cases" / "values"

@@ -75,7 +75,7 @@ def measured(folder: Path, *arguments: str) -> tuple[int, str, float, float]:
     """Exit code, output, peak memory in MB and CPU seconds of one command line in a process of its own."""
     script = (
         "import resource, sys\n"
-        "from sparkrig.cli.main import run\n"
+        "from sparkrig.cli.app import run\n"
         "code = run(sys.argv[1:])\n"
         "used = resource.getrusage(resource.RUSAGE_SELF)\n"
         "sys.stderr.write(f'\\nused {used.ru_maxrss / 1024} {used.ru_utime + used.ru_stime}\\n')\n"

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from sparkrig.cli.main import run
-from sparkrig.stack.manifests_api import load
-from sparkrig.stack.manifests_crds import converted_schema
-from sparkrig.stack.manifests_removed import removed
+from sparkrig.cli.app import run
+from sparkrig.stack.manifests.api import load
+from sparkrig.stack.manifests.crds import converted_schema
+from sparkrig.stack.manifests.removed import removed
 from sparkrig.tools import find
 
 CASES = Path(__file__).parents[1] / "cases" / "values" / "rendered"

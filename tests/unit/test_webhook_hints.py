@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sparkrig.model import ObjectRef
-from sparkrig.plan.server_webhooks import Admission, Silent, asked_of, pod_port, webhook_named
+from sparkrig.models.objects import ObjectRef
+from sparkrig.plan.server.webhooks import Admission, Silent, asked_of, pod_port, webhook_named
 
 REF = ObjectRef("", "v1", "Pod", "app", "a")
 RULES = [{"operations": ["CREATE", "UPDATE"], "apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}]

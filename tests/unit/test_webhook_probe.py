@@ -8,9 +8,17 @@ from typing import Any
 import pytest
 import yaml
 
-from sparkrig.cluster.discovery import ResourceInfo
-from sparkrig.cluster.webhooks import calls_webhooks
-from sparkrig.plan.webhook_probe import answered, minimal, namespace_for, probe, resources_of, unanswered, why_not
+from sparkrig.kube.discovery import ResourceInfo
+from sparkrig.kube.webhooks import calls_webhooks
+from sparkrig.plan.server.webhook_probe import (
+    answered,
+    minimal,
+    namespace_for,
+    probe,
+    resources_of,
+    unanswered,
+    why_not,
+)
 
 CASES = yaml.safe_load((Path(__file__).parents[1] / "cases" / "webhooks" / "probe.yaml").read_text(encoding="utf-8"))
 SERVED = [ResourceInfo(**each) for each in CASES["served"]]

@@ -9,13 +9,14 @@ import pytest
 from tests.cases.report import records
 from tests.records import revision
 
-from sparkrig.cluster.ingresses import routes, wanted_host
+from sparkrig.checks.kinds.matching import shown
 from sparkrig.history.codec import decode, encode
-from sparkrig.model import OperationRecord, Revision, RevisionStatus, StackStatus
-from sparkrig.report.checks import MOST_LINES, checks_json, checks_text
-from sparkrig.report.history import history_text
-from sparkrig.report.status import status_json, status_text
-from sparkrig.verify.checks.matching import shown
+from sparkrig.kube.ingresses import routes, wanted_host
+from sparkrig.models.revision import OperationRecord, Revision, RevisionStatus
+from sparkrig.models.status import StackStatus
+from sparkrig.output.checks import MOST_LINES, checks_json, checks_text
+from sparkrig.output.history import history_text
+from sparkrig.output.status import status_json, status_text
 
 
 def rows(*changes: dict[str, Any]) -> list[str]:

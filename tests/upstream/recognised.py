@@ -25,7 +25,9 @@ from tests.upstream.rendering import Release, RenderError
 
 from sparkrig.catalog.build import component_from
 from sparkrig.catalog.references import Scope
-from sparkrig.model import Component, Position, Readiness
+from sparkrig.models.component import Component
+from sparkrig.models.objects import Readiness
+from sparkrig.models.problem import Position
 from sparkrig.readiness import judge
 from sparkrig.readiness.judge import has_judge
 

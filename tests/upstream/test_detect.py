@@ -16,9 +16,9 @@ from tests.upstream.documents import Folder, upstream_folders
 from tests.upstream.recognised import described
 from tests.upstream.test_paths import CHARTS
 
-from sparkrig.cluster.facts_installs import Objects, find_installs
-from sparkrig.helm.archive import crds
-from sparkrig.model import Install
+from sparkrig.clusters.facts.installs import Objects, find_installs
+from sparkrig.helm.charts.archive import crds
+from sparkrig.models.component import Install
 
 pytestmark = pytest.mark.tools
 

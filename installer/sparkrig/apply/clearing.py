@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any, Final, Literal
 
 from sparkrig.apply.waiting import Waiter
-from sparkrig.cluster.api import KubeApi
-from sparkrig.model import ObjectRef, Operation
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.objects import ObjectRef
+from sparkrig.models.plan import Operation
 
 Say = Callable[[str], None]
 GONE_S: Final = 60.0

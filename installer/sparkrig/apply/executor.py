@@ -15,16 +15,8 @@ from sparkrig.apply import ending
 from sparkrig.apply.turns import Turns
 from sparkrig.defaults import WORKERS
 from sparkrig.errors import SparkrigError
-from sparkrig.model import (
-    Action,
-    ApplyResult,
-    Event,
-    Operation,
-    OperationResult,
-    OperationStatus,
-    Plan,
-    ReleaseState,
-)
+from sparkrig.models.plan import Action, ApplyResult, Event, Operation, OperationResult, OperationStatus, Plan
+from sparkrig.models.release import ReleaseState
 from sparkrig.plan.graph import remaining_path_s
 
 Say = Callable[[str], None]

@@ -11,15 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.releases import read_release
-from sparkrig.cluster.transport import Request as HttpRequest
-from sparkrig.cluster.webhooks import read_admission
-from sparkrig.documents.plain import objects
 from sparkrig.errors import SparkrigError
 from sparkrig.helm.errors import HelmError
-from sparkrig.model import ObjectRef, refs_of
-from sparkrig.plan.server_webhooks import (
+from sparkrig.helm.storage.releases import read_release
+from sparkrig.kube.client import KubeApi
+from sparkrig.kube.http import Request as HttpRequest
+from sparkrig.kube.webhooks import read_admission
+from sparkrig.models.objects import ObjectRef, refs_of
+from sparkrig.plan.server.webhooks import (
     Admission,
     Answers,
     Request,
@@ -29,6 +28,7 @@ from sparkrig.plan.server_webhooks import (
     webhook_named,
 )
 from sparkrig.readiness.explain import explain_pods
+from sparkrig.yaml.plain import objects
 
 LOG_LINES: Final = 8
 """Last lines of a hook's log that are shown."""

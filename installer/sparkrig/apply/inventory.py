@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.documents.plain import objects
 from sparkrig.errors import OperationError
-from sparkrig.helm.recovery import stored_manifest
-from sparkrig.model import ObjectRef, Operation, refs_of
-from sparkrig.plan.crd_drift import CRD_KIND
+from sparkrig.helm.storage.recovery import stored_manifest
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.objects import ObjectRef, refs_of
+from sparkrig.models.plan import Operation
+from sparkrig.plan.crds.drift import CRD_KIND
+from sparkrig.yaml.plain import objects
 
 KEEP_ANNOTATION = "helm.sh/resource-policy"
 """Helm leaves an object with this annotation (value ``keep``) in the cluster when it uninstalls."""

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import Final
 
 from sparkrig.apply import ending
-from sparkrig.cluster.api import KubeApi
 from sparkrig.defaults import API_OUTAGE_S
 from sparkrig.errors import AccessDenied, SparkrigError
 from sparkrig.helm.errors import HelmError
+from sparkrig.kube.client import KubeApi
 
 TRY_S: Final = 3.0
 POLL_S: Final = 0.5

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sparkrig.apply.removal import is_custom
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.apierrors import NotFoundApi
+from sparkrig.apply.removal.delete import is_custom
 from sparkrig.errors import OperationError
-from sparkrig.model import ObjectRef
-from sparkrig.plan.crd_use import dropped_fields
+from sparkrig.kube.client import KubeApi
+from sparkrig.kube.errors import NotFoundApi
+from sparkrig.models.objects import ObjectRef
+from sparkrig.plan.crds.use import dropped_fields
 
 SHOWN = 5
 """Fields named of one object before the rest is counted."""

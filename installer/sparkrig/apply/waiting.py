@@ -13,13 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from sparkrig.apply.refusals import Refusals
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.watch import ObjectWatch
-from sparkrig.cluster.webhooks import are_called
+from sparkrig.apply.admission.refusals import Refusals
 from sparkrig.defaults import STABLE_WINDOW_S, WEBHOOK_RETRY_S
 from sparkrig.errors import AccessDenied, OperationError, SparkrigError
-from sparkrig.model import Judgement, ObjectRef, Readiness, ReadinessRule
+from sparkrig.kube.client import KubeApi
+from sparkrig.kube.watch import ObjectWatch
+from sparkrig.kube.webhooks import are_called
+from sparkrig.models.component import ReadinessRule
+from sparkrig.models.objects import Judgement, ObjectRef, Readiness
 from sparkrig.readiness import NO_CONTEXT, Context, judge, judge_workload, needs_window
 from sparkrig.readiness.explain import explain_owners, explain_pods
 from sparkrig.readiness.pods import pods_under
@@ -85,8 +86,8 @@ class Waiter:
         """
         import asyncio  # here and below: `status` only judges, and does not wait
 
-        from sparkrig.apply.policies import Policies
-        from sparkrig.apply.webhooks import Webhooks
+        from sparkrig.apply.admission.policies import Policies
+        from sparkrig.apply.admission.webhooks import Webhooks
 
         context = await asyncio.to_thread(self._look_around, inventory, bool(converted))
         converted = [*converted, *self._converted(inventory)]
@@ -258,7 +259,7 @@ class Waiter:
 
     def _converted(self, inventory: Sequence[ObjectRef]) -> list[str]:
         """The CRDs of an inventory whose custom resources a webhook converts."""
-        from sparkrig.plan.crd_safety import strategy
+        from sparkrig.plan.crds.safety import strategy
 
         crds = ((ref.name, self._watch.get(ref) or {}) for ref in inventory if ref.kind == CRD)
         return [name for name, found in crds if strategy(found.get("spec") or {}) == "Webhook"]

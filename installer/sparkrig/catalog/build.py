@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final, Literal, cast
 
 from sparkrig.defaults import CONTROLLER_SETTLE_S, READY_TIMEOUT_S
-from sparkrig.model import (
+from sparkrig.models.component import (
     BlockedRollback,
     ChartRef,
     CheckSpec,
@@ -21,11 +21,11 @@ from sparkrig.model import (
     GlobalRule,
     NodeLeftovers,
     NodeStateRule,
-    Position,
     ReadinessRule,
     RunningRule,
     SecurityException,
 )
+from sparkrig.models.problem import Position
 
 CHECK_TIMEOUT_S: Final = 60.0
 """A check asks what is ready already; a minute is for a first inference or a small Spark job."""

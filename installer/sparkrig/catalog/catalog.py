@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from sparkrig.catalog.sources import SourceTexts
-from sparkrig.documents.nodes import MapNode, Step, place
-from sparkrig.documents.yaml import Loaded
-from sparkrig.model import Component, CrdOwner, Position, Problem, Severity
+from sparkrig.models.component import Component, CrdOwner
+from sparkrig.models.problem import Position, Problem, Severity
+from sparkrig.yaml.load import Loaded
+from sparkrig.yaml.nodes import MapNode, Step, place
 
 PROFILES: Final = ("minimal", "standard", "gpu", "ha")
 """Names of the profiles, smallest first."""

@@ -10,9 +10,11 @@ from pathlib import Path
 from sparkrig.catalog.catalog import CRD, CRD_FACT, PROFILES, Catalog, waits_for
 from sparkrig.catalog.graph import cycles
 from sparkrig.catalog.references import NAMES, REFERENCE, VALUES, references
-from sparkrig.documents.nodes import MapNode, Step, find, place
-from sparkrig.documents.schema import did_you_mean
-from sparkrig.model import FACTS, Component, Position, Problem, Severity
+from sparkrig.models.cluster import FACTS
+from sparkrig.models.component import Component
+from sparkrig.models.problem import Position, Problem, Severity
+from sparkrig.yaml.nodes import MapNode, Step, find, place
+from sparkrig.yaml.schema import did_you_mean
 
 PATTERNS = frozenset({"denied", "matches", "prints"})
 """Parameters of checks that hold a regular expression, as do ``expect.body`` and ``expect.headers``."""

@@ -11,9 +11,10 @@ from sparkrig.catalog.catalog import Catalog, ComponentFiles
 from sparkrig.catalog.checks import check_catalog, check_component
 from sparkrig.catalog.sources import SourceTexts
 from sparkrig.catalog.validate import check_document, schema_file
-from sparkrig.documents.nodes import MapNode, place, to_python
 from sparkrig.errors import InvalidInput
-from sparkrig.model import Component, Position, Problem, Severity
+from sparkrig.models.component import Component
+from sparkrig.models.problem import Position, Problem, Severity
+from sparkrig.yaml.nodes import MapNode, place, to_python
 
 COMPONENT_FILE: Final = "component.yaml"
 SCHEMA: Final = Path(__file__).with_name("component.schema.json")

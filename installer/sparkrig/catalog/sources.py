@@ -10,8 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from sparkrig.defaults import MAX_INPUT_BYTES
-from sparkrig.documents.yaml import Loaded, decode, load, load_values
-from sparkrig.model import Position, Problem, Severity
+from sparkrig.models.problem import Position, Problem, Severity
+from sparkrig.yaml.load import Loaded, decode, load, load_values
 
 
 class SourceTexts(Mapping[str, str]):

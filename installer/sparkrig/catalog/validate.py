@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from sparkrig.documents.nodes import Node
-from sparkrig.documents.schema import check
-from sparkrig.model import Problem
+from sparkrig.models.problem import Problem
+from sparkrig.yaml.nodes import Node
+from sparkrig.yaml.schema import check
 
 
 @functools.cache

@@ -58,9 +58,9 @@ def assignments(ctx: typer.Context, incomplete: str) -> list[Offer]:
 
 def clusters(incomplete: str) -> list[str]:
     """What ``--on`` takes: the providers, contexts of the kubeconfig, simulated and kind clusters of this machine."""
-    from sparkrig.cluster.kubeconfig import read_kubeconfig
-    from sparkrig.cluster.providers.kind import kubeconfig_file
-    from sparkrig.cluster.providers.sim.state import home
+    from sparkrig.clusters.kind import kubeconfig_file
+    from sparkrig.clusters.sim.state import home
+    from sparkrig.kube.kubeconfig import read_kubeconfig
 
     found = ["context", "kind", "sim"]
     with contextlib.suppress(SparkrigError, OSError):
@@ -73,7 +73,7 @@ def clusters(incomplete: str) -> list[str]:
 
 def revisions(ctx: typer.Context, incomplete: str) -> list[Offer]:
     """The recorded revisions of the stack, newest first; asks the cluster."""
-    from sparkrig.session import Request, Session
+    from sparkrig.commands.session import Request, Session
 
     wanted = Request(stack_file=Path(ctx.params.get("file") or "stack.yaml"), target=ctx.params.get("target"))
     with contextlib.suppress(SparkrigError, OSError), Session(wanted) as session:
@@ -84,7 +84,7 @@ def revisions(ctx: typer.Context, incomplete: str) -> list[Offer]:
 
 def topics(incomplete: str) -> list[Offer]:
     """The pages of ``sparkrig help``."""
-    from sparkrig.cli.help import pages
+    from sparkrig.cli.commands.help import pages
 
     return [(name, title) for name, title in pages().items() if name.startswith(incomplete)]
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sparkrig.cli.person import out
+from sparkrig.cli.prompt import out
 
 if TYPE_CHECKING:
-    from sparkrig.plan.differences import StackChange
+    from sparkrig.plan.diff.revisions import StackChange
 
 DriftOption = Annotated[
     bool, typer.Option("--drift", help="Also compare the live objects with what was recorded, field by field.")
@@ -21,7 +21,7 @@ def drift_text(found: StackChange | None, cluster: str) -> str:
     """The differences for a person, below what stands above them; empty where nothing is recorded."""
     if found is None:
         return ""
-    from sparkrig.report.diff import diff_text
+    from sparkrig.output.diff import diff_text
 
     terminal = out()
     now = datetime.datetime.now(datetime.UTC)
@@ -30,6 +30,6 @@ def drift_text(found: StackChange | None, cluster: str) -> str:
 
 def with_drift(document: dict[str, Any], found: StackChange | None, cluster: str) -> dict[str, Any]:
     """A JSON document with the differences as a document of kind ``Diff`` under ``drift``."""
-    from sparkrig.report.diff import diff_json
+    from sparkrig.output.diff import diff_json
 
     return {**document, "drift": diff_json(found, cluster=cluster) if found is not None else None}

@@ -11,7 +11,7 @@ import typer
 from sparkrig.cli.completion import assignments, clusters, components
 
 if TYPE_CHECKING:
-    from sparkrig.model import Commands
+    from sparkrig.models.problem import Commands
 
 
 class Output(enum.StrEnum):
@@ -183,7 +183,7 @@ StackNameOption = Annotated[
 
 def allowed_commands(run_commands: bool) -> Commands:
     """Whose commands a command with ``--run-commands`` may run."""
-    from sparkrig.model import Commands
+    from sparkrig.models.problem import Commands
 
     return Commands.ALL if run_commands else Commands.OWN
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from sparkrig.report.terminal import Terminal, detect
+from sparkrig.output.terminal import Terminal, detect
 
 if TYPE_CHECKING:
     from sparkrig.tools import Progress

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from sparkrig.model import Commands
-    from sparkrig.session import Request
+    from sparkrig.commands.session import Request
+    from sparkrig.models.problem import Commands
 
 
 def request(
@@ -24,8 +24,9 @@ def request(
     install_tools: bool = True,
 ) -> Request:
     """The request that the given flags make; without ``commands`` those of the user's own file may run."""
-    from sparkrig.model import Commands, Overrides
-    from sparkrig.session import Request
+    from sparkrig.commands.session import Request
+    from sparkrig.models.problem import Commands
+    from sparkrig.models.release import Overrides
 
     return Request(
         stack_file=stack_file,

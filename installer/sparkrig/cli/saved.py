@@ -12,8 +12,8 @@ from sparkrig.cli.request import request
 from sparkrig.errors import InvalidInput, Refused
 
 if TYPE_CHECKING:
+    from sparkrig.commands.session import Request
     from sparkrig.plan.saved import SavedPlan
-    from sparkrig.session import Request
 
 
 def read_saved(path: Path, given: Request, output: Output) -> tuple[SavedPlan, Request]:
@@ -22,8 +22,8 @@ def read_saved(path: Path, given: Request, output: Output) -> tuple[SavedPlan, R
     Raises:
         typer.Exit: it is no saved plan; the problem was shown.
     """
-    from sparkrig.cli.person import show_problems
-    from sparkrig.saving import read_plan
+    from sparkrig.cli.prompt import show_problems
+    from sparkrig.commands.plan_file import read_plan
 
     try:
         saved = read_plan(path)

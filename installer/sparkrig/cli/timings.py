@@ -22,8 +22,8 @@ def timed(timings: bool, trace: Path | None) -> Iterator[None]:
         yield
         return
     from sparkrig import timeline
-    from sparkrig.cli.person import err
-    from sparkrig.report.timings import timings_text, trace_json
+    from sparkrig.cli.prompt import err
+    from sparkrig.output.timings import timings_text, trace_json
 
     if trace is not None:
         _write(trace, "")

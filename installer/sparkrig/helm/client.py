@@ -19,15 +19,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sparkrig import defaults
-from sparkrig.documents.plain import objects
 from sparkrig.errors import OperationError
-from sparkrig.helm.access import Access, helm_flags, registry_config
+from sparkrig.helm.charts.access import Access, helm_flags, registry_config
 from sparkrig.helm.errors import HelmError, killed, translate
-from sparkrig.helm.recovery import SecretApi, stored_manifest
-from sparkrig.model import ClusterHandle, CrdOwner, DesiredRelease
+from sparkrig.helm.storage.recovery import SecretApi, stored_manifest
+from sparkrig.models.cluster import ClusterHandle
+from sparkrig.models.component import CrdOwner
+from sparkrig.models.release import DesiredRelease
+from sparkrig.yaml.plain import objects
 
 if TYPE_CHECKING:
-    from sparkrig.helm.command import Counter, HelmCommand
+    from sparkrig.helm.process import Counter, HelmCommand
 
 _T = TypeVar("_T")
 NOT_HELMS = (CrdOwner.US, CrdOwner.HOOK)
@@ -75,7 +77,7 @@ class HelmClient:
 
     ``executable`` may be a function, so that a missing helm is found or built only when one is
     needed. ``handle`` None serves for what needs no cluster (``template``, ``pull``). Use from the
-    event loop of the main thread only (see ``sparkrig.helm.command``). ``close`` removes the private
+    event loop of the main thread only (see ``sparkrig.helm.process``). ``close`` removes the private
     folder; leaving the program does so too.
     """
 
@@ -312,7 +314,7 @@ class HelmClient:
             return self._command
 
     def _make(self) -> HelmCommand:
-        from sparkrig.helm.command import HelmCommand
+        from sparkrig.helm.process import HelmCommand
 
         executable = self._executable() if callable(self._executable) else self._executable
         homes = tempfile.mkdtemp(prefix="sparkrig-helm-")
@@ -330,7 +332,7 @@ class HelmClient:
 
 async def _guard(action: str, work: Awaitable[_T]) -> _T:
     """Turns pyhelm3's errors into ours."""
-    from sparkrig.helm.command import Failed
+    from sparkrig.helm.process import Failed
 
     try:
         return await work

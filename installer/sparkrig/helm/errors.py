@@ -51,7 +51,7 @@ class HelmTimeout(HelmError):
     """helm was still running at our deadline and was ended.
 
     ``killed`` is False when helm obeyed TERM (``helm upgrade`` then marks its release failed) and
-    True when it had to be killed: the release may be left pending, see ``sparkrig.helm.recovery``.
+    True when it had to be killed: the release may be left pending, see ``sparkrig.helm.storage.recovery``.
     """
 
     def __init__(self, action: str, deadline_s: float, *, killed: bool, detail: tuple[str, ...] = ()) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sparkrig.helm.archive import ChartFiles
+from sparkrig.helm.charts.archive import ChartFiles
 
 LIMIT_BYTES: Final = 1 << 20
 """Largest sum of a Secret's values that the API server takes."""

@@ -12,7 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sparkrig.errors import OperationError
-from sparkrig.model import ObjectRef, OperationRecord, ReleaseState, Revision, RevisionStatus
+from sparkrig.models.objects import ObjectRef
+from sparkrig.models.release import ReleaseState
+from sparkrig.models.revision import OperationRecord, Revision, RevisionStatus
 
 FORMAT: Final = 1
 

@@ -15,12 +15,12 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sparkrig.cluster.api import KubeApi
 from sparkrig.defaults import LABEL_STACK, SECRET_PART_BYTES, SYSTEM_NAMESPACE
 from sparkrig.errors import OperationError
 from sparkrig.history.store import PARTS, SECRETS
-from sparkrig.model import ReleaseState
-from sparkrig.plan.crd_drift import DIGEST
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.release import ReleaseState
+from sparkrig.plan.crds.drift import DIGEST
 
 TYPE: Final = "sparkrig.dev/crds"
 LABEL_CRDS: Final = "sparkrig.dev/crds"

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from sparkrig.cluster.api import KubeApi
 from sparkrig.defaults import FIELD_MANAGER, SYSTEM_NAMESPACE
+from sparkrig.kube.client import KubeApi
 
 
 def ensure_home(api: KubeApi) -> None:

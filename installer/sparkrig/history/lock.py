@@ -21,7 +21,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sparkrig.cluster.api import Conflict, KubeApi, NotFoundApi, OutcomeUnknown
 from sparkrig.defaults import (
     LABEL_STACK,
     LEASE_DURATION_S,
@@ -33,6 +32,7 @@ from sparkrig.defaults import (
 )
 from sparkrig.errors import AccessDenied, Locked, SparkrigError
 from sparkrig.history import process
+from sparkrig.kube.client import Conflict, KubeApi, NotFoundApi, OutcomeUnknown
 
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM_NAMESPACE}/leases"
 

@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.releases import HelmSecret
+from sparkrig.helm.storage.releases import HelmSecret
 from sparkrig.history.crds import CrdStore
 from sparkrig.history.store import History, RevisionInfo
-from sparkrig.model import Revision, RevisionStatus
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.revision import Revision, RevisionStatus
 
 GOOD = (RevisionStatus.DEPLOYED, RevisionStatus.SUPERSEDED)
 """Statuses of a revision that can be returned to."""

@@ -13,11 +13,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sparkrig.cluster.api import Conflict, KubeApi
 from sparkrig.defaults import LABEL_REVISION, LABEL_STACK, LABEL_STATUS, SECRET_PART_BYTES, SYSTEM_NAMESPACE
 from sparkrig.errors import Locked, OperationError
 from sparkrig.history.codec import DamagedRecord, decode, encode
-from sparkrig.model import Revision, RevisionStatus
+from sparkrig.kube.client import Conflict, KubeApi
+from sparkrig.models.revision import Revision, RevisionStatus
 
 TYPE: Final = "sparkrig.dev/revision"
 _SUCCESSES: Final = (RevisionStatus.DEPLOYED, RevisionStatus.REMOVED)

@@ -5,22 +5,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from sparkrig.model import (
-    Action,
-    Change,
-    CrdOwner,
-    DesiredRelease,
-    ObservedRelease,
-    ObservedState,
-    Operation,
-    Plan,
-    ReleaseState,
-    ResolvedStack,
-    RevisionStatus,
-)
-from sparkrig.plan.changes import GONE, Defaults, describe_change, describe_crd_repair, describe_trouble
+from sparkrig.models.component import CrdOwner
+from sparkrig.models.plan import Action, Change, Operation, Plan
+from sparkrig.models.release import DesiredRelease, ObservedRelease, ReleaseState, ResolvedStack
+from sparkrig.models.revision import RevisionStatus
+from sparkrig.models.state import ObservedState
 from sparkrig.plan.decide import PENDING, decide
-from sparkrig.plan.drift import labels_drifted, with_trouble
+from sparkrig.plan.diff.changes import GONE, Defaults, describe_change, describe_crd_repair, describe_trouble
+from sparkrig.plan.diff.drift import labels_drifted, with_trouble
 from sparkrig.plan.graph import ordered
 from sparkrig.plan.keeping import (
     after_claims,

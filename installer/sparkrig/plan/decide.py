@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from sparkrig.model import Action, CrdOwner, DesiredRelease, ObservedRelease, ObservedState, ReleaseState
-from sparkrig.plan.changes import GONE
-from sparkrig.plan.drift import what_to_repair
+from sparkrig.models.component import CrdOwner
+from sparkrig.models.plan import Action
+from sparkrig.models.release import DesiredRelease, ObservedRelease, ReleaseState
+from sparkrig.models.state import ObservedState
+from sparkrig.plan.diff.changes import GONE
+from sparkrig.plan.diff.drift import what_to_repair
 
 PENDING = ("pending-install", "pending-upgrade", "pending-rollback", "uninstalling")
 """Helm's statuses of a release whose helm process is at work, or died at it."""

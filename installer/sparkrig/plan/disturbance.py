@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
 
-from sparkrig.model import Action, Component, DisturbedPods, ObjectRef, Operation, Plan
+from sparkrig.models.component import Component, DisturbedPods
+from sparkrig.models.objects import ObjectRef
+from sparkrig.models.plan import Action, Operation, Plan
 
 DISTURBING = (Action.UPGRADE, Action.ROLLBACK, Action.UNINSTALL)
 SHOWN = 5

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sparkrig.model import DisturbedPods, DisturbingChange, ObjectRef
-from sparkrig.plan.changes import applies
-from sparkrig.plan.fields import changed_fields, path_text
+from sparkrig.models.component import DisturbedPods, DisturbingChange
+from sparkrig.models.objects import ObjectRef
+from sparkrig.plan.diff.changes import applies
+from sparkrig.plan.diff.fields import changed_fields, path_text
 
 Object = Mapping[str, Any]
 

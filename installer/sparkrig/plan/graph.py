@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
-from sparkrig.model import Action, Operation
+from sparkrig.models.plan import Action, Operation
 
 WEIGHT_S: Mapping[Action, float] = {
     Action.RECOVER: 1.0,

@@ -6,8 +6,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from sparkrig.model import Change, ObjectRef, ObservedState, Operation
-from sparkrig.plan.changes import GONE
+from sparkrig.models.objects import ObjectRef
+from sparkrig.models.plan import Change, Operation
+from sparkrig.models.state import ObservedState
+from sparkrig.plan.diff.changes import GONE
 
 HELD_S: Final = 20.0
 """For objects whose finalizers nobody is known to take off: a controller that comes back needs no longer."""

@@ -11,19 +11,11 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Final
 
-from sparkrig.model import (
-    Action,
-    Change,
-    DesiredRelease,
-    ObjectRef,
-    ObservedRelease,
-    ObservedState,
-    Operation,
-    OperationResult,
-    OperationStatus,
-    ReleaseState,
-    Revision,
-)
+from sparkrig.models.objects import ObjectRef
+from sparkrig.models.plan import Action, Change, Operation, OperationResult, OperationStatus
+from sparkrig.models.release import DesiredRelease, ObservedRelease, ReleaseState
+from sparkrig.models.revision import Revision
+from sparkrig.models.state import ObservedState
 
 _GONE: Final = "uninstalled"
 KEEP_S: Final = 120.0

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sparkrig.plan.fields import Item, Path, Step
+from sparkrig.plan.diff.fields import Item, Path, Step
 
 
 @dataclass(frozen=True, slots=True)

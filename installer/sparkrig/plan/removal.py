@@ -7,7 +7,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 from sparkrig.defaults import LABEL_SECRET, LABEL_STACK, SYSTEM_NAMESPACE
-from sparkrig.model import Action, Change, ObjectRef, ObservedState, Operation, Plan, ReleaseState
+from sparkrig.models.objects import ObjectRef
+from sparkrig.models.plan import Action, Change, Operation, Plan
+from sparkrig.models.release import ReleaseState
+from sparkrig.models.state import ObservedState
 from sparkrig.plan.build import plan_down
 from sparkrig.plan.graph import ordered
 from sparkrig.plan.held import dead_changes, impatient, namespace_change, strange

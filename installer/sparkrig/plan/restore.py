@@ -11,21 +11,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from sparkrig.model import (
-    Action,
-    Change,
-    CrdDrift,
-    ObservedRelease,
-    ObservedState,
-    Operation,
-    Plan,
-    ReleaseState,
-    Revision,
-)
+from sparkrig.models.plan import Action, Change, Operation, Plan
+from sparkrig.models.release import ObservedRelease, ReleaseState
+from sparkrig.models.revision import Revision
+from sparkrig.models.state import CrdDrift, ObservedState
 from sparkrig.plan.build import recorded_states, removals, strays
-from sparkrig.plan.changes import GONE
-from sparkrig.plan.crd_drift import CRD_KIND
+from sparkrig.plan.crds.drift import CRD_KIND
 from sparkrig.plan.decide import PENDING
+from sparkrig.plan.diff.changes import GONE
 from sparkrig.plan.graph import ordered
 from sparkrig.plan.keeping import (
     after_claims,

@@ -6,7 +6,8 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sparkrig.model import ObjectRef, Readiness, ReadinessRule, RunningRule
+from sparkrig.models.component import ReadinessRule, RunningRule
+from sparkrig.models.objects import ObjectRef, Readiness
 from sparkrig.readiness.custom import by_rule
 
 SHOWN: Final = 5

@@ -16,20 +16,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sparkrig.documents.secret_names import names_secret, without_addresses
-from sparkrig.documents.setflag import parse_set
 from sparkrig.errors import InvalidInput, Refused
-from sparkrig.model import (
-    API_VERSION,
-    Action,
-    ObservedState,
-    Operation,
-    Plan,
-    Position,
-    Problem,
-    ResolvedStack,
-    Severity,
-)
+from sparkrig.models.objects import API_VERSION
+from sparkrig.models.plan import Action, Operation, Plan
+from sparkrig.models.problem import Position, Problem, Severity
+from sparkrig.models.release import ResolvedStack
+from sparkrig.models.state import ObservedState
+from sparkrig.yaml.secret_names import names_secret, without_addresses
+from sparkrig.yaml.setflag import parse_set
 
 KIND: Final = "SavedPlan"
 _ABOUT: Final = (

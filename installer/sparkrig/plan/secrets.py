@@ -9,17 +9,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from sparkrig.model import (
-    Action,
-    Change,
-    DesiredRelease,
-    DesiredSecret,
-    ObservedState,
-    Operation,
-    ReleaseState,
-    ResolvedStack,
-    Revision,
-)
+from sparkrig.models.plan import Action, Change, Operation
+from sparkrig.models.release import DesiredRelease, ReleaseState, ResolvedStack
+from sparkrig.models.revision import Revision
+from sparkrig.models.secret import DesiredSecret
+from sparkrig.models.state import ObservedState
 
 CHANGING = (Action.INSTALL, Action.UPGRADE, Action.REPAIR, Action.ROLL)
 TIMEOUT_S = 120.0

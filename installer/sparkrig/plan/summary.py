@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from sparkrig.model import Change, Plan
+from sparkrig.models.plan import Change, Plan
 
 SHOWN: Final = 6
 """Components named before the rest is counted."""

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Iterator
 from typing import Final
 
-from sparkrig.model import Judgement, Readiness
+from sparkrig.models.objects import Judgement, Readiness
 from sparkrig.readiness.fields import Object, condition, failed, progressing, seconds_since, status
 
 GRACE_S: Final = 60.0

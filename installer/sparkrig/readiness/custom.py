@@ -6,7 +6,8 @@ import datetime
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sparkrig.model import Judgement, Readiness, ReadinessRule
+from sparkrig.models.component import ReadinessRule
+from sparkrig.models.objects import Judgement, Readiness
 from sparkrig.readiness.fields import Object, condition, failed, progressing, ready, said, status, value_at
 from sparkrig.readiness.freshness import unseen
 

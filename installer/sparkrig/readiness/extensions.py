@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sparkrig.model import Judgement
+from sparkrig.models.objects import Judgement
 from sparkrig.readiness.context import Context
 from sparkrig.readiness.fields import Object, condition, failed, holds, progressing, ready, said
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sparkrig.model import Judgement, Readiness
+from sparkrig.models.objects import Judgement, Readiness
 
 Object = Mapping[str, Any]
 

@@ -10,7 +10,8 @@ import datetime
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from sparkrig.model import Judgement, Readiness, ReadinessRule
+from sparkrig.models.component import ReadinessRule
+from sparkrig.models.objects import Judgement, Readiness
 from sparkrig.readiness import custom, extensions, services, workloads
 from sparkrig.readiness.context import NO_CONTEXT, Context
 from sparkrig.readiness.fields import Object, progressing, ready, status

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from sparkrig.model import Judgement, NodeLeftovers, NodeStateRule, Readiness
+from sparkrig.models.component import NodeLeftovers, NodeStateRule
+from sparkrig.models.objects import Judgement, Readiness
 from sparkrig.readiness.fields import Object, spec
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Collection
 
-from sparkrig.model import Readiness
+from sparkrig.models.objects import Readiness
 from sparkrig.readiness.fields import Object, count, status
 from sparkrig.readiness.judge import judge
 

@@ -6,7 +6,7 @@ import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sparkrig.model import Judgement, Readiness
+from sparkrig.models.objects import Judgement, Readiness
 from sparkrig.readiness.fields import Object, status
 from sparkrig.readiness.judge import judge
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sparkrig.model import Judgement
+from sparkrig.models.objects import Judgement
 from sparkrig.readiness.context import Context
 from sparkrig.readiness.fields import Object, condition, count, failed, holds, progressing, ready, said, spec, status
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Final
 
-from sparkrig.model import Judgement
+from sparkrig.models.objects import Judgement
 from sparkrig.readiness.containers import container_trouble
 from sparkrig.readiness.fields import Object, condition, count, failed, holds, progressing, ready, said, spec, status
 

@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sparkrig.errors import InvalidInput, Refused
-from sparkrig.helm.access import Access, below
-from sparkrig.model import Commands, Problem, Severity
+from sparkrig.helm.charts.access import Access, below
+from sparkrig.models.problem import Commands, Problem, Severity
 from sparkrig.secrets.reading import CommandNotRun, Reader, SecretUnavailable
-from sparkrig.stack.secrets_sources import ChartSource
+from sparkrig.stack.secrets.sources import ChartSource
 
 
 class SourceBook:

@@ -12,11 +12,12 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.apierrors import AlreadyExists
 from sparkrig.defaults import API_CONNECTIONS, FIELD_MANAGER, LABEL_FORMER, LABEL_SECRET, LABEL_STACK, SYSTEM_NAMESPACE
 from sparkrig.errors import InvalidInput, OperationError, Refused
-from sparkrig.model import DesiredSecret, Problem, SecretSpec
+from sparkrig.kube.client import KubeApi
+from sparkrig.kube.errors import AlreadyExists
+from sparkrig.models.problem import Problem
+from sparkrig.models.secret import DesiredSecret, SecretSpec
 from sparkrig.secrets.objects import FINGERPRINT, content, fingerprint, manifest, unavailable
 from sparkrig.secrets.reading import Hidden, Reader
 

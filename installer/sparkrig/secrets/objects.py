@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from sparkrig.defaults import FIELD_MANAGER, LABEL_SECRET, LABEL_STACK
 from sparkrig.errors import InvalidInput
-from sparkrig.model import Problem, SecretField, SecretSpec, Severity
+from sparkrig.models.problem import Problem, Severity
+from sparkrig.models.secret import SecretField, SecretSpec
 from sparkrig.secrets.reading import Hidden, Reader, SecretUnavailable
 
 FINGERPRINT: Final = "sparkrig.dev/fingerprint"

@@ -22,7 +22,7 @@ from sparkrig.defaults import MAX_SECRET_BYTES, SECRET_COMMAND_TIMEOUT_S
 from sparkrig.errors import SparkrigError
 
 if TYPE_CHECKING:
-    from sparkrig.cluster.api import KubeApi
+    from sparkrig.kube.client import KubeApi
 
 
 class SecretUnavailable(SparkrigError):

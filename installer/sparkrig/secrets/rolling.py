@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any, Final
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.model import ObjectRef, ReleaseState
+from sparkrig.kube.client import KubeApi
+from sparkrig.models.objects import ObjectRef
+from sparkrig.models.release import ReleaseState
 
 ANNOTATION: Final = "sparkrig.dev/secrets"
 KINDS: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet"})

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from sparkrig.catalog.catalog import Catalog, ComponentFiles
-from sparkrig.model import Component
+from sparkrig.models.component import Component
 from sparkrig.stack.file import stack_schema
 
 DRAFT: Final = "http://json-schema.org/draft-07/schema#"

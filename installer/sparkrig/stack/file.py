@@ -11,11 +11,12 @@ from sparkrig.catalog.build import state_of
 from sparkrig.catalog.catalog import DEFAULT_PROFILE, PROFILES
 from sparkrig.catalog.sources import SourceTexts
 from sparkrig.catalog.validate import check_document, schema_file
-from sparkrig.documents.nodes import ListNode, MapNode, Node, ScalarNode, Step, find, place, to_python
 from sparkrig.errors import InvalidInput
-from sparkrig.model import Position, Problem, SecretSpec
-from sparkrig.stack.secrets import check_secrets
-from sparkrig.stack.secrets_wanted import secret_specs
+from sparkrig.models.problem import Position, Problem
+from sparkrig.models.secret import SecretSpec
+from sparkrig.stack.secrets.references import check_secrets
+from sparkrig.stack.secrets.wanted import secret_specs
+from sparkrig.yaml.nodes import ListNode, MapNode, Node, ScalarNode, Step, find, place, to_python
 
 __all__ = ["ComponentEntry", "NamedFile", "SourceTexts", "StackFile", "load_stack_file", "stack_schema"]
 

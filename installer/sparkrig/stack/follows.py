@@ -11,10 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sparkrig.documents.merge import Layer, MergedValues, merge_nodes
-from sparkrig.documents.nodes import Entry, ListNode, MapNode, Node, find, node_from, parse_path, to_python
-from sparkrig.documents.setflag import is_flag
-from sparkrig.model import Component, FollowRule, Position, Problem, Severity
+from sparkrig.models.component import Component, FollowRule
+from sparkrig.models.problem import Position, Problem, Severity
+from sparkrig.yaml.merge import Layer, MergedValues, merge_nodes
+from sparkrig.yaml.nodes import Entry, ListNode, MapNode, Node, find, node_from, parse_path, to_python
+from sparkrig.yaml.setflag import is_flag
 
 FOLLOWS: Final = "follows "
 """Begins the name of such a layer; the followed component's name ends it."""

@@ -13,14 +13,16 @@ from typing import Any, Final
 
 from sparkrig.catalog.catalog import Catalog
 from sparkrig.catalog.sources import SourceTexts
-from sparkrig.documents.merge import Layer, MergedValues, merge, merge_nodes
-from sparkrig.documents.nodes import Entry, MapNode, Node, ScalarNode, node_from, parse_path, place
-from sparkrig.documents.schema import did_you_mean
-from sparkrig.documents.setflag import Assignment, parse_set
-from sparkrig.documents.yaml import Loaded
-from sparkrig.model import Component, FactRule, GlobalRule, Overrides, Position, Problem, Severity
+from sparkrig.models.component import Component, FactRule, GlobalRule
+from sparkrig.models.problem import Position, Problem, Severity
+from sparkrig.models.release import Overrides
 from sparkrig.stack.file import NamedFile, StackFile
 from sparkrig.stack.follows import follow_layers
+from sparkrig.yaml.load import Loaded
+from sparkrig.yaml.merge import Layer, MergedValues, merge, merge_nodes
+from sparkrig.yaml.nodes import Entry, MapNode, Node, ScalarNode, node_from, parse_path, place
+from sparkrig.yaml.schema import did_you_mean
+from sparkrig.yaml.setflag import Assignment, parse_set
 
 COMPONENT_LAYER: Final = "component"
 CRDS_LAYER: Final = "crds"

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from sparkrig.catalog.references import Scope
-from sparkrig.model import Component, ObjectRef
+from sparkrig.models.component import Component
+from sparkrig.models.objects import ObjectRef
 
 
 def left_behind(component: Component, values: Mapping[str, Any], stack: str) -> tuple[ObjectRef, ...]:

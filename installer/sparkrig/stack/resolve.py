@@ -16,44 +16,23 @@ from sparkrig.catalog.catalog import CRD, CRD_FACT, Catalog, waits_for
 from sparkrig.catalog.graph import ordered
 from sparkrig.catalog.sources import SourceTexts
 from sparkrig.catalog.validate import check_values
-from sparkrig.documents.merge import Layer, MergedValues, merge, to_values
-from sparkrig.documents.nodes import find, parse_path, place, to_python
 from sparkrig.errors import InvalidInput, NotFound
-from sparkrig.model import (
-    Chart,
-    ClusterFacts,
-    Component,
-    CrdOwner,
-    DesiredRelease,
-    DesiredSecret,
-    Overrides,
-    Position,
-    Problem,
-    ResolvedStack,
-    Severity,
-)
-from sparkrig.stack.chart_values import ChartLike, read_defaults
-from sparkrig.stack.checks import (
-    check_shipped,
-    check_written,
-    joined,
-    renamed_keys,
-    unused_flags,
-    users_layers,
-)
+from sparkrig.models.chart import Chart
+from sparkrig.models.cluster import ClusterFacts
+from sparkrig.models.component import Component, CrdOwner
+from sparkrig.models.problem import Position, Problem, Severity
+from sparkrig.models.release import DesiredRelease, Overrides, ResolvedStack
+from sparkrig.models.secret import DesiredSecret
 from sparkrig.stack.file import StackFile
 from sparkrig.stack.follows import check_follows, said_once
-from sparkrig.stack.layers import (
-    COMPONENT_LAYER,
-    CRDS_LAYER,
-    LayerSource,
-    read_flags,
-    unknown_component,
-    without_nulls,
-)
+from sparkrig.stack.layers import COMPONENT_LAYER, CRDS_LAYER, LayerSource, read_flags, unknown_component, without_nulls
 from sparkrig.stack.leaving import left_behind
-from sparkrig.stack.secrets_wanted import desired_secrets, read_by
+from sparkrig.stack.lint.chart_values import ChartLike, read_defaults
+from sparkrig.stack.lint.checks import check_shipped, check_written, joined, renamed_keys, unused_flags, users_layers
+from sparkrig.stack.secrets.wanted import desired_secrets, read_by
 from sparkrig.stack.selection import Choice, choose, missing_needs, provided_crds, two_owners
+from sparkrig.yaml.merge import Layer, MergedValues, merge, to_values
+from sparkrig.yaml.nodes import find, parse_path, place, to_python
 
 Charts = Callable[[Component], Chart]
 Contents = Callable[[Component], ChartLike | None]

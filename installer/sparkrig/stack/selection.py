@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 from sparkrig.catalog.build import State, state_of
 from sparkrig.catalog.catalog import CRD, CRD_FACT, Catalog
-from sparkrig.model import ClusterFacts, Component, Position, Problem, Severity
+from sparkrig.models.cluster import ClusterFacts
+from sparkrig.models.component import Component
+from sparkrig.models.problem import Position, Problem, Severity
 from sparkrig.stack.file import StackFile
 
 

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from sparkrig.catalog.catalog import CRD_FACT, Catalog
-from sparkrig.documents.merge import Layer, merge
-from sparkrig.documents.nodes import Path, find, parse_path, to_python
-from sparkrig.documents.plain import dump
-from sparkrig.model import API_VERSION, Component
-from sparkrig.stack.explain_schema import ABSENT, document, leaves, one_line
+from sparkrig.models.component import Component
+from sparkrig.models.objects import API_VERSION
+from sparkrig.stack.explain.schema import ABSENT, document, leaves, one_line
 from sparkrig.stack.file import stack_schema
+from sparkrig.yaml.merge import Layer, merge
+from sparkrig.yaml.nodes import Path, find, parse_path, to_python
+from sparkrig.yaml.plain import dump
 
 WIDTH: Final = 110
 MODELINE: Final = "# yaml-language-server: $schema="

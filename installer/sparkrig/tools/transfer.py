@@ -14,12 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from sparkrig.defaults import (
-    API_CONNECT_TIMEOUT_S,
-    TOOL_DOWNLOAD_TIMEOUT_S,
-    TOOL_REACH_TIMEOUT_S,
-    TOOL_STALL_TIMEOUT_S,
-)
+from sparkrig.defaults import API_CONNECT_TIMEOUT_S, TOOL_DOWNLOAD_TIMEOUT_S, TOOL_REACH_TIMEOUT_S, TOOL_STALL_TIMEOUT_S
 from sparkrig.errors import Interrupted
 from sparkrig.tools.model import REPORT_EVERY_S, Progress, StopCheck, Update
 from sparkrig.tools.probe import UnfitError

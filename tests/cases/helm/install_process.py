@@ -11,7 +11,10 @@ from pathlib import Path
 
 from sparkrig.errors import SparkrigError
 from sparkrig.helm.client import HelmClient
-from sparkrig.model import Chart, ChartOrigin, ClusterHandle, CrdOwner, DesiredRelease
+from sparkrig.models.chart import Chart, ChartOrigin
+from sparkrig.models.cluster import ClusterHandle
+from sparkrig.models.component import CrdOwner
+from sparkrig.models.release import DesiredRelease
 
 
 def desired(chart: Path, release: str, namespace: str, values: dict) -> DesiredRelease:

@@ -15,9 +15,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import records
-from sparkrig.model import Event, OperationStatus
-from sparkrig.report.progress import make_progress
-from sparkrig.report.terminal import detect
+from sparkrig.models.plan import Event, OperationStatus
+from sparkrig.output.progress import make_progress
+from sparkrig.output.terminal import detect
 
 STEP_S = 0.03
 SEEN_S = 0.6

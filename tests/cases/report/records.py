@@ -8,29 +8,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sparkrig.model import (
-    Action,
-    ApplyResult,
-    Change,
-    Chart,
-    ChartOrigin,
-    CheckResult,
-    CheckStatus,
-    ComponentStatus,
-    CrdOwner,
-    DesiredRelease,
-    ObjectRef,
-    Operation,
-    OperationRecord,
-    OperationResult,
-    OperationStatus,
-    Plan,
-    ReleaseState,
-    Revision,
-    RevisionStatus,
-    StackStatus,
-    VerifyResult,
-)
+from sparkrig.models.chart import Chart, ChartOrigin
+from sparkrig.models.check import CheckResult, CheckStatus, VerifyResult
+from sparkrig.models.component import CrdOwner
+from sparkrig.models.objects import ObjectRef
+from sparkrig.models.plan import Action, ApplyResult, Change, Operation, OperationResult, OperationStatus, Plan
+from sparkrig.models.release import DesiredRelease, ReleaseState
+from sparkrig.models.revision import OperationRecord, Revision, RevisionStatus
+from sparkrig.models.status import ComponentStatus, StackStatus
 
 REASONS = {Action.INSTALL: "new", Action.UPGRADE: "changed", Action.WAIT: "until it is ready"}
 NOW = datetime(2026, 5, 4, 12, 0, 0, tzinfo=UTC)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from sparkrig.cluster.api import KubeApi
-from sparkrig.cluster.providers import sim
-from sparkrig.cluster.watch import ObjectWatch
-from sparkrig.model import CheckSpec, ClusterFacts, ReleaseState
-from sparkrig.verify.checks.base import Cluster, Depth, Subject
-from sparkrig.verify.run import run_checks
-from sparkrig.verify.selection import Selection
+from sparkrig.checks.kinds.base import Cluster, Depth, Subject
+from sparkrig.checks.run import run_checks
+from sparkrig.checks.selection import Selection
+from sparkrig.clusters import sim
+from sparkrig.kube.client import KubeApi
+from sparkrig.kube.watch import ObjectWatch
+from sparkrig.models.cluster import ClusterFacts
+from sparkrig.models.component import CheckSpec
+from sparkrig.models.release import ReleaseState
 
 name, namespace = sys.argv[1:]
 parameters = {"image": "tool", "resources": {"limits": {"nvidia.com/gpu": 99}}}

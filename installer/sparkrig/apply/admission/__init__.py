@@ -1,0 +1,1 @@
+"""Webhooks, policies and refusals: what stops an object on its way in."""

@@ -1,0 +1,128 @@
+"""Waits until the admission policies of a cluster are in force, also about custom resources that are new.
+
+An API server takes up policies once a second: what is created right behind a policy passes it by. And it reads the
+schemas of custom resources anew every five seconds for policies that change objects. Until then each object
+of a new kind that a policy is about is refused: "Resource kind ... not found. There can be a delay between when
+CustomResourceDefinitions are created and when they are available" (docs/adr/0029).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+from sparkrig.apply.admission.probes import Cluster, NotProbed, namespaces_of, read_cluster
+from sparkrig.defaults import API_READ_TIMEOUT_S, POLICY_REFRESH_S
+from sparkrig.errors import AccessDenied, SparkrigError
+from sparkrig.helm.errors import UNKNOWN_SCHEMA
+from sparkrig.kube.client import KubeApi
+from sparkrig.kube.discovery import ResourceInfo
+from sparkrig.kube.errors import ConnectionLost
+from sparkrig.models.objects import Judgement, ObjectRef
+from sparkrig.plan.server.webhook_probe import namespace_for, resources_of
+from sparkrig.readiness import is_custom_group
+from sparkrig.readiness.fields import progressing
+
+GROUP: Final = "admissionregistration.k8s.io"
+POLICY, BINDING = "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"
+KINDS: Final = (POLICY, BINDING, "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+Object = Mapping[str, Any]
+
+
+class Policies:
+    """The policies about the custom resources of one release, or the policies that it brings."""
+
+    def __init__(self, api: KubeApi, inventory: Sequence[ObjectRef], crds: Sequence[str]) -> None:
+        """``crds`` are names of the CRDs that the release brings."""
+        self._api = api
+        self._crds = frozenset(crds)
+        own = [ref for ref in inventory if ref.group == GROUP and ref.kind in KINDS]
+        self._taken_up = time.monotonic() + POLICY_REFRESH_S if own else 0.0
+        self._newest = own[-1] if own else None
+        self._own = frozenset(ref.name for ref in own if ref.kind in (POLICY, BINDING))
+        self._places = namespaces_of(inventory)
+        self._done = not (self._crds or self._own)
+
+    def silent(self, within_s: float) -> dict[ObjectRef, Judgement]:
+        """The first policy that is not in force, or refuses objects of a new kind, with the reason; empty once all are.
+
+        What may not be read is taken as it is: helm's own attempt shows it, and is made again.
+        """
+        if self._newest and time.monotonic() < self._taken_up:
+            return {self._newest: progressing("the API server takes up policies once a second")}
+        while not self._done:
+            try:
+                why = self._ask_all(within_s)
+            except (AccessDenied, NotProbed):
+                why = None
+            except ConnectionLost as error:
+                policy = ObjectRef(GROUP, "v1", POLICY, "", "*")
+                return {policy: progressing(f"does not answer yet: {error.message}")}
+            if why is not None:
+                return why
+            self._done = True
+        return {}
+
+    def _ask_all(self, within_s: float) -> dict[ObjectRef, Judgement] | None:
+        cluster: Cluster | None = None
+        version = self._version()
+        for ref, hook in self._hooks(version) if version else ():
+            cluster = cluster or read_cluster(self._api, self._places)
+            namespace = namespace_for(hook, cluster.namespaces, self._places)
+            for resource in self._kinds(cluster, hook, own=ref.name in self._own):
+                body = cluster.probe_of(hook, resource, namespace)
+                if body and (why := self._refusal(resource, body, within_s)):
+                    return {ref: progressing(f"does not answer yet: {why}")}
+        return None
+
+    def _kinds(self, cluster: Cluster, hook: Object, *, own: bool) -> list[ResourceInfo]:
+        """The custom kinds to ask about: those that the release brings, and all of a policy that it brings."""
+        crds = set(self._crds)
+        if own:
+            crds |= {f"{info.plural}.{info.group}" for info in cluster.served if is_custom_group(info.group)}
+        named = [rule for rule in hook["rules"] if {"CREATE", "*"} & set(rule.get("operations") or ())]
+        groups = {group for rule in named for group in rule.get("apiGroups") or ()}
+        about = sorted(crd for crd in crds if "*" in groups or crd.partition(".")[2] in groups)
+        return resources_of(hook, [info for crd in about for info in cluster.kinds_of(crd)])
+
+    def _version(self) -> str:
+        """The version in which the API server has such policies; empty where it has none."""
+        served = (info.version for info in self._api.discovery.fresh() if (info.group, info.kind) == (GROUP, POLICY))
+        return next(served, "")
+
+    def _hooks(self, version: str) -> Iterator[tuple[ObjectRef, Object]]:
+        """Each policy that is bound and must succeed, with what it is asked about in the form of a webhook."""
+        root = f"/apis/{GROUP}/{version}"
+        policies = {item["metadata"]["name"]: item for item in self._api.list(f"{root}/mutatingadmissionpolicies")}
+        for binding in self._api.list(f"{root}/mutatingadmissionpolicybindings") if policies else ():
+            spec = policies.get(binding["spec"].get("policyName"), {}).get("spec") or {}
+            if not spec or spec.get("failurePolicy", "Fail") != "Fail":
+                continue
+            limits = [spec.get("matchConstraints") or {}, binding["spec"].get("matchResources") or {}]
+            rules = {"rules": limits[0].get("resourceRules") or []}
+            selectors = {key: _both([limit.get(key) or {} for limit in limits]) for key in _SELECTORS}
+            yield ObjectRef(GROUP, version, POLICY, "", binding["spec"]["policyName"]), {**rules, **selectors}
+
+    def _refusal(self, resource: ResourceInfo, body: Object, within_s: float) -> str:
+        """What the API server says of an object whose schema it has not read yet; empty for every other answer."""
+        path = resource.collection(body["metadata"].get("namespace", ""))
+        limit = min(API_READ_TIMEOUT_S, max(1.0, within_s))
+        try:
+            self._api.request("POST", path, body=dict(body), params={"dryRun": "All"}, timeout_s=limit)
+        except ConnectionLost:
+            raise
+        except SparkrigError as error:
+            return error.message if UNKNOWN_SCHEMA in error.message.lower() else ""
+        return ""
+
+
+_SELECTORS: Final = ("namespaceSelector", "objectSelector")
+
+
+def _both(selectors: Sequence[Object]) -> Object:
+    """The label selector that selects what all of ``selectors`` select."""
+    return {
+        "matchLabels": {key: value for each in selectors for key, value in (each.get("matchLabels") or {}).items()},
+        "matchExpressions": [line for each in selectors for line in each.get("matchExpressions") or ()],
+    }

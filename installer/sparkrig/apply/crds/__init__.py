@@ -1,0 +1,1 @@
+"""CRDs: applied, reviewed, migrated, handed over."""

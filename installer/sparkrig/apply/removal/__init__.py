@@ -1,0 +1,1 @@
+"""What a `down` deletes, keeps and leaves behind."""

@@ -1,0 +1,90 @@
+"""``sparkrig init``."""
+
+from __future__ import annotations
+
+import enum
+import json
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sparkrig.cli.options import CatalogOption
+from sparkrig.cli.prompt import err, out
+
+
+class Profile(enum.StrEnum):
+    """The profiles of the catalogue."""
+
+    MINIMAL = "minimal"
+    STANDARD = "standard"
+    GPU = "gpu"
+    HA = "ha"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("init")(init)
+
+
+def init(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The stack file to write.")] = Path("stack.yaml"),
+    profile: Annotated[
+        Profile, typer.Option("--profile", help="The set of defaults to start from.")
+    ] = Profile.STANDARD,
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the stack.")] = "lab",
+    schema: Annotated[
+        str | None,
+        typer.Option(
+            "--schema",
+            metavar="PATH|URL",
+            help="The schema that editors shall use. Default: one is written beside the stack file.",
+        ),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Write every documented value, not only the common ones.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+    catalog: CatalogOption = None,
+) -> None:
+    """Write a stack file in which everything is explained, and the schema for your editor."""
+    from sparkrig.catalog.load import load_catalog
+    from sparkrig.errors import NotFound, Refused
+    from sparkrig.stack.compose_schema import compose
+    from sparkrig.stack.template import stack_template
+    from sparkrig.tools.data import data_dir
+
+    _check_name(name)
+    beside = file.with_suffix(".schema.json")
+    loaded = load_catalog((data_dir("charts"), *(catalog or ())))
+    text = stack_template(loaded, name, profile.value, schema or beside.name, everything=everything)
+    writes = {file: text}
+    if schema is None:
+        writes[beside] = json.dumps(compose(loaded), indent=2, ensure_ascii=False) + "\n"
+    taken = [str(path) for path in writes if os.path.lexists(path)]
+    if taken and not force:
+        raise Refused(f"{' and '.join(taken)} {'is' if len(taken) == 1 else 'are'} there already",
+                      hint="name another file, or overwrite with --force")  # fmt: skip
+    for path, content in writes.items():
+        try:
+            path.write_text(content, encoding="utf-8")
+        except OSError as error:
+            raise NotFound(
+                f"{path} cannot be written: {error.strerror}", hint="name a file in a folder of yours"
+            ) from error
+    out().write(f"{file}\n")
+    again = "" if file == Path("stack.yaml") else f" -f {file}"
+    err().write(f"next: change {file}, then sparkrig validate{again}\n")
+
+
+def _check_name(name: str) -> None:
+    import re
+
+    from sparkrig.stack.file import stack_schema
+
+    schema = stack_schema()["properties"]["metadata"]["properties"]["name"]
+    if not re.fullmatch(schema["pattern"], name) or len(name) > schema["maxLength"]:
+        raise typer.BadParameter(
+            f"'{name}' is no name of a stack: {schema['x-pattern']}, {schema['maxLength']} characters at most"
+        )

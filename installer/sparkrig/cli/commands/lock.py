@@ -1,0 +1,111 @@
+"""``sparkrig lock``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sparkrig.cli.completion import components
+from sparkrig.cli.options import (
+    CatalogOption,
+    MirrorOption,
+    Output,
+    OutputOption,
+    RunCommandsOption,
+    StackFileOption,
+    StandInsOption,
+    allowed_commands,
+)
+from sparkrig.cli.progress import QuietOption
+from sparkrig.cli.prompt import out, print_json, session_for
+from sparkrig.cli.request import request
+
+if TYPE_CHECKING:
+    from sparkrig.commands.lock import Locking
+    from sparkrig.stack.lockfile import LockChange, LockedChart
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command("lock")(lock)
+
+
+def lock(
+    components: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="COMPONENT", help="With --upgrade: only these components.", autocompletion=components),
+    ] = None,
+    file: StackFileOption = Path("stack.yaml"),
+    catalog: CatalogOption = None,
+    mirror: MirrorOption = None,
+    stand_ins: StandInsOption = None,
+    upgrade: Annotated[
+        bool, typer.Option("--upgrade", help="Ask the sources again, and take charts that changed.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 3 when the lock is not what the stack asks for.")
+    ] = False,
+    run_commands: RunCommandsOption = False,
+    quiet: QuietOption = False,
+    output: OutputOption = Output.TEXT,
+) -> None:
+    """Write down beside the stack file exactly which charts it uses; every other command keeps to it."""
+    del quiet  # its callback has seen to it
+    from sparkrig.commands import lock as locking
+
+    if components and not upgrade:
+        raise typer.BadParameter("components are named with --upgrade; without it all of the stack is locked")
+    if upgrade and check:
+        raise typer.BadParameter("--check writes nothing and --upgrade does: give one of them")
+    with session_for(
+        request(
+            file, None, catalog, mirror, stand_ins, commands=allowed_commands(run_commands), install_tools=not check
+        ),
+        output,
+    ) as session:
+        done = locking.lock(session, upgrade=tuple(components or ()) if upgrade else None, check=check)
+    if output is Output.JSON:
+        print_json(_json(done))
+    else:
+        out().write(_text(done))
+
+
+def _text(done: Locking) -> str:
+    lines = [line for change in done.changes for line in _lines(change)]
+    what = "written" if done.written else "up to date"
+    return "\n".join([*lines, f"{done.file} {what}: {len(done.charts)} charts"]) + "\n"
+
+
+def _lines(change: LockChange) -> list[str]:
+    old, new = change.old, change.new
+    if old is None or new is None:
+        chart = new or old
+        sign = "+" if old is None else "-"
+        return [f"{sign} {change.component}  {chart}{f'  {new.digest}' if new else ''}"]
+    lines = [f"~ {change.component}  {old}" + (f" -> {new}" if str(old) != str(new) else "")]
+    for what in ("digest", "source"):
+        before, after = getattr(old, what), getattr(new, what)
+        lines += [f"    {what}  {before}", f"    {' ' * len(what)}  -> {after}"] if before != after else []
+    return lines
+
+
+def _json(done: Locking) -> dict[str, Any]:
+    from sparkrig.stack.lockfile import lock_document
+
+    return {
+        **lock_document(done.charts),
+        "file": done.file,
+        "written": done.written,
+        "changes": [
+            {"component": change.component, "old": _chart(change.old), "new": _chart(change.new)}
+            for change in done.changes
+        ],
+    }
+
+
+def _chart(chart: LockedChart | None) -> dict[str, str] | None:
+    if chart is None:
+        return None
+    return {"name": chart.name, "version": chart.version, "digest": chart.digest, "source": chart.source}

@@ -1,0 +1,45 @@
+"""``sparkrig schema``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from sparkrig.cli.options import CatalogOption
+from sparkrig.cli.prompt import print_json
+
+app = typer.Typer(help="JSON Schemas, for editors and for programs that read what sparkrig prints.")
+
+
+@app.command("stack")
+def stack(catalog: CatalogOption = None) -> None:
+    """Print the schema of the stack file, with the values of every component."""
+    from sparkrig.catalog.load import load_catalog
+    from sparkrig.stack.compose_schema import compose
+    from sparkrig.tools.data import data_dir
+
+    print_json(compose(load_catalog((data_dir("charts"), *(catalog or ())))))
+
+
+@app.command("component")
+def component() -> None:
+    """Print the schema of component.yaml."""
+    from sparkrig.catalog.load import SCHEMA
+    from sparkrig.catalog.validate import schema_file
+
+    print_json(dict(schema_file(SCHEMA)))
+
+
+@app.command("output")
+def output(
+    kind: Annotated[
+        str | None, typer.Argument(metavar="KIND", help="Only one kind of document, e.g. Plan; default: all.")
+    ] = None,
+) -> None:
+    """Print the schema of the JSON documents that commands print with --output json."""
+    from sparkrig.output.json_schema import kinds, output_schema
+
+    if kind is not None and kind not in kinds():
+        raise typer.BadParameter(f"there is no kind '{kind}'; there are {', '.join(kinds())}")
+    print_json(output_schema(kind))

@@ -1,0 +1,1 @@
+"""What sparkrig knows of a cluster."""

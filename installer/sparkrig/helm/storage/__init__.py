@@ -1,0 +1,1 @@
+"""Helm releases as Helm stores them in the cluster."""

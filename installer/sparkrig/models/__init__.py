@@ -1,0 +1,1 @@
+"""Records that the rooms share. They hold no behavior beyond reading themselves."""

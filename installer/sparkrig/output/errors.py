@@ -1,0 +1,53 @@
+"""Every error that the command line catches, as text and as JSON. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from sparkrig.errors import InvalidInput, SparkrigError
+from sparkrig.output.document import document
+from sparkrig.output.problems import render, summary, to_json
+from sparkrig.output.terminal import Style
+from sparkrig.output.text import clean, indent, joined, wrap
+
+
+def error_text(
+    error: SparkrigError, color: bool = False, *, width: int = 0, sources: Mapping[str, str] | None = None
+) -> str:
+    """``error: message``, the detail indented, ``next: hint``; ends with a newline.
+
+    Of invalid input it is every problem, with the source lines of those files that ``sources``
+    (name -> text) holds, and how many there are. ``width`` is the terminal's, 0 for no limit.
+    """
+    if isinstance(error, InvalidInput) and error.problems:
+        return f"{render(error.problems, sources or {}, color).rstrip()}\n\n{summary(error.problems)}\n"
+    style = Style(color)
+    first, *rest = clean(error.message).splitlines() or [""]
+    head, *more = wrap(f"error: {first or type(error).__name__}", width)
+    lines = [style.bad("error:") + head.removeprefix("error:"), *(f"  {line}" for line in more)]
+    lines += [line for text in rest for line in indent(text, 2, width)]
+    lines += [style.dim(line) for text in error.detail for line in indent(text, 4, width)]
+    if error.hint:
+        hint, *others = clean(error.hint).splitlines()
+        lines += [style.strong(line) for line in wrap(f"next: {hint}", width)]
+        lines += [style.strong(line) for text in others for line in indent(text, 6, width)]
+    return joined(lines)
+
+
+def error_json(error: SparkrigError) -> dict[str, Any]:
+    """The error as a JSON document of kind ``Error``; ``problems`` is filled for invalid input."""
+    return document(
+        "Error",
+        error=_kebab(type(error).__name__),
+        exitCode=int(error.exit_code),
+        message=error.message,
+        detail=list(error.detail),
+        next=error.hint,
+        problems=to_json(error.problems) if isinstance(error, InvalidInput) else [],
+    )
+
+
+def _kebab(name: str) -> str:
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()

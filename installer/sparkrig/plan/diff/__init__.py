@@ -1,0 +1,1 @@
+"""How documents, objects and revisions differ. Pure."""

@@ -1,0 +1,1 @@
+"""What is wrong with values beyond their schema. Pure."""

@@ -1,0 +1,1 @@
+"""Checks of rendered objects without a cluster. Pure."""
