@@ -18,14 +18,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 TESTS = (
-    "tests/unit/test_api_access.py",  # kubernetes, urllib3: kubeconfig users, exec plugins, proxies, TLS
-    "tests/unit/test_stream.py",
-    "tests/unit/test_lowest.py",  # each direct dependency, once
-    "tests/unit/test_executor.py",
-    "tests/unit/test_startup.py",  # typer
-    "tests/unit/test_charts_sources.py",  # httpx
-    "tests/unit/test_documents_schema.py",  # jsonschema, referencing
-    "tests/unit/test_report_live.py",  # rich
+    "tests/unit/kube/test_api_access.py",  # kubernetes, urllib3: kubeconfig users, exec plugins, proxies, TLS
+    "tests/unit/kube/test_stream.py",
+    "tests/unit/harness/test_lowest.py",  # each direct dependency, once
+    "tests/unit/apply/test_executor.py",
+    "tests/unit/cli/test_startup.py",  # typer
+    "tests/unit/helm/test_charts_sources.py",  # httpx
+    "tests/unit/yaml/test_schema.py",  # jsonschema, referencing
+    "tests/unit/output/test_live.py",  # rich
 )
 TOOLS = ("pytest", "pytest-timeout")
 

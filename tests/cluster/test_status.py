@@ -124,7 +124,7 @@ def said_by(world: World, code: str) -> str:
 
 @pytest.mark.parametrize("arguments", [("--no-drift", "-o", "json"), ()])
 def test_a_whole_status_imports_nothing_that_changes_a_cluster(up: World, arguments: tuple[str, ...]) -> None:
-    """What its half second is made of; tests/unit/test_startup.py says the same of what comes before a request."""
+    """What its half second is made of; tests/unit/cli/test_startup.py says the same of what comes before a request."""
     ours = ["apply.executor", "apply.operator", "change", "doctor", "helm.client", "plan.build", "verify"]
     ours += ["comparing", "helm", "plan"] if "--no-drift" in arguments else []
     loaded = modules_of(up, "status", *arguments) & (HEAVY | {f"sparkrig.{name}" for name in (*ours, "workflows")})
