@@ -89,12 +89,6 @@ class Locked(SparkrigError):
     exit_code = ExitCode.LOCKED
 
 
-class NotRestored(SparkrigError):
-    """A change failed and could not be restored."""
-
-    exit_code = ExitCode.NOT_RESTORED
-
-
 class Interrupted(SparkrigError):
     """The user pressed Ctrl-C or the process was asked to end."""
 

@@ -85,7 +85,6 @@ class HelmCommand(Command):
         self._grace_s = defaults.HELM_TERM_GRACE_S
         self._extra: tuple[str, ...] = ()
         self._descriptors: tuple[int, ...] = ()
-        self._background = False
         self._action = "helm"
 
     def call(

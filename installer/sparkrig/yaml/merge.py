@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from sparkrig.models.problem import Position, Problem, Severity
-from sparkrig.yaml.nodes import Entry, MapNode, Node, Path, Step, child, find, node_from, to_python
+from sparkrig.yaml.nodes import Entry, MapNode, Node, Path, Step, child, find, to_python
 from sparkrig.yaml.setflag import Assignment, FlagError, assign
 
 __all__ = ["Layer", "MergedValues", "Origin", "merge", "merge_nodes", "to_values"]
@@ -95,11 +95,6 @@ def merge_nodes(weak: Node, strong: Node) -> Node:
 def to_values(merged: MergedValues) -> dict[str, Any]:
     """The effective values as JSON-able Python: the one document that Helm gets."""
     return merged.root.value
-
-
-def layer_from(name: str, values: Any, position: Position) -> Layer:
-    """A layer that was computed (facts, the global mapping) and stands at one place."""
-    return Layer(name, position.file, node_from(values, position))
 
 
 def _in_tree(layer: str, root: Node, path: Path, position: Position) -> list[Origin]:

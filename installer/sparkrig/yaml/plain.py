@@ -66,11 +66,6 @@ def dump(obj: Any, *, sort_keys: bool = False) -> str:
     )
 
 
-def dump_all(documents: list[Any], *, sort_keys: bool = False) -> str:
-    """Several documents, each after a ``---`` line."""
-    return "".join(f"---\n{dump(document, sort_keys=sort_keys)}" for document in documents)
-
-
 class _Open:
     """An anchor whose collection is still being built."""
 

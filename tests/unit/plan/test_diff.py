@@ -18,7 +18,7 @@ from sparkrig.models.objects import ObjectRef
 from sparkrig.output.diff import diff_json, diff_text
 from sparkrig.plan.diff.changes import ABSENT
 from sparkrig.plan.diff.fields import changed_fields, drifted_fields, path_text, value_at, with_value
-from sparkrig.plan.diff.masking import masked_object, masked_text, shown_differences
+from sparkrig.plan.diff.masking import MASKED, masked_object, shown_differences
 from sparkrig.plan.diff.revisions import (
     FieldChange,
     ObjectChange,
@@ -26,10 +26,11 @@ from sparkrig.plan.diff.revisions import (
     StackChange,
     compare_live,
     compare_states,
-    drifted_object,
+    describe_drift,
     unstable_fields,
 )
 from sparkrig.plan.ownership import owner_of
+from sparkrig.yaml.secret_names import with_covered
 
 CASES = Path(__file__).parents[2] / "cases" / "diff"
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
@@ -86,12 +87,12 @@ def test_a_path_leads_to_what_it_reports(before: Any, after: Any) -> None:
 
 @given(st.text(alphabet="ab:=\"' \n|{}&pswordtoken-_.", max_size=80))
 def test_masking_a_text_ends_and_keeps_its_lines(text: str) -> None:
-    assert masked_text(text).count("\n") == text.count("\n")
+    assert with_covered(text, MASKED).count("\n") == text.count("\n")
 
 
 def test_masking_takes_no_time_on_long_lines() -> None:
     text = "a" * 200_000 + ":" + "b:" * 50_000
-    assert masked_text(text) == text
+    assert with_covered(text, MASKED) == text
 
 
 def test_a_value_is_put_where_it_was() -> None:
@@ -150,7 +151,8 @@ def test_who_wrote_a_field() -> None:
             "minReadySeconds": 2,
         },
     }
-    found = drifted_object(ObjectRef("apps", "v1", "Deployment", "x", "a"), manifest, live)
+    ref = ObjectRef("apps", "v1", "Deployment", "x", "a")
+    found = describe_drift(ref, manifest, live, drifted_fields(manifest, live))
     assert found is not None
     # args is a list that has one owner as a whole; minReadySeconds nobody noted
     assert [(f.path.rpartition(".")[2], f.owner, f.since) for f in found.fields] == [

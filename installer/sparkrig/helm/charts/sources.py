@@ -14,7 +14,7 @@ import hashlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -94,11 +94,6 @@ class ChartStore:
             kept = self._kept(ref, digest or _text(folder / f"{ref.name}-{ref.version}.digest"))
             return None if kept is None else _chart(*kept, origin)
         return None
-
-    def fetch_all(self, refs: Iterable[ChartRef]) -> list[Chart]:
-        """Fetches several charts at once, in the order given; raises the first error in that order."""
-        with ThreadPoolExecutor(defaults.API_CONNECTIONS) as pool:
-            return list(pool.map(self.fetch, refs))
 
     # ------------------------------------------------------------------ on this machine
 

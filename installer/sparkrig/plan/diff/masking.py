@@ -8,7 +8,7 @@ from typing import Any, Final
 from sparkrig.plan.diff.changes import ABSENT
 from sparkrig.plan.diff.fields import Difference, Path, comparable, is_secret, value_at, with_value
 from sparkrig.stack.explain.secrets import conceal
-from sparkrig.yaml.secret_names import HIDDEN, with_covered, with_texts_covered
+from sparkrig.yaml.secret_names import HIDDEN, with_texts_covered
 
 MASKED: Final = "<masked>"
 CHANGED: Final = "<masked, changed>"
@@ -28,11 +28,6 @@ def masked_object(item: Mapping[str, Any]) -> dict[str, Any]:
 def masked_values(values: Mapping[str, Any], schema: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Chart values as they may be shown; a schema may name further secrets."""
     return with_texts_covered(_masked(conceal((), values, schema)), MASKED)  # type: ignore[no-any-return]
-
-
-def masked_text(text: str) -> str:
-    """A text with the values of what looks like secrets inside replaced."""
-    return with_covered(text, MASKED)
 
 
 def shown_differences(

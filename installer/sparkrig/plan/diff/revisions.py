@@ -19,7 +19,6 @@ from sparkrig.plan.diff.fields import (
     Path,
     changed_fields,
     changed_values,
-    drifted_fields,
     is_secret,
     key_of,
     path_text,
@@ -261,11 +260,6 @@ def compare_live(
         objects=tuple(objects),
         notes=(*change.notes, *notes),
     )
-
-
-def drifted_object(ref: ObjectRef, manifest: Mapping[str, Any], live: Mapping[str, Any]) -> ObjectChange | None:
-    """How one live object differs from its manifest, in what the manifest sets; None when it does not."""
-    return describe_drift(ref, manifest, live, drifted_fields(manifest, live))
 
 
 def describe_drift(
