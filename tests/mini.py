@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from tests import forking
 
 ROOT = Path(__file__).parents[1]
 
@@ -165,10 +166,9 @@ class World:
     def run(self, *arguments: str, timeout_s: float = 120.0, on: bool = True) -> Done:
         """Runs a command to its end; ``on`` adds the world's cluster."""
         extra = ("--on", self.target) if on else ()
-        process = self.start(*arguments, *extra)
-        out, err = process.communicate(timeout=timeout_s)
+        code, out, err = forking.run([*arguments, *extra], self.folder, self.environment, timeout_s)
         assert "Traceback (most recent call last)" not in err, err
-        return Done(process.returncode, out, err)
+        return Done(code, out, err)
 
     def up(self, *arguments: str) -> Done:
         return self.run("up", "--yes", *arguments)
