@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from sparkrig.cache import read_memory, write_memory
 from sparkrig.models.objects import ObjectRef
 from sparkrig.models.release import ObservedRelease, ReleaseState
-from sparkrig.tools.files import read_memory, write_memory
 
 FORMAT: Final = 1
 KEY: Final = "components"

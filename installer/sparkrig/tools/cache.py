@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import get_args
 
+from sparkrig.cache import prune_versions, used
 from sparkrig.errors import Interrupted, ToolError
 from sparkrig.tools.model import Origin, Progress, StopCheck, Tool, ToolSettings, ToolSpec, host_platform
 
@@ -39,6 +40,7 @@ def cached(spec: ToolSpec, settings: ToolSettings) -> Tool | None:
         return None
     if not intact or origin not in get_args(Origin) or _was_replaced(spec, origin, digest):
         return None
+    used(path.with_name(spec.name + ".json"))
     return Tool(spec.name, version, path, origin, seconds, cached=True, verified=verified)
 
 
@@ -92,6 +94,7 @@ def place(
     made.replace(target)
     note.replace(folder / (spec.name + ".json"))
     _sync(folder)
+    prune_versions(folder.parent, "*.json", folder)
     return Tool(spec.name, version, target, origin, seconds, verified=verified)
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from sparkrig.cache import write_atomically
 from sparkrig.tools import transfer
 from sparkrig.tools.cache import cached, place, workspace
-from sparkrig.tools.files import write_atomically
 from sparkrig.tools.model import Download, Progress, StopCheck, Tool, ToolSettings, ToolSpec, Update, host_platform
 from sparkrig.tools.probe import UnfitError, fitting_version
 from sparkrig.tools.specs import load_specs

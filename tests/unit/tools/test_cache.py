@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sparkrig.cache import DAY_S, UNUSED_S, keep, recall
+from sparkrig.cache import DAY_S, UNUSED_S, keep, prune_versions, recall
 
 
 def aged(file: Path, seconds: float) -> None:
@@ -61,3 +61,16 @@ def test_what_nobody_asks_for_goes_and_what_is_asked_for_stays(tmp_path: Path) -
     aged(forgotten, UNUSED_S + 1)
     keep(tmp_path / "new", "text")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["asked", "folder", "new"]
+
+
+def test_versions_of_a_tool_that_no_command_has_used_go(tmp_path: Path) -> None:
+    new, used, forgotten, foreign = (tmp_path / name for name in ("3", "2", "1", "tmp-of-another-run"))
+    for folder, days in ((new, 90), (used, 5), (forgotten, 31), (foreign, 90)):
+        folder.mkdir()
+        (folder / "helm").write_text("binary")
+        if folder != foreign:
+            (folder / "helm.json").write_text("{}")
+            aged(folder / "helm.json", days * DAY_S)
+        aged(folder / "helm", 90 * DAY_S)
+    prune_versions(tmp_path, "*.json", current=new)
+    assert sorted(folder.name for folder in tmp_path.iterdir()) == ["2", "3", "tmp-of-another-run"]

@@ -14,8 +14,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from sparkrig.cache import read_memory, write_memory
 from sparkrig.helm.charts.archive import ChartFiles, read_chart
-from sparkrig.tools.files import read_memory, write_memory
 
 _FORMAT = 1
 _KEY = "charts"

@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from sparkrig import defaults
+from sparkrig.cache import write_atomically
 from sparkrig.errors import NotFound
 from sparkrig.helm.charts.access import Access, AccessFor, open_to_all, origin, split_userinfo, tls_context
 from sparkrig.helm.charts.reading import MAX_CHART_BYTES
 from sparkrig.helm.errors import ChartError
 from sparkrig.helm.versions import nearest, same, similar
-from sparkrig.tools.files import write_atomically
 
 if TYPE_CHECKING:
     import httpx

@@ -19,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from sparkrig import defaults
-from sparkrig.cache import prune, used
+from sparkrig.cache import prune, used, write_atomically
 from sparkrig.errors import NotFound, SparkrigError
 from sparkrig.helm.charts.access import Access, AccessFor, open_to_all, split_userinfo
 from sparkrig.helm.charts.identity import Identities, Identity, identify
@@ -29,7 +29,6 @@ from sparkrig.helm.errors import ChartError, HelmError
 from sparkrig.helm.versions import nearest, same, similar
 from sparkrig.models.chart import Chart, ChartOrigin
 from sparkrig.models.component import ChartRef
-from sparkrig.tools.files import write_atomically
 
 STAND_IN_SUFFIX = "-standin"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
