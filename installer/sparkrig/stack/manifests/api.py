@@ -1,7 +1,7 @@
 """The API's own schemas, offline, from the package kubernetes-validate. Pure: data of an installed package.
 
 The package is large (a wheel of 22 MB) and so an extra; without it ``load`` gives None, and the caller
-says what was not looked at. See docs/adr/0008-manifests-against-schemas.md.
+says what was not looked at. See docs/adr/0008-offline-manifest-validation.md.
 """
 
 from __future__ import annotations
