@@ -81,15 +81,16 @@ bench: $(VENV)/.developing ## sparkrig beside helmfile and helm on fresh cluster
 	@$(BIN)/python -m bench $(BENCH_ARGS)
 
 .PHONY: lint
-lint: $(VENV)/.developing ## Formatting, lint, types, import layers, links in docs/
+lint: $(VENV)/.developing ## Formatting, lint, types, import layers, news fragments, links in docs/
 	@$(BIN)/ruff format --check installer tests scripts bench
 	@$(BIN)/ruff check installer tests scripts bench
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --config pyproject.toml
+	@$(BIN)/python scripts/news.py
 	@$(BIN)/zensical build --strict --clean
 
 .PHONY: docs
-docs: $(VENV)/.installed ## Generated pages: values from the schemas, commands from the program, pictures, navigation of the site
+docs: $(VENV)/.installed ## Generated pages: values from the schemas, commands from the program, packages, pictures, navigation of the site
 	@$(BIN)/python scripts/reference.py
 
 .PHONY: site

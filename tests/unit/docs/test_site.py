@@ -117,7 +117,9 @@ def test_the_navigation_has_every_page_once() -> None:
     assert found == sorted(page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md"))
 
 
-@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "tests/charts/README.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "changelog.d/README.md", "tests/charts/README.md"]
+)
 def test_links_of_pages_outside_the_site_lead_to_files(name: str) -> None:
     text = CODE.sub("", (ROOT / name).read_text(encoding="utf-8"))
     targets = [target.partition("#")[0] for target in LINK.findall(text) if "://" not in target]
