@@ -1,8 +1,9 @@
 """Writes docs/reference/<component>.md from the components' schemas, values and descriptions. ``make docs``.
 
-In docs/charts/<component>.md it fills in what lies between two comments (chart_pages.py), and in docs/imitations.md
-both tables (imitations.py). It writes docs/cli.md from the commands (cli_reference.py), docs/overview.svg (overview.py)
-and the navigation of the site from the pages in docs/ (site_nav.py).
+In docs/charts/<component>.md it fills in what lies between two comments (chart_pages.py), in docs/imitations.md both
+tables (imitations.py), and in CONTRIBUTING.md and docs/architecture.md the packages (packages.py). It writes
+docs/cli.md from the commands (cli_reference.py), docs/overview.svg (overview.py) and the navigation of the site from
+the pages in docs/ (site_nav.py).
 
     python scripts/reference.py [--check]
 
@@ -21,6 +22,7 @@ from typing import Any, Final
 import cli_reference
 import imitations
 import overview
+import packages
 import site_nav
 from chart_pages import chart_pages
 
@@ -246,6 +248,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     made[page_of_imitations] = imitations.filled(
         there[page_of_imitations], imitations.load(ROOT), load_catalog([ROOT / "charts"])
     )
+    for page_of_packages, text in packages.pages().items():
+        made[page_of_packages] = text
+        there[page_of_packages] = page_of_packages.read_text(encoding="utf-8")
     commands = ROOT / "docs" / "cli.md"
     made[commands] = cli_reference.page()
     there[commands] = commands.read_text(encoding="utf-8") if commands.exists() else ""

@@ -33,7 +33,7 @@ SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "Values": ("reference/*",),
     "Runbooks": ("runbooks/*",),
     "Clusters and tools": ("sim.md", "tools.md", "node.md"),
-    "Project": ("compare.md", "speed.md", "controllers.md", "imitations.md"),
+    "Project": ("architecture.md", "compare.md", "speed.md", "controllers.md", "imitations.md"),
     "Decisions": ("adr/*",),
 }
 """Title -> pages in their order; ``FOLDER/*`` is every page of a folder, its README first."""

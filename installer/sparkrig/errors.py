@@ -1,4 +1,4 @@
-"""Every error a user can meet, and the exit code it becomes. A leaf module."""
+"""Every error that a user can see, and its exit code. A leaf module."""
 
 from __future__ import annotations
 

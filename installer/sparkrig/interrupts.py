@@ -1,4 +1,4 @@
-"""How a run is asked to end from outside: signals, and a terminal or pipe that is gone. A leaf module.
+"""External requests to end a run: signals, and a terminal or pipe that has closed. A leaf module.
 
 Until a change has begun, a signal ends the program at once: Python raises, and everything on the way out cleans up.
 While a change runs, nothing is raised. The first request stops it in order, the second one ends what still runs, and

@@ -1,4 +1,4 @@
-"""Where the time of one run goes: spans of phases, operations, helm processes and checks.
+"""Time spans of one run: phases, operations, helm processes and checks.
 
 Off, and then free of cost, until ``begin`` is called. One run a process records at a time. Knows nothing of what it
 measures; ``output/timings.py`` makes the table and the trace file.

@@ -1,1 +1,1 @@
-"""Plan -> ApplyResult: a bounded parallel executor over a graph, and what each operation does."""
+"""Plan -> ApplyResult: a bounded parallel executor for a graph of operations, and the operations."""

@@ -1,1 +1,1 @@
-"""Folders of components -> Catalog. Pure but for reading the files of those folders."""
+"""Component folders -> Catalog. Pure except for reading the files of those folders."""

@@ -1,1 +1,1 @@
-"""Checks: questions put to the cluster, before a change and after it."""
+"""Checks of a deployed stack: `verify`, and the gate checks after every change."""

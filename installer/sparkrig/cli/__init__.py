@@ -1,1 +1,1 @@
-"""The command line: flags, confirmation, exit codes; one file per command, no logic."""
+"""The command line: flags, confirmation, exit codes."""

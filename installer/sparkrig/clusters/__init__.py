@@ -1,4 +1,4 @@
-"""Where the cluster comes from: an existing context, kind, or the embedded ``sim``."""
+"""Cluster providers: an existing context, kind, or the embedded ``sim``."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Use cases: one module for each command, without printing."""
+"""Use cases: one module for each command, without flags and output."""

@@ -1,1 +1,1 @@
-"""Helm: the only use of pyhelm3, chart sources, chart archives."""
+"""Helm processes. The only use of pyhelm3."""

@@ -1,1 +1,1 @@
-"""What the cluster remembers of a stack: revisions as Secrets, the lock as a Lease."""
+"""Revisions (Secrets) and the lock (a Lease) of a stack, stored in the cluster."""

@@ -1,1 +1,1 @@
-"""Access to a Kubernetes cluster: requests, facts, watches, providers."""
+"""Access to an API server: authentication, requests, watches. The only use of the kubernetes library."""

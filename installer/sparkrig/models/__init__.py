@@ -1,1 +1,1 @@
-"""Records that the rooms share. They hold no behavior beyond reading themselves."""
+"""Records that the packages share, without behavior beyond reading themselves."""

@@ -1,1 +1,1 @@
-"""Turns records into text and JSON. It reads no cluster and no file; only the progress displays write."""
+"""Records -> text and JSON. Reads no cluster and no file; only the progress displays write."""

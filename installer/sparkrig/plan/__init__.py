@@ -1,1 +1,1 @@
-"""Desired against observed -> Plan. Pure: reads records, returns records, asks nobody."""
+"""Desired and observed state -> Plan. Pure: records in, records out."""

@@ -1,4 +1,4 @@
-"""What the cluster lacks for a stack, found before anything is written.
+"""Preflight: what the cluster lacks for a stack, checked before the first write.
 
 ``collect`` reads, the modules of questions judge without a client, ``examine`` asks all of them.
 """

@@ -1,4 +1,4 @@
-"""Whether an object is ready, still on its way, or has failed for good: pure functions of what the API server sent."""
+"""Whether an object is ready, progressing or failed. Pure functions of objects from the API server."""
 
 from sparkrig.readiness.context import NO_CONTEXT, Context
 from sparkrig.readiness.judge import is_custom_group, judge, needs_window

@@ -1,1 +1,1 @@
-"""Secrets: read from where they are at the last moment, applied, and forgotten."""
+"""Secrets: read from their sources at the last moment, applied, and discarded."""

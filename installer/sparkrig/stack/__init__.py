@@ -1,1 +1,1 @@
-"""Stack file, catalogue and facts -> what every release shall be. Pure but for reading the named files."""
+"""Stack file, catalog and facts -> desired releases. Pure except for reading the named files."""

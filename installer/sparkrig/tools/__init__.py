@@ -1,4 +1,4 @@
-"""The binaries sparkrig runs: finding, checking, fetching and building them."""
+"""The binaries that sparkrig runs: finding, verifying, downloading and building them."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Webhooks, policies and refusals: what stops an object on its way in."""
+"""Readiness of admission webhooks and policies, and refused pods."""

@@ -1,1 +1,1 @@
-"""CRDs: applied, reviewed, migrated, handed over."""
+"""Applying, reviewing and migrating CRDs, and transferring their ownership."""

@@ -1,1 +1,1 @@
-"""What a `down` deletes, keeps and leaves behind."""
+"""Objects that `down` deletes, retains and leaves behind."""

@@ -1,4 +1,4 @@
-"""The kinds of checks: names of protocols, never of products. One file for each."""
+"""The kinds of checks, one module for each. Kinds are named after protocols, not products."""
 
 from __future__ import annotations
 

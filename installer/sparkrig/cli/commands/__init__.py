@@ -1,1 +1,1 @@
-"""One module for each command: flags, the use case, output."""
+"""One module for each command: its flags, the call of the use case, its output."""

@@ -1,1 +1,1 @@
-"""What sparkrig knows of a cluster."""
+"""Facts of a cluster: version, nodes, GPUs, existing installations."""

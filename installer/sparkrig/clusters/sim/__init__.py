@@ -1,4 +1,4 @@
-"""The provider ``sim``: a real control plane on this machine, its nodes and pods simulated by KWOK.
+"""The provider ``sim``: a real control plane on this machine with nodes and pods simulated by KWOK.
 
 kube-apiserver, etcd, controller-manager, scheduler and kwok listen on loopback only, on ports of their own; no root,
 no container engine. Volumes, load balancers and pods are played by the Stages in stages.yaml.

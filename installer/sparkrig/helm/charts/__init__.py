@@ -1,1 +1,1 @@
-"""Charts: where they come from, and what their files say."""
+"""Charts: sources, archives, metadata, dependencies."""

@@ -1,1 +1,1 @@
-"""What a new version of a CRD means. Pure."""
+"""Effects of a new CRD version on existing custom resources. Pure."""

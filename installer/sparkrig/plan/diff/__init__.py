@@ -1,1 +1,1 @@
-"""How documents, objects and revisions differ. Pure."""
+"""Differences between documents, objects and revisions. Pure."""

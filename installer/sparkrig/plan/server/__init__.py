@@ -1,1 +1,1 @@
-"""What an API server says of a change. Pure."""
+"""Evaluation of dry-run responses and webhook probes. Pure."""

@@ -1,1 +1,1 @@
-"""The server's dry run: what the API server says of an upgrade before it is made."""
+"""Server-side dry runs of upgrades and rollbacks before the first write."""

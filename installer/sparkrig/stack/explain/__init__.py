@@ -1,1 +1,1 @@
-"""Where a value comes from. Pure."""
+"""The origin of a value, for `explain`. Pure."""

@@ -1,1 +1,1 @@
-"""What is wrong with values beyond their schema. Pure."""
+"""Checks of values beyond their schema. Pure."""

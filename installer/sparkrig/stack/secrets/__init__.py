@@ -1,1 +1,1 @@
-"""References to secrets in the stack file. Pure; nothing is resolved here."""
+"""References to secrets in the stack file. Pure; resolves none."""
