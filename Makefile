@@ -81,12 +81,13 @@ bench: $(VENV)/.developing ## sparkrig beside helmfile and helm on fresh cluster
 	@$(BIN)/python -m bench $(BENCH_ARGS)
 
 .PHONY: lint
-lint: $(VENV)/.developing ## Formatting, lint, types, import layers, news fragments, links in docs/
+lint: $(VENV)/.developing ## Formatting, lint, types, import layers, news fragments, language and links of the docs
 	@$(BIN)/ruff format --check installer tests scripts bench
 	@$(BIN)/ruff check installer tests scripts bench
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --config pyproject.toml
 	@$(BIN)/python scripts/news.py
+	@$(BIN)/python scripts/prose.py
 	@$(BIN)/zensical build --strict --clean
 
 .PHONY: docs
