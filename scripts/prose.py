@@ -32,9 +32,7 @@ _INDENTED: Final = re.compile(r"(?<=\n\n)(?: {4}(?!- |\d+\. ).*\n|\n(?= {4}))+")
 _INLINE: Final = re.compile(r"(`+)(?:[^`\n]|\n(?!\n))+?\1")
 _TARGET: Final = re.compile(r"(?<=\])\([^)\s]*\)|(?<=\]: )\S+|<?https?://[^\s)>|]+>?")
 _ITEM: Final = re.compile(r"^\s*(?:[-*+]|\d+\.)\s+")
-_END: Final = re.compile(
-    r"(?<!\be\.g)(?<!\bi\.e)(?<!\betc)(?<!\bvs)[.!?][\"”)*_]*(?:\s+|$)(?=[\"“(*_\[]*[A-Z0-9□]|[a-z□]*□|$)"
-)
+_END: Final = re.compile(r"(?<!\be\.g)(?<!\bi\.e)(?<!\betc)(?<!\bvs)[.!?][\"”)*_]*(?:\s+|$)")
 
 
 @dataclass(frozen=True)
