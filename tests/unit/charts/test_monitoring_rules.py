@@ -171,13 +171,13 @@ def test_each_alert_has_a_runbook_and_each_runbook_an_alert() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_runbook_says_what_it_means_what_to_look_at_and_what_to_do(name: str) -> None:
+def test_a_runbook_has_meaning_diagnosis_and_mitigation(name: str) -> None:
     text = (RUNBOOKS / f"{name}.md").read_text(encoding="utf-8")
     assert text.startswith(f"# {name}\n")
     sections = dict(re.findall(r"^## (.+)\n\n((?:.|\n)*?)(?=\n## |\Z)", text, re.MULTILINE))
-    assert list(sections) == ["What it means", "What to look at", "What to do"]
+    assert list(sections) == ["Meaning", "Diagnosis", "Mitigation"]
     assert all(len(body.split()) > 10 for body in sections.values())
-    assert "```" in sections["What to look at"]
+    assert "```" in sections["Diagnosis"]
 
 
 # --------------------------------------------------------------------------- thresholds and values
