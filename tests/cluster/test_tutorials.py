@@ -66,7 +66,7 @@ def equal(line: str) -> str:
     """The line without what differs from run to run, and without what tells a stand-in from the real chart."""
     line = re.sub(r"-standin\b|\.stand-ins\b| \(\d+ stand-ins\)", "", line)
     line = re.sub(r"\bstand-in\b", "", line)
-    line = re.sub(r"\b\d+(\.\d+)?( ?ms|s|m\d+s)\b|\b\d+ s ago\b|\bjust now\b", "TIME", line)
+    line = re.sub(r"\b\d+ (s|min)( ago)?\b|\bjust now\b|\b\d+(\.\d+)?( ?ms| ?s|m\d+s)\b", "TIME", line)
     line = re.sub(r"\bops\b|\S+@\S+ pid \d+", "WHO", line)
     line = re.sub(r"\bon (sim-)?(prod|fresh-\w+)\b", "on CLUSTER", line)
     return " ".join(line.split())
