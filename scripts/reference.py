@@ -1,8 +1,8 @@
 """Generates docs/reference/<component>.md from the components' schemas, values and descriptions. ``make docs``.
 
 It also generates the part of docs/charts/<component>.md between two comments (chart_pages.py), both tables of
-docs/imitations.md (imitations.py), docs/cli.md (cli_reference.py), docs/overview.svg (overview.py), and the navigation
-of the site (site_nav.py).
+docs/imitations.md (imitations.py), the packages in CONTRIBUTING.md and docs/architecture.md (packages.py), docs/cli.md
+(cli_reference.py), docs/overview.svg (overview.py), and the navigation of the site (site_nav.py).
 
     python scripts/reference.py [--check]
 
@@ -21,6 +21,7 @@ from typing import Any, Final
 import cli_reference
 import imitations
 import overview
+import packages
 import site_nav
 from chart_pages import chart_pages
 
@@ -251,6 +252,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     made[page_of_imitations] = imitations.filled(
         there[page_of_imitations], imitations.load(ROOT), load_catalog([ROOT / "charts"])
     )
+    for page_of_packages, text in packages.pages().items():
+        made[page_of_packages] = text
+        there[page_of_packages] = page_of_packages.read_text(encoding="utf-8")
     commands = ROOT / "docs" / "cli.md"
     made[commands] = cli_reference.page()
     there[commands] = commands.read_text(encoding="utf-8") if commands.exists() else ""
