@@ -8,6 +8,18 @@ from typing import Any
 from sparkrig.models.chart import Chart, ChartOrigin
 from sparkrig.models.component import CrdOwner
 from sparkrig.models.objects import ObjectRef
+from sparkrig.models.operation import (
+    Action,
+    CreateNamespace,
+    InstallRelease,
+    Operation,
+    RepairRelease,
+    RestoreCrds,
+    RollbackRelease,
+    UninstallRelease,
+    UpgradeRelease,
+    WaitReady,
+)
 from sparkrig.models.release import DesiredRelease, ObservedRelease, ReleaseState, ResolvedStack
 from sparkrig.models.revision import Revision, RevisionStatus
 from sparkrig.models.state import ObservedState
@@ -92,3 +104,37 @@ def observed(*releases: ObservedRelease, last: Revision | None = None, **changes
     return ObservedState(
         releases={(found.namespace, found.name): found for found in releases}, last=last, **(fields | changes)
     )
+
+
+def operation(action: Action, name: str, needs: tuple[str, ...] = (), **changes: Any) -> Operation:
+    """An operation on the release of that name, with its ID ``<action>/<name>``."""
+    wanted = changes.pop("desired", None) or desired(name)
+    recorded = changes.pop("state", None) or state(wanted)
+    common: dict[str, Any] = {
+        "id": f"{action}/{name}",
+        "component": name,
+        "needs": needs,
+        "release": name,
+        "namespace": "ns",
+        "reason": "because",
+        "timeout_s": 10.0,
+    }
+    common |= changes
+    match action:
+        case Action.NAMESPACE:
+            return CreateNamespace(**{"labels": {}} | common)
+        case Action.CRDS:
+            return RestoreCrds(**common, state=recorded)
+        case Action.INSTALL:
+            return InstallRelease(**common, desired=wanted)
+        case Action.UPGRADE:
+            return UpgradeRelease(**{"helm_revision": 1} | common, desired=wanted, state=recorded)
+        case Action.REPAIR:
+            return RepairRelease(**{"helm_revision": 1} | common, desired=wanted, state=recorded)
+        case Action.ROLLBACK:
+            return RollbackRelease(**{"newest_revision": 1} | common, state=recorded)
+        case Action.UNINSTALL:
+            return UninstallRelease(**{"helm_revision": 1} | common, state=recorded)
+        case Action.WAIT:
+            return WaitReady(**common, desired=wanted)
+    raise NotImplementedError(action)

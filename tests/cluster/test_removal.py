@@ -23,7 +23,7 @@ from sparkrig.history.lock import Lock
 from sparkrig.history.store import History
 from sparkrig.kube.client import KubeApi
 from sparkrig.models.objects import ObjectRef
-from sparkrig.models.plan import Action, Operation
+from sparkrig.models.operation import VacateNamespace
 
 GROUP = "removal.example.org"
 CRD = {
@@ -372,12 +372,9 @@ def test_what_is_stuck_is_explained(api: KubeApi, namespace: str, monkeypatch: p
     assert all(line.endswith("(finalizer example.org/wait)") for line in said)
     assert said
     monkeypatch.setattr(removal, "NAMESPACE_GONE_S", 3.0)
-    operation = Operation(
+    operation = VacateNamespace(
         id=f"vacate/{namespace}",
-        action=Action.VACATE,
         component=f"namespace {namespace}",
-        needs=(),
-        release="",
         namespace=namespace,
         reason="",
         timeout_s=1.0,

@@ -9,14 +9,14 @@ from typing import Any, Final, Literal
 from sparkrig.apply.waiting import Waiter
 from sparkrig.kube.client import KubeApi
 from sparkrig.models.objects import ObjectRef
-from sparkrig.models.plan import Operation
+from sparkrig.models.operation import HelmWrite
 
 Say = Callable[[str], None]
 GONE_S: Final = 60.0
 """Until an object that was deleted is gone; the garbage collector takes about a second for an orphaning."""
 
 
-async def clear_the_way(api: KubeApi, waiter: Waiter, operation: Operation, say: Say) -> None:
+async def clear_the_way(api: KubeApi, waiter: Waiter, operation: HelmWrite, say: Say) -> None:
     """Deletes what the operation makes anew, so that Helm creates it; what holds data lives on.
 
     A StatefulSet is deleted without its pods and volume claims: the new one finds and adopts them. The pods of one

@@ -15,7 +15,8 @@ from sparkrig.apply import ending
 from sparkrig.apply.turns import Turns
 from sparkrig.defaults import WORKERS
 from sparkrig.errors import SparkrigError
-from sparkrig.models.plan import Action, ApplyResult, Event, Operation, OperationResult, OperationStatus, Plan
+from sparkrig.models.operation import KeepRelease, Operation, UninstallRelease, Wait, recorded_state
+from sparkrig.models.plan import ApplyResult, Event, OperationResult, OperationStatus, Plan
 from sparkrig.models.release import ReleaseState
 from sparkrig.plan.graph import remaining_path_s
 
@@ -27,9 +28,6 @@ Run = Callable[[Operation, Say, LetThrough], Awaitable[ReleaseState | None]]
 Listener = Callable[[Event], None]
 Guard = Callable[[], None]
 """Called before an operation starts; raises when it must not (the lock was lost)."""
-
-LOOKING = (Action.WAIT,)
-"""Actions that only look: they take no worker, and are given up when the run stops."""
 
 
 class Stop:
@@ -66,7 +64,7 @@ class Stop:
         self._hard = self._hard or hard
         self.interrupted = self.interrupted or interrupted
         for task, operation in self._tasks.items():
-            if self._hard or operation.action in LOOKING:
+            if self._hard or _only_looks(operation):
                 task.cancel()
 
     def lose(self, reason: str) -> None:
@@ -171,7 +169,7 @@ class Executor:
 
     async def _one(self, operation: Operation, weight: Mapping[str, float]) -> OperationResult:
         ready_s = time.monotonic()
-        if operation.action in LOOKING:
+        if _only_looks(operation):
             return await self._recorded(operation, ready_s)
         # One that becomes free later may be on a longer path than those that wait already.
         async with self._workers.at(-weight[operation.id]):
@@ -197,7 +195,7 @@ class Executor:
         tell(OperationStatus.RUNNING, operation.reason)
         try:
             self._guard()
-            self.stop.began = self.stop.began or operation.action not in LOOKING
+            self.stop.began = self.stop.began or not _only_looks(operation)
             with ending.operation():
                 state = await self._run(
                     operation,
@@ -236,6 +234,11 @@ class Executor:
         return OperationResult(operation, OperationStatus.SKIPPED, 0.0, why)
 
 
+def _only_looks(operation: Operation) -> bool:
+    """Whether it changes nothing: it takes no worker, and is given up when the run stops."""
+    return isinstance(operation, Wait)
+
+
 def _outcome(task: asyncio.Task[OperationResult], operation: Operation) -> OperationResult:
     if task.cancelled():
         return OperationResult(operation, OperationStatus.INTERRUPTED, 0.0, "given up before it started")
@@ -253,16 +256,16 @@ def _message(error: SparkrigError) -> str:
 def _after(plan: Plan, results: tuple[OperationResult, ...]) -> tuple[ReleaseState, ...]:
     """Every release of the stack as the run left it, in the plan's order."""
     states: dict[str, ReleaseState] = {state.component: state for state in plan.unchanged}
-    for result in results:
-        operation = result.operation
-        if operation.action is Action.WAIT:
+    for operation, result in zip(plan.operations, results, strict=True):
+        if isinstance(operation, Wait):
             continue
+        recorded = recorded_state(operation)
         if result.state is not None:
             states[operation.component] = result.state
-        elif operation.action in (Action.UNINSTALL, Action.KEEP) and result.status is OperationStatus.DONE:
+        elif isinstance(operation, UninstallRelease | KeepRelease) and result.status is OperationStatus.DONE:
             states.pop(operation.component, None)
-        elif operation.state in plan.kept:
+        elif recorded in plan.kept:
             continue  # of somebody else already
-        elif operation.state is not None and operation.component not in states:
-            states[operation.component] = operation.state
+        elif recorded is not None and operation.component not in states:
+            states[operation.component] = recorded
     return tuple(states.values())

@@ -10,7 +10,7 @@ from sparkrig.errors import OperationError
 from sparkrig.helm.storage.recovery import stored_manifest
 from sparkrig.kube.client import KubeApi
 from sparkrig.models.objects import ObjectRef, refs_of
-from sparkrig.models.plan import Operation
+from sparkrig.models.operation import UninstallRelease
 from sparkrig.plan.crds.drift import CRD_KIND
 from sparkrig.yaml.plain import objects
 
@@ -29,19 +29,19 @@ def inventory(api: KubeApi, manifests: Sequence[dict[str, Any]], namespace: str)
     )
 
 
-def leaving(api: KubeApi, operation: Operation) -> list[ObjectRef]:
+def leaving(api: KubeApi, operation: UninstallRelease) -> list[ObjectRef]:
     """What Helm will delete, after making sure that nothing which holds data is among it.
 
     Helm reads the keep annotation from the manifest stored in the release, not from the live
     object, so that is where it is looked for.
     """
-    text = stored_manifest(api, operation.release, operation.namespace, operation.helm_revision or 0)
+    text = stored_manifest(api, operation.release, operation.namespace, operation.helm_revision)
     manifests = objects(text)
     kept = [item for item in manifests if _annotations(item).get(KEEP_ANNOTATION) == "keep"]
     everything = inventory(api, manifests, operation.namespace)
     staying = frozenset(inventory(api, kept, operation.namespace))
     going = [ref for ref in everything if ref not in staying]
-    data = (CRD_KIND, *(operation.state.keep if operation.state and operation.state.digest else DATA_KINDS))
+    data = (CRD_KIND, *(operation.state.keep if operation.state.digest else DATA_KINDS))
     at_risk = [ref for ref in going if ref.kind in data and ref.kind not in operation.purged]
     if at_risk:
         raise OperationError(

@@ -21,12 +21,20 @@ from sparkrig.helm.size import estimate, mib
 from sparkrig.helm.storage.releases import list_releases
 from sparkrig.models.chart import Chart, ChartOrigin
 from sparkrig.models.component import Component, CrdOwner, NodeStateRule
-from sparkrig.models.plan import Action, Operation, Plan
+from sparkrig.models.operation import (
+    ApplyCrds,
+    ChangeRelease,
+    InstallRelease,
+    Operation,
+    RepairRelease,
+    UpgradeRelease,
+)
+from sparkrig.models.plan import Plan
 from sparkrig.models.release import DesiredRelease, ResolvedStack
 from sparkrig.models.state import ObservedState
 from sparkrig.plan.diff.changes import GONE
 from sparkrig.plan.graph import helm_s
-from sparkrig.plan.server.changes import CHANGING, Rehearsal
+from sparkrig.plan.server.changes import Rehearsal
 from sparkrig.preflight.apis import suits
 from sparkrig.preflight.collect import ask_rights, collect, confirm, learn, namespaces_of
 from sparkrig.preflight.data import Case, Wanted
@@ -43,8 +51,6 @@ from sparkrig.preflight.rights import least_roles, missing, needed, rights_findi
 from sparkrig.readiness import is_custom_group
 from sparkrig.stack.manifests.crds import api_versions
 from sparkrig.yaml.plain import objects
-
-UPGRADING = (Action.UPGRADE, Action.REPAIR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +114,7 @@ def refuse_unfit(
     Raises:
         Refused: with every finding that stands in the way.
     """
-    changing = (Action.INSTALL, Action.UPGRADE, Action.REPAIR)
-    names = [operation.component for operation in operations if operation.action in changing]
+    names = [operation.component for operation in operations if isinstance(operation, ChangeRelease)]
     wanted = [desired for desired in resolved.releases if desired.component in names]
     case, findings = _prepared(session, resolved, wanted, observed, _crds_alone(operations, names))
     findings = [*findings, *examine(case), *_rights(session, case)]
@@ -143,8 +148,8 @@ def _told(session: Session, finding: Finding) -> str:
 
 def rehearsals(session: Session, resolved: ResolvedStack, observed: ObservedState, made: Plan) -> tuple[Rehearsal, ...]:
     """What the API server says of a plan's upgrades, and which charts refuse their values, for showing them."""
-    upgrading = {operation.component for operation in made.operations if operation.action in UPGRADING}
-    names = {operation.component for operation in made.operations if operation.action is Action.INSTALL} | upgrading
+    upgrading = {one.component for one in made.operations if isinstance(one, UpgradeRelease | RepairRelease)}
+    names = {one.component for one in made.operations if isinstance(one, InstallRelease)} | upgrading
     if not names:
         return ()
     wanted = [desired for desired in resolved.releases if desired.component in names]
@@ -158,7 +163,7 @@ def rehearsals(session: Session, resolved: ResolvedStack, observed: ObservedStat
 
 
 def _rehearse(session: Session, case: Case, operations: Sequence[Operation]) -> tuple[Rehearsal, ...]:
-    changing = {operation.component: operation for operation in operations if operation.action in CHANGING}
+    changing = {operation.component: operation for operation in operations if isinstance(operation, ChangeRelease)}
     releases = [
         Release(
             component=wanted.name,
@@ -166,7 +171,7 @@ def _rehearse(session: Session, case: Case, operations: Sequence[Operation]) -> 
             namespace=wanted.desired.namespace,
             objects=wanted.objects,
             revision=None if wanted.fresh else operation.helm_revision,
-            forced=operation.action is Action.REPAIR or (wanted.desired.adopt and operation.state is None),
+            forced=isinstance(operation, RepairRelease) or (wanted.desired.adopt and operation.state is None),
             crds=frozenset(operation.state.crds if operation.state else ()),
         )
         for wanted in case.wanted
@@ -285,8 +290,7 @@ def _prepared(
 
 def _crds_alone(operations: Sequence[Operation], changing: Sequence[str]) -> list[DesiredRelease]:
     """The components whose CRDs are applied again though nothing else of them changes."""
-    bringing = [o.desired for o in operations if o.action is Action.CRDS and o.component not in changing]
-    return [desired for desired in bringing if desired is not None]
+    return [o.desired for o in operations if isinstance(o, ApplyCrds) and o.component not in changing]
 
 
 def _crds(desired: DesiredRelease) -> list[dict[str, Any]]:

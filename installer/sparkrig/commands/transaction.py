@@ -9,7 +9,7 @@ import datetime
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import sparkrig
 from sparkrig import interrupts, timeline
@@ -21,7 +21,18 @@ from sparkrig.history.home import ensure_home
 from sparkrig.history.lock import Lock, identity
 from sparkrig.history.pruning import prune
 from sparkrig.history.store import History
-from sparkrig.models.plan import Action, ApplyResult, Event, Operation, OperationResult, OperationStatus, Plan
+from sparkrig.models.operation import (
+    Action,
+    ApplyCrds,
+    ChangeRelease,
+    GateChecks,
+    RepairRelease,
+    RestartPods,
+    UpgradeRelease,
+    Wait,
+    WaitReady,
+)
+from sparkrig.models.plan import ApplyResult, Event, OperationResult, OperationStatus, Plan
 from sparkrig.models.revision import OperationRecord, Revision, RevisionStatus
 from sparkrig.plan.keeping import kept_after
 from sparkrig.plan.restore import plan_restore
@@ -30,9 +41,11 @@ from sparkrig.plan.summary import summary
 # What executes a plan is imported where one is executed: most runs find nothing to do.
 if TYPE_CHECKING:
     from sparkrig.apply.executor import Stop
-    from sparkrig.apply.operations import Operator
+    from sparkrig.apply.operations.operator import Operator
 
 OnFailure = Literal["rollback", "stop", "continue"]
+OfStackFile: TypeAlias = ApplyCrds | ChangeRelease | WaitReady | RestartPods
+"""Operations on releases that the stack file describes."""
 
 
 class Dialogue(Protocol):
@@ -109,7 +122,7 @@ class Source:
 
 def changes_cluster(plan: Plan) -> bool:
     """True when the plan does more than look."""
-    return any(operation.action is not Action.WAIT for operation in plan.operations)
+    return any(not isinstance(operation, Wait) for operation in plan.operations)
 
 
 def run(
@@ -186,7 +199,7 @@ class _Recorded:
         return replace(outcome, unrecorded=unrecorded)
 
     def _operator(self, stack: str) -> Operator:
-        from sparkrig.apply.operations import Operator
+        from sparkrig.apply.operations.operator import Operator
 
         session = self._session
         allowed = self._options.allow_crd_change
@@ -218,7 +231,7 @@ class _Recorded:
             return replace(checked, interrupted=checked.interrupted or self._stop.interrupted)
         except SparkrigError as error:  # the cluster went away before it could be asked: nothing is known to be well
             name = plan.stack
-            operation = Operation(f"{Action.CHECK}/{name}", Action.CHECK, name, (), "", "", "gate checks", 0.0)
+            operation = GateChecks(id=f"{Action.CHECK}/{name}", component=name, reason="gate checks", timeout_s=0.0)
             failure = OperationResult(operation, OperationStatus.FAILED, 0.0, error.message)
             return replace(result, results=(*result.results, failure))
 
@@ -242,7 +255,7 @@ class _Recorded:
             plan = plan_restore(target, replace(observed, last=started), keep_history=False)
             from sparkrig.preflight.dryrun.restore import Leaving, restorable
 
-            upgraded = [op.desired for op in outcome.plan.operations if op.desired]
+            upgraded = [op.desired for op in outcome.plan.operations if isinstance(op, OfStackFile)]
             leaving = Leaving(
                 self._session.catalog.components,
                 {desired.component: desired.chart.version for desired in upgraded},
@@ -309,9 +322,8 @@ def why_stop(result: ApplyResult, good: Revision | None, changed_crds: Sequence[
         {
             r.operation.component
             for r in begun
-            if r.operation.desired is not None
+            if isinstance(r.operation, UpgradeRelease | RepairRelease)
             and r.operation.desired.rollback == "forward-only"
-            and r.operation.action in (Action.UPGRADE, Action.REPAIR)
         }
     )
     if forward:

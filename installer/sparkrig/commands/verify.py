@@ -13,7 +13,8 @@ from sparkrig.clusters.facts.read import read_facts
 from sparkrig.commands.session import Session
 from sparkrig.errors import NotFound
 from sparkrig.models.check import CheckResult, CheckStatus, VerifyResult
-from sparkrig.models.plan import Action, ApplyResult, Operation, OperationResult, OperationStatus, Plan
+from sparkrig.models.operation import Action, GateChecks
+from sparkrig.models.plan import ApplyResult, OperationResult, OperationStatus, Plan
 from sparkrig.models.release import ReleaseState
 
 Listener = Callable[[CheckResult, int, int], None]
@@ -108,17 +109,11 @@ def _bad(component: str, results: Sequence[CheckResult]) -> list[CheckResult]:
 
 def _failure(subject: Subject, results: Sequence[CheckResult]) -> OperationResult:
     bad = _bad(subject.component, results)
-    state = subject.state
-    operation = Operation(
+    operation = GateChecks(
         id=f"{Action.CHECK}/{subject.component}",
-        action=Action.CHECK,
         component=subject.component,
-        needs=(),
-        release=state.release,
-        namespace=state.namespace,
         reason="gate checks",
         timeout_s=sum(spec.timeout_s for spec in subject.checks),
-        state=state,
     )
     lines = [line for r in bad for line in (f"check {r.name}: {r.message}", *([f"next: {r.hint}"] if r.hint else []))]
     ended = all(r.message == INTERRUPTED for r in bad)

@@ -17,7 +17,8 @@ from sparkrig.errors import NotFound, Refused
 from sparkrig.helm.storage.releases import list_revisions
 from sparkrig.history.pruning import helm_revisions, offered
 from sparkrig.models.check import VerifyResult
-from sparkrig.models.plan import Action, Plan
+from sparkrig.models.operation import UninstallRelease
+from sparkrig.models.plan import Plan
 from sparkrig.models.release import ResolvedStack
 from sparkrig.models.revision import Revision, RevisionStatus
 from sparkrig.models.state import ObservedState
@@ -318,7 +319,7 @@ def _with_disturbances(
     if made.empty:
         return made, ()
     made = session.crd_review.reviewed(made)
-    if any(operation.action is Action.UNINSTALL for operation in made.operations):
+    if any(isinstance(operation, UninstallRelease) for operation in made.operations):
         from sparkrig.apply.removal.left_behind import with_warnings
 
         made = with_warnings(session.api, made, session.catalog.components, purge)

@@ -1,91 +1,13 @@
-"""A plan, its operations, and how they went."""
+"""A plan, and how its operations went."""
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
-from sparkrig.models.objects import ObjectRef
-from sparkrig.models.release import DesiredRelease, ReleaseState
-from sparkrig.models.secret import SecretSpec
-
-
-class Action(enum.StrEnum):
-    """What an operation does."""
-
-    RECOVER = "recover"
-    NAMESPACE = "namespace"
-    CRDS = "crds"
-    INSTALL = "install"
-    UPGRADE = "upgrade"
-    REPAIR = "repair"
-    ROLLBACK = "rollback"
-    UNINSTALL = "uninstall"
-    WAIT = "wait"
-    SECRETS = "secrets"
-    DELETE = "delete"
-    """Deletes objects that no uninstall removes, and waits until they are gone."""
-    VACATE = "vacate"
-    """Removes a namespace that nothing foreign is in."""
-    ROLL = "roll"
-    """Restarts pods that read a Secret which changed."""
-    KEEP = "keep"
-    """Gives the claim on a release up, which stays in the cluster as it is."""
-    CLAIM = "claim"
-    """Takes back what was given up."""
-    CHECK = "check"
-    """The gate checks after a change; never part of a plan, only of what happened."""
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One node of the plan's graph."""
-
-    id: str
-    """Stable: ``<action>/<component>``."""
-    action: Action
-    component: str
-    needs: tuple[str, ...]
-    """Ids of the operations that must have succeeded first."""
-    release: str
-    namespace: str
-    reason: str
-    """Why it is done, in a person's words."""
-    timeout_s: float
-    desired: DesiredRelease | None = None
-    state: ReleaseState | None = None
-    """The release as it was, for uninstall, rollback and recover."""
-    helm_revision: int | None = None
-    """The Helm revision that is observed now (rollback: that is to be restored)."""
-    newest_revision: int = 0
-    """The newest Helm revision when a rollback was planned."""
-    labels: Mapping[str, str] = field(default_factory=dict)
-    """Labels of the namespace, for a namespace operation."""
-    recreated: tuple[ObjectRef, ...] = ()
-    """Objects that cannot be changed as wanted: deleted first, so that Helm makes them anew."""
-    reselected: tuple[ObjectRef, ...] = ()
-    """Those of them whose selector changes: their pods do not become the new object's."""
-    leftovers: tuple[ObjectRef, ...] = ()
-    """Objects of earlier hooks that would stand in for the new ones: deleted first."""
-    keep_history: bool = True
-    """For an uninstall: leave Helm's history, so that a rollback can bring the release back."""
-    secret: SecretSpec | None = None
-    """For a secrets operation: what to apply in ``namespaces``; None removes the Secret ``secret_name`` there."""
-    secret_name: str = ""
-    namespaces: tuple[str, ...] = ()
-    objects: tuple[ObjectRef, ...] = ()
-    """For a delete: what goes. For an uninstall: what goes behind the release. For a vacate: what hooks left there,
-    which does not count as foreign. For a keep and a claim: the Secrets that go with the release."""
-    purged: tuple[str, ...] = ()
-    """Kinds of data that may go along (``PersistentVolumeClaim``, ``Namespace``)."""
-    rolled: tuple[str, ...] = ()
-    """For a roll: names of the Secrets that changed."""
-    weight_s: float | None = None
-    """Rough seconds, where what it writes is known; else those of its action. For the order of starting alone."""
-    effects: tuple[str, ...] | None = None
-    """What it does to running pods of others, a sentence each; None where that was not looked at."""
+from sparkrig.models.operation import GateChecks, Operation
+from sparkrig.models.release import ReleaseState
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +58,7 @@ class OperationStatus(enum.StrEnum):
 class OperationResult:
     """How one operation ended."""
 
-    operation: Operation
+    operation: Operation | GateChecks
     status: OperationStatus
     seconds: float
     message: str = ""

@@ -10,7 +10,8 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sparkrig.models.plan import Event, Operation, OperationStatus, Plan
+from sparkrig.models.operation import Operation
+from sparkrig.models.plan import Event, OperationStatus, Plan
 from sparkrig.output.plan import component_order
 from sparkrig.output.text import first_line
 from sparkrig.output.wording import did_all, doing

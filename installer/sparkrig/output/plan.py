@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from sparkrig.models.plan import Action, Change, Operation, Plan
+from sparkrig.models.operation import Action, Operation, ReleaseOperation, VacateNamespace
+from sparkrig.models.plan import Change, Plan
 from sparkrig.output.document import document, release_json
 from sparkrig.output.terminal import Style
 from sparkrig.output.text import clean, count, indent, joined, pad, width_of, wrap
@@ -77,8 +78,7 @@ def plan_json(plan: Plan, *, cluster: str | None = None, kubernetes: str | None 
                 "id": operation.id,
                 "action": operation.action.value,
                 "component": operation.component,
-                "release": operation.release,
-                "namespace": operation.namespace,
+                **_place(operation),
                 "needs": list(operation.needs),
                 "reason": operation.reason,
                 "timeoutSeconds": operation.timeout_s,
@@ -87,6 +87,17 @@ def plan_json(plan: Plan, *, cluster: str | None = None, kubernetes: str | None 
         ],
         unchanged=[release_json(state) for state in plan.unchanged],
     )
+
+
+def _place(operation: Operation) -> dict[str, str]:
+    """The release and the namespace that an operation is about; empty where there is none, or several."""
+    match operation:
+        case ReleaseOperation():
+            return {"release": operation.release, "namespace": operation.namespace}
+        case VacateNamespace():
+            return {"release": "", "namespace": operation.namespace}
+        case _:
+            return {"release": "", "namespace": ""}
 
 
 def turns(plan: Plan) -> list[list[str]]:

@@ -12,7 +12,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Final, Protocol, Self, TextIO
 
-from sparkrig.models.plan import Action, Event, Operation, OperationStatus, Plan
+from sparkrig.models.operation import Action, Operation
+from sparkrig.models.plan import Event, OperationStatus, Plan
 from sparkrig.output.plan import component_order
 from sparkrig.output.terminal import Style, Terminal, encodable
 from sparkrig.output.text import clean, duration, first_line, pad, width_of

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sparkrig.models.plan import Action, ApplyResult, OperationResult, OperationStatus, Plan
+from sparkrig.models.operation import ApplySecret, RemoveSecret
+from sparkrig.models.plan import ApplyResult, OperationResult, OperationStatus, Plan
 from sparkrig.output.document import document, release_json
 from sparkrig.output.plan import component_order
 from sparkrig.output.terminal import Style
@@ -123,7 +124,7 @@ def _headline(plan: Plan, result: ApplyResult, ended: Outcome, number: str, took
 
 
 def _is_secret(plan: Plan, component: str) -> bool:
-    return all(o.action is Action.SECRETS for o in plan.operations if o.component == component)
+    return all(isinstance(o, ApplySecret | RemoveSecret) for o in plan.operations if o.component == component)
 
 
 def _failed(plan: Plan, component: str, ends: Mapping[str, OperationStatus]) -> bool:

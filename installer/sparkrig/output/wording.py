@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sparkrig.models.plan import Action, Operation
+from sparkrig.models.operation import Action, ChangeRelease, Operation
 
 _DOING: Final[Mapping[Action, str]] = {
     Action.RECOVER: "recovering the release",
@@ -45,8 +45,6 @@ _DID: Final[Mapping[Action, str]] = {
     Action.CHECK: "checked",
 }
 
-_WITH_VERSION: Final = frozenset({Action.INSTALL, Action.UPGRADE, Action.REPAIR})
-
 
 def doing(operation: Operation) -> str:
     """``installing 2.5.2``: what a running operation does, until it says more itself."""
@@ -66,6 +64,6 @@ def did_all(operations: Sequence[Operation]) -> str:
 
 
 def _with_version(words: str, operation: Operation) -> str:
-    if operation.action in _WITH_VERSION and operation.desired:
+    if isinstance(operation, ChangeRelease):
         return f"{words} {operation.desired.chart.version}"
     return words

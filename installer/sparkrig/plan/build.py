@@ -6,17 +6,18 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from sparkrig.models.component import CrdOwner
-from sparkrig.models.plan import Action, Change, Operation, Plan
+from sparkrig.models.operation import Action, ChangeRelease, CreateNamespace, Operation, UninstallRelease, Wait
+from sparkrig.models.plan import Change, Plan
 from sparkrig.models.release import DesiredRelease, ObservedRelease, ReleaseState, ResolvedStack
 from sparkrig.models.revision import RevisionStatus
 from sparkrig.models.state import ObservedState
-from sparkrig.plan.decide import PENDING, decide
+from sparkrig.plan.decide import PENDING, Decided, decide
 from sparkrig.plan.diff.changes import GONE, Defaults, describe_change, describe_crd_repair, describe_trouble
 from sparkrig.plan.diff.drift import labels_drifted, with_trouble
 from sparkrig.plan.graph import ordered
 from sparkrig.plan.keeping import (
     after_claims,
-    claim_desired,
+    claim,
     is_given_up,
     keepings,
     kept_change,
@@ -26,6 +27,7 @@ from sparkrig.plan.keeping import (
     still_kept,
     taken_back,
 )
+from sparkrig.plan.release_operations import apply_crds, change, create_namespace, recover, wait_ready
 from sparkrig.plan.secrets import changed_secrets, removed_changes, roll_operation, wanted_places, with_secrets
 from sparkrig.plan.secrets import removals as secret_removals
 
@@ -96,34 +98,34 @@ def plan_up(
         found = observed.releases.get((desired.namespace, desired.release))
         if found is not None and is_given_up(found, resolved.name):
             state = state or recorded_of(desired, kept)
-            operations.append(claim_desired(desired, state))
+            operations.append(claim(state or desired, state))
             claimed.append(desired.component)
         action, reason = decide(desired, state, found, observed, repair=repair)
         trouble = describe_trouble(desired.component, observed)
         changed = changed_secrets(desired, state) if state is not None else ()
         mends = action is None and _mends_crds(desired, observed, repair=repair)
-        crds = (_operation(Action.CRDS, desired, (), "as recorded", state),) if mends else ()
+        crds = (apply_crds(desired, "as recorded", state),) if mends else ()
         operations += crds
-        if action is None and changed:
+        if action is None and state is not None and changed:
             changes.append(Change(desired.component, "~", f"{desired.chart.version}  restarts: {', '.join(changed)}"))
             operations.append(roll_operation(desired, state, changed, tuple(o.id for o in crds)))
-            operations.append(_wait(desired, (operations[-1].id,), "until it is ready", state))
+            operations.append(wait_ready(desired, (operations[-1].id,), "until it is ready", state))
             continue
         if action is None and state is not None:
             unchanged.append(state)
             around = labels_drifted(desired.component, observed) if repair else None
             if around is not None:
                 changes.append(around)
-                operations.append(_namespace(desired))
+                operations.append(create_namespace(desired))
             if crds:
                 changes.append(describe_crd_repair(desired, observed))
-                operations.append(_wait(desired, (crds[0].id,), "until it is ready", state))
+                operations.append(wait_ready(desired, (crds[0].id,), "until it is ready", state))
             if crds or around is not None:
                 continue
             same = Change(desired.component, "=", "unchanged")
             changes.append(trouble or (taken_back(state) if desired.component in claimed else same))
             if trouble and observed.live.get(desired.component) and not observed.missing.get(desired.component):
-                operations.append(_wait(desired, (), "not ready yet", state))
+                operations.append(wait_ready(desired, (), "not ready yet", state))
             continue
         if action is None:
             raise AssertionError(f"{desired.component} has no record and no action")
@@ -132,8 +134,8 @@ def plan_up(
         if action is Action.REPAIR:
             changes[-1] = with_trouble(changes[-1], desired.component, observed)
         operations += _change_release(desired, state, found, observed, action, reason)
-        stale = tuple(name for name in changed if state is not None and name in state.secrets)
-        if stale:  # a Secret that is new to the release needs no restart: the upgrade starts what reads it
+        if state is not None and (stale := tuple(name for name in changed if name in state.secrets)):
+            # A Secret that is new to the release needs no restart: the upgrade starts what reads it.
             *operations, wait = operations
             operations.append(roll_operation(desired, state, stale, wait.needs))
             operations.append(replace(wait, needs=(operations[-1].id,)))
@@ -166,13 +168,14 @@ def plan_down(stack: str, observed: ObservedState) -> Plan:
     kept = still_kept(observed, stack)
     giving = keepings(stack, staying, kept, observed)
     given = {(ref.namespace, ref.name) for operation in giving for ref in operation.objects}
-    operations = removals(everything, [], observed, reason="the stack is removed")
+    operations: list[Operation] = [*removals(everything, [], observed, reason="the stack is removed")]
     places = [place for place in observed.secrets if place not in given]
-    operations += secret_removals(places, operations, reason="the stack is removed")
+    secrets = secret_removals(places, operations, reason="the stack is removed")
+    operations += secrets
     operations += last_of_all(giving, operations)
     changes = [Change(s.component, "-", f"removed {s.version}".rstrip(), _kept(s, observed)) for s in everything]
     changes += [kept_change(s, observed, stack) for s in staying]
-    changes += removed_changes(operations)
+    changes += removed_changes(secrets)
     base = observed.last.number if observed.last else 0
     return Plan(stack, "down", base, ordered(operations), tuple(changes), (), kept)
 
@@ -221,24 +224,23 @@ def _change_release(
     state: ReleaseState | None,
     found: ObservedRelease | None,
     observed: ObservedState,
-    action: Action,
+    action: Decided,
     reason: str,
 ) -> list[Operation]:
     """The operations of one release, linked among themselves; dependencies are linked later."""
     operations: list[Operation] = []
     before: list[str] = []
     if found and found.status in PENDING:
-        operations.append(_operation(Action.RECOVER, desired, (), f"left {found.status}", state, found.revision))
+        operations.append(recover(desired, state, found))
         before.append(operations[-1].id)
     if _namespace_differs(desired, observed):
         before.append(f"namespace/{desired.namespace}")
-        operations.append(_namespace(desired))
+        operations.append(create_namespace(desired))
     if desired.crd_owner is CrdOwner.US:
-        operations.append(_operation(Action.CRDS, desired, (), "custom resource definitions first", state))
+        operations.append(apply_crds(desired, "custom resource definitions first", state))
         before.append(operations[-1].id)
-    revision = found.revision if found else None
-    operations.append(_operation(action, desired, tuple(before), reason, state, revision))
-    operations.append(_wait(desired, (operations[-1].id,), "until it is ready", state))
+    operations.append(change(action, desired, state, found, tuple(before), reason))
+    operations.append(wait_ready(desired, (operations[-1].id,), "until it is ready", state))
     return operations
 
 
@@ -247,65 +249,19 @@ def _namespace_differs(desired: DesiredRelease, observed: ObservedState) -> bool
     return labels is None or any(labels.get(key) != value for key, value in desired.namespace_labels.items())
 
 
-def _namespace(desired: DesiredRelease) -> Operation:
-    return Operation(
-        id=f"namespace/{desired.namespace}",
-        action=Action.NAMESPACE,
-        component=desired.component,
-        needs=(),
-        release=desired.release,
-        namespace=desired.namespace,
-        reason="the namespace and its labels",
-        timeout_s=60.0,
-        labels=dict(desired.namespace_labels),
-    )
-
-
-def _operation(
-    action: Action,
-    desired: DesiredRelease,
-    needs: tuple[str, ...],
-    reason: str,
-    state: ReleaseState | None,
-    helm_revision: int | None = None,
-) -> Operation:
-    return Operation(
-        id=f"{action.value}/{desired.component}",
-        action=action,
-        component=desired.component,
-        needs=needs,
-        release=desired.release,
-        namespace=desired.namespace,
-        reason=reason,
-        timeout_s=desired.timeout_s,
-        desired=desired,
-        state=state,
-        helm_revision=helm_revision,
-    )
-
-
-def _wait(desired: DesiredRelease, needs: tuple[str, ...], reason: str, state: ReleaseState | None) -> Operation:
-    return _operation(Action.WAIT, desired, needs, reason, state)
-
-
 def _link(operations: list[Operation], resolved: ResolvedStack) -> list[Operation]:
     """Merges namespace operations and adds the edges between components."""
     merged: dict[str, Operation] = {}
-    for operation in operations:
-        earlier = merged.get(operation.id)
-        if earlier is None:
-            merged[operation.id] = operation
-        else:
-            merged[operation.id] = _with(earlier, labels={**earlier.labels, **operation.labels})
+    for operation in operations:  # the first one of each namespace; no other operation is there twice
+        merged.setdefault(operation.id, operation)
     for name, operation in merged.items():
-        if operation.action is Action.NAMESPACE:  # applied as a whole: what is left out would be taken off
+        if isinstance(operation, CreateNamespace):  # applied as a whole: what is left out would be taken off
             there = [d.namespace_labels for d in resolved.releases if d.namespace == operation.namespace]
-            merged[name] = _with(operation, labels={k: v for labels in there for k, v in labels.items()})
+            merged[name] = replace(operation, labels={k: v for labels in there for k, v in labels.items()})
     needs = {desired.component: desired for desired in resolved.releases}
-    changing = (Action.INSTALL, Action.UPGRADE, Action.REPAIR)
     return [
-        _with(operation, needs=(*operation.needs, *_edges(needs[operation.component], merged, needs)))
-        if operation.action in changing
+        replace(operation, needs=(*operation.needs, *_edges(needs[operation.component], merged, needs)))
+        if isinstance(operation, ChangeRelease)
         else operation
         for operation in merged.values()
     ]
@@ -323,13 +279,13 @@ def _edges(
 
 def removals(
     removed: tuple[ReleaseState, ...], changing: Iterable[Operation], observed: ObservedState, *, reason: str
-) -> list[Operation]:
+) -> list[UninstallRelease]:
     """Uninstalls, dependents first, and after the remaining releases have let go of what is removed."""
     names = {state.component for state in removed}
     released = [
         operation.id
         for operation in changing
-        if operation.action is Action.WAIT and operation.state and names.intersection(operation.state.needs)
+        if isinstance(operation, Wait) and operation.state and names.intersection(operation.state.needs)
     ]
     operations = []
     for state in removed:
@@ -339,9 +295,8 @@ def removals(
         dependents = [s.component for s in removed if state.component in s.needs]
         present = [n for n in dependents if _is_present(n, removed, observed)]
         operations.append(
-            Operation(
+            UninstallRelease(
                 id=f"uninstall/{state.component}",
-                action=Action.UNINSTALL,
                 component=state.component,
                 needs=(*released, *(f"uninstall/{name}" for name in present)),
                 release=state.release,
@@ -350,7 +305,6 @@ def removals(
                 timeout_s=300.0,
                 state=state,
                 helm_revision=found.revision,
-                objects=state.leaves,
             )
         )
     return operations
@@ -371,7 +325,3 @@ def _kept(state: ReleaseState, observed: ObservedState) -> tuple[str, ...]:
     if state.leaves:
         lines.append(f"takes {', '.join(map(str, state.leaves))} with it, made by its programs")
     return tuple(lines)
-
-
-def _with(operation: Operation, **changes: object) -> Operation:
-    return replace(operation, **changes)  # type: ignore[arg-type]

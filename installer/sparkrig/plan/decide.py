@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Literal, TypeAlias
+
 from sparkrig.models.component import CrdOwner
-from sparkrig.models.plan import Action
+from sparkrig.models.operation import Action
 from sparkrig.models.release import DesiredRelease, ObservedRelease, ReleaseState
 from sparkrig.models.state import ObservedState
 from sparkrig.plan.diff.changes import GONE
@@ -11,6 +13,7 @@ from sparkrig.plan.diff.drift import what_to_repair
 
 PENDING = ("pending-install", "pending-upgrade", "pending-rollback", "uninstalling")
 """Helm's statuses of a release whose helm process is at work, or died at it."""
+Decided: TypeAlias = Literal[Action.INSTALL, Action.UPGRADE, Action.REPAIR]
 
 
 def decide(
@@ -20,7 +23,7 @@ def decide(
     observed: ObservedState,
     *,
     repair: bool,
-) -> tuple[Action | None, str]:
+) -> tuple[Decided | None, str]:
     """What to do with one release, and why; None for nothing."""
     if found is None or found.status in GONE:
         return Action.INSTALL, "new" if state is None else "the release is gone from the cluster"

@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
-from typing import Any
+from typing import Any, TypeAlias, assert_never
 
 from sparkrig.models.component import Component, DisturbedPods
 from sparkrig.models.objects import ObjectRef
-from sparkrig.models.plan import Action, Operation, Plan
+from sparkrig.models.operation import (
+    DeleteObjects,
+    Operation,
+    RepairRelease,
+    RollbackRelease,
+    UninstallRelease,
+    UpgradeRelease,
+)
+from sparkrig.models.plan import Plan
 
-DISTURBING = (Action.UPGRADE, Action.ROLLBACK, Action.UNINSTALL)
+Disturbing: TypeAlias = UpgradeRelease | RepairRelease | RollbackRelease | UninstallRelease
+"""What may reach running pods of others."""
 SHOWN = 5
 """Pods named before the rest is counted."""
 
@@ -42,7 +51,7 @@ class Disturbance:
 
 def may_disturb(plan: Plan, components: Mapping[str, Component]) -> bool:
     """True when some operation could, so that the pods are worth listing."""
-    return any(_disturbed(operation, components) for operation in plan.operations)
+    return any(_disturbed(operation, components) for operation in plan.operations if isinstance(operation, Disturbing))
 
 
 def use_claims(pods: Iterable[Pod]) -> bool:
@@ -70,8 +79,7 @@ def disturbances(
     drivers = None if claims is None else {_key(claim): _drivers_of(claim) for claim in claims}
     found = []
     for operation in plan.operations:
-        served = _disturbed(operation, components)
-        if served is None:
+        if not isinstance(operation, Disturbing) or (served := _disturbed(operation, components)) is None:
             continue
         goes = _gone_before(plan, operation)
         reached = [
@@ -97,20 +105,27 @@ def with_disturbances(plan: Plan, found: Sequence[Disturbance]) -> Plan:
     return replace(plan, changes=changes)
 
 
-def _disturbed(operation: Operation, components: Mapping[str, Component]) -> DisturbedPods | None:
+def _disturbed(operation: Disturbing, components: Mapping[str, Component]) -> DisturbedPods | None:
     """The pods that an operation may reach; None where it is known to reach none."""
     known = components.get(operation.component)
-    if known is None or known.disturbs_pods is None or operation.effects == ():
+    if known is None or known.disturbs_pods is None:
         return None
-    if operation.action is Action.REPAIR:
-        return known.disturbs_pods if operation.effects else None
-    return known.disturbs_pods if operation.action in DISTURBING else None
+    match operation:
+        case RepairRelease():  # unknown effects are none: it changes no more than what somebody else changed
+            return known.disturbs_pods if operation.effects else None
+        case UpgradeRelease() | RollbackRelease():
+            return None if operation.effects == () else known.disturbs_pods
+        case UninstallRelease():
+            return known.disturbs_pods
+        case _:
+            assert_never(operation)
 
 
-def _what(operation: Operation, served: DisturbedPods, sentence: str | None) -> str:
-    if operation.action is Action.UNINSTALL and served.removal:
-        return served.removal
-    return "; ".join(operation.effects or ()) or sentence or "restarts what serves them"
+def _what(operation: Disturbing, served: DisturbedPods, sentence: str | None) -> str:
+    usual = sentence or "restarts what serves them"
+    if isinstance(operation, UninstallRelease):
+        return served.removal or usual
+    return "; ".join(operation.effects or ()) or usual
 
 
 # ------------------------------------------------------------------ what a pod has
@@ -159,17 +174,17 @@ def _key(item: Mapping[str, Any]) -> tuple[str, str]:
 # ------------------------------------------------------------------ what goes anyway
 
 
-def _gone_before(plan: Plan, operation: Operation) -> Callable[[Pod], bool]:
+def _gone_before(plan: Plan, operation: Disturbing) -> Callable[[Pod], bool]:
     """Whether a pod goes with the plan itself, before the operation: it cannot be disturbed by it.
 
     Where the component is removed too, the order does not count: whoever removes both wants both to go.
     """
     earlier = {o.id for o in plan.operations}
-    if operation.action is not Action.UNINSTALL:
+    if not isinstance(operation, UninstallRelease):
         earlier = _before(operation, {o.id: o for o in plan.operations})
     going = [o for o in plan.operations if o.id in earlier]
-    refs = [ref for o in going if o.action is Action.UNINSTALL and o.state for ref in o.state.inventory]
-    refs += [ref for o in going if o.action is Action.DELETE for ref in o.objects]
+    refs = [ref for o in going if isinstance(o, UninstallRelease) for ref in o.state.inventory]
+    refs += [ref for o in going if isinstance(o, DeleteObjects) for ref in o.objects]
     gone = {(ref.group, ref.kind, ref.namespace, ref.name) for ref in refs}
 
     def goes(pod: Pod) -> bool:

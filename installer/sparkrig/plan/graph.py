@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
-from sparkrig.models.plan import Action, Operation
+from sparkrig.models.operation import Action, HelmWrite, Operation, RollbackRelease
 
 WEIGHT_S: Mapping[Action, float] = {
     Action.RECOVER: 1.0,
@@ -69,8 +69,8 @@ def remaining_path_s(operations: Sequence[Operation]) -> dict[str, float]:
 
 
 def _own_s(operation: Operation) -> float:
-    if operation.weight_s is not None:
+    if isinstance(operation, HelmWrite) and operation.weight_s is not None:
         return operation.weight_s
-    if operation.action is Action.ROLLBACK and operation.state is not None:
+    if isinstance(operation, RollbackRelease):
         return helm_s(len(operation.state.inventory), 0)
     return WEIGHT_S[operation.action]

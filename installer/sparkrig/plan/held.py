@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import Any, Final
 
 from sparkrig.models.objects import ObjectRef
-from sparkrig.models.plan import Change, Operation
+from sparkrig.models.operation import DeleteObjects
+from sparkrig.models.plan import Change
 from sparkrig.models.state import ObservedState
 from sparkrig.plan.diff.changes import GONE
 
@@ -37,11 +38,11 @@ def controller_gone(component: str, observed: ObservedState) -> str:
 
 
 def impatient(
-    deletions: Iterable[Operation],
+    deletions: Iterable[DeleteObjects],
     finalizers: Mapping[ObjectRef, Sequence[str]],
     crds: Iterable[str],
     observed: ObservedState,
-) -> tuple[list[Operation], list[Change]]:
+) -> tuple[list[DeleteObjects], list[Change]]:
     """Deletions of custom resources, with little time for what nobody will let go of, and the lines that name it."""
     operations, changes = [], []
     for operation in deletions:

@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Final
 
 from sparkrig.models.objects import ObjectRef
-from sparkrig.models.plan import Action, Change, Operation, OperationResult, OperationStatus
+from sparkrig.models.operation import Action, ClaimRelease, CreateNamespace, KeepRelease, Operation
+from sparkrig.models.plan import Change, OperationResult, OperationStatus
 from sparkrig.models.release import DesiredRelease, ObservedRelease, ReleaseState
 from sparkrig.models.revision import Revision
 from sparkrig.models.state import ObservedState
@@ -52,7 +53,7 @@ def keepings(
     kept: Iterable[ReleaseState],
     observed: ObservedState,
     wanted: Collection[tuple[str, str]] = (),
-) -> list[Operation]:
+) -> list[KeepRelease]:
     """Gives up the releases that stay, each with the stack's Secrets around it that are not ``wanted``.
 
     ``kept`` were given up before: a Secret that they read, and that the rest of the stack needed until now,
@@ -60,19 +61,18 @@ def keepings(
     """
     ours = [s for s in staying if not is_foreign(observed.releases.get((s.namespace, s.release)), stack)]
     fresh = {(s.namespace, s.release) for s in ours}
-    operations, taken = [], set[tuple[str, str]]()
+    operations: list[KeepRelease] = []
+    taken: set[tuple[str, str]] = set()
     for state in (*ours, *(s for s in kept if (s.namespace, s.release) not in fresh)):
         places = [p for p in secret_places(state, observed.secrets) if p not in wanted and p not in taken]
         taken.update(places)
         if places or (state.namespace, state.release) in fresh:
             secrets = tuple(ObjectRef("", "v1", "Secret", *place) for place in places)
-            operations.append(
-                replace(_operation(Action.KEEP, state, "it stays, no more of this stack"), objects=secrets)
-            )
+            operations.append(_keep(state, secrets))
     return operations
 
 
-def last_of_all(giving: Iterable[Operation], operations: Iterable[Operation]) -> list[Operation]:
+def last_of_all(giving: Iterable[KeepRelease], operations: Iterable[Operation]) -> list[KeepRelease]:
     """The operations that give something up, after everything else: a run that fails has given up nothing."""
     needs = tuple(operation.id for operation in operations)
     return [replace(operation, needs=needs) for operation in giving]
@@ -84,16 +84,20 @@ def secret_places(state: ReleaseState, there: Iterable[tuple[str, str]]) -> list
     return sorted(place for place in there if place[0] in spaces)
 
 
-def claim(state: ReleaseState) -> Operation:
-    """Takes a release back that was given up, with the Secrets that were given up with it."""
-    return _operation(Action.CLAIM, state, "it was left in place, and is of this stack again")
+def claim(release: ReleaseState | DesiredRelease, state: ReleaseState | None) -> ClaimRelease:
+    """Takes a release back that was given up, with the Secrets that were given up with it.
 
-
-def claim_desired(desired: DesiredRelease, state: ReleaseState | None) -> Operation:
-    """The same for a release of which there may be no record."""
-    unknown = ReleaseState(desired.component, desired.release, desired.namespace, "", "", "", False, "", 0, ())
-    operation = claim(state or unknown)
-    return operation if state else replace(operation, state=None)
+    ``state`` is None where no record names it.
+    """
+    return ClaimRelease(
+        id=f"{Action.CLAIM}/{release.component}",
+        component=release.component,
+        release=release.release,
+        namespace=release.namespace,
+        reason="it was left in place, and is of this stack again",
+        timeout_s=KEEP_S,
+        state=state,
+    )
 
 
 def recorded_of(desired: DesiredRelease, kept: Iterable[ReleaseState]) -> ReleaseState | None:
@@ -123,13 +127,15 @@ def kept_after(before: Iterable[ReleaseState], results: Iterable[OperationResult
     """What is left in place after operations ran: what is given up comes to it, what is taken back goes."""
     kept = {(state.namespace, state.release): state for state in before}
     for result in results:
-        operation = result.operation
         if result.status is not OperationStatus.DONE:
             continue
-        if operation.action is Action.KEEP and operation.state is not None:
-            kept[operation.namespace, operation.release] = operation.state
-        elif operation.action is Action.CLAIM:
-            kept.pop((operation.namespace, operation.release), None)
+        match operation := result.operation:
+            case KeepRelease():
+                kept[operation.namespace, operation.release] = operation.state
+            case ClaimRelease():
+                kept.pop((operation.namespace, operation.release), None)
+            case _:
+                continue
     return tuple(kept.values())
 
 
@@ -148,21 +154,20 @@ def after_claims(operations: Iterable[Operation], components: Collection[str]) -
     """The operations; none changes a component before it is the stack's again."""
     return [
         replace(operation, needs=(*operation.needs, f"{Action.CLAIM.value}/{operation.component}"))
-        if operation.component in components and operation.action not in (Action.CLAIM, Action.NAMESPACE)
+        if operation.component in components and not isinstance(operation, ClaimRelease | CreateNamespace)
         else operation
         for operation in operations
     ]
 
 
-def _operation(action: Action, state: ReleaseState, reason: str) -> Operation:
-    return Operation(
-        id=f"{action.value}/{state.component}",
-        action=action,
+def _keep(state: ReleaseState, secrets: tuple[ObjectRef, ...]) -> KeepRelease:
+    return KeepRelease(
+        id=f"{Action.KEEP}/{state.component}",
         component=state.component,
-        needs=(),
         release=state.release,
         namespace=state.namespace,
-        reason=reason,
+        reason="it stays, no more of this stack",
         timeout_s=KEEP_S,
         state=state,
+        objects=secrets,
     )

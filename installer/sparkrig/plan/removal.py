@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Final
 
 from sparkrig.defaults import LABEL_SECRET, LABEL_STACK, SYSTEM_NAMESPACE
 from sparkrig.models.objects import ObjectRef
-from sparkrig.models.plan import Action, Change, Operation, Plan
+from sparkrig.models.operation import (
+    DeleteObjects,
+    KeepRelease,
+    Operation,
+    UninstallRelease,
+    VacateNamespace,
+    recorded_state,
+)
+from sparkrig.models.plan import Change, Plan
 from sparkrig.models.release import ReleaseState
 from sparkrig.models.state import ObservedState
 from sparkrig.plan.build import plan_down
 from sparkrig.plan.graph import ordered
 from sparkrig.plan.held import dead_changes, impatient, namespace_change, strange
-from sparkrig.plan.running import Running, running_lines
+from sparkrig.plan.removal_changes import listed, purged_changes, with_running, without_kept
+from sparkrig.plan.survey import CLAIM, CRD, Content, Survey
 
 PURGEABLE: Final = ("crds", "claims", "namespaces", "nodes", "history")
 """What ``down --purge`` can name."""
-CRD: Final = ("apiextensions.k8s.io", "v1", "CustomResourceDefinition")
-CLAIM: Final = "PersistentVolumeClaim"
-SHOWN: Final = 10
-"""Names below one line of the plan before the rest is counted."""
 DELETE_S: Final = 120.0
 """Until what was deleted is gone; a controller that cleans up behind its objects needs a while."""
 
@@ -33,56 +38,6 @@ _IGNORED: Final = frozenset(
 _OF_EVERY_NAMESPACE: Final = frozenset({("", "ServiceAccount", "default"), ("", "ConfigMap", "kube-root-ca.crt")})
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
-    """One object in a namespace, by its metadata."""
-
-    ref: ObjectRef
-    metadata: Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Shared:
-    """Others that use a CRD of the stack."""
-
-    who: str
-    """``stack other and Helm release x/y``."""
-    objects: tuple[ObjectRef, ...] = ()
-    """The custom resources that are theirs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """What was read from the cluster for a ``down``, beyond the releases."""
-
-    custom_resources: Mapping[str, tuple[ObjectRef, ...]] = field(default_factory=dict)
-    """CRD of the stack that is there -> its custom resources; empty unless they are to be purged."""
-    crd_owners: Mapping[str, str] = field(default_factory=dict)
-    """CRD -> component that brought it."""
-    shared_crds: Mapping[str, Shared] = field(default_factory=dict)
-    """CRD -> who else uses it."""
-    callbacks: Mapping[ObjectRef, frozenset[tuple[str, str]]] = field(default_factory=dict)
-    """Webhook configuration or APIService -> (namespace, name) of the Services behind it."""
-    hooks: tuple[ObjectRef, ...] = ()
-    """What hooks of the stack's releases made: no uninstall removes it."""
-    contents: Mapping[str, tuple[Content, ...]] = field(default_factory=dict)
-    """Namespace that may go -> everything in it."""
-    claims: tuple[ObjectRef, ...] = ()
-    """Volume claims of the stack; empty unless they are to be purged."""
-    finished: tuple[ObjectRef, ...] = ()
-    """Pods that have ended and hold one of those claims: it would not go before them."""
-    users: tuple[str, ...] = ()
-    """Namespaces that charts made for users and uninstalling keeps."""
-    revisions: int = 0
-    """Recorded revisions of the stack."""
-    finalizers: Mapping[ObjectRef, tuple[str, ...]] = field(default_factory=dict)
-    """Those of the purged custom resources."""
-    dead_apis: Mapping[str, str] = field(default_factory=dict)
-    """APIService that does not answer -> why."""
-    running: Mapping[str, tuple[Running, ...]] = field(default_factory=dict)
-    """Component -> the custom resources of its controller that are at work."""
-
-
 def plan_removal(stack: str, observed: ObservedState, survey: Survey, purge: Collection[str] = ()) -> Plan:
     """The way to nothing of this stack but what is kept.
 
@@ -91,27 +46,27 @@ def plan_removal(stack: str, observed: ObservedState, survey: Survey, purge: Col
     namespaces. ``purge`` names what of ``PURGEABLE`` goes too.
     """
     base = plan_down(stack, observed)
-    states = tuple(operation.state for operation in base.operations if operation.state is not None)
+    states = tuple(state for operation in base.operations if (state := recorded_state(operation)) is not None)
     finalizers = {c.ref: c.metadata.get("finalizers") or () for found in survey.contents.values() for c in found}
     finalizers |= survey.finalizers
     resources, stuck = impatient(_resources(stack, survey, purge), finalizers, survey.crd_owners, observed)
-    releases = _releases([o for o in base.operations if o.action is Action.UNINSTALL], resources, purge)
-    others = [o for o in base.operations if o.action is not Action.UNINSTALL]
+    releases = _releases([o for o in base.operations if isinstance(o, UninstallRelease)], resources, purge)
+    others = [o for o in base.operations if not isinstance(o, UninstallRelease)]
     done = tuple(operation.id for operation in (*resources, *releases, *others))
     webhooks = _webhooks(survey, states, done)
     done = (*done, *(operation.id for operation in webhooks))
     data = [*_crds(survey, purge, done), *_claims(survey, purge, done)]
     done = (*done, *(operation.id for operation in data))
     spaces, kept = _namespaces(stack, observed, survey, states, purge, done)
-    operations = [*resources, *releases, *others, *webhooks, *data, *spaces]
+    operations: list[Operation] = [*resources, *releases, *others, *webhooks, *data, *spaces]
     changes = (
-        *(_with_running(_without_kept(change, purge), survey, states, purge) for change in base.changes),
-        *_purged_changes(survey, data, purge),
-        *(Change(o.component, "-", _listed(o.objects)) for o in webhooks),
+        *(with_running(without_kept(change, purge), survey, states, purge) for change in base.changes),
+        *purged_changes(survey, data, purge),
+        *(Change(o.component, "-", listed(o.objects)) for o in webhooks),
         *(Change(o.component, "-", o.reason) for o in spaces),
         *kept,
         *stuck,
-        *_held_spaces(spaces, survey, [*_inventory(states), *(ref for o in operations for ref in o.objects)]),
+        *_held_spaces(spaces, survey, [*_inventory(states), *_going(operations)]),
     )
     return replace(base, operations=ordered(operations), changes=changes)
 
@@ -164,7 +119,19 @@ def _inventory(states: Sequence[ReleaseState]) -> list[ObjectRef]:
     return [ref for state in states for ref in state.inventory]
 
 
-def _resources(stack: str, survey: Survey, purge: Collection[str]) -> list[Operation]:
+def _going(operations: Iterable[Operation]) -> Iterator[ObjectRef]:
+    """What goes beside the objects of the releases, and what is given up."""
+    for operation in operations:
+        match operation:
+            case UninstallRelease() | DeleteObjects() | KeepRelease():
+                yield from operation.objects
+            case VacateNamespace():
+                yield from operation.hooks
+            case _:
+                continue
+
+
+def _resources(stack: str, survey: Survey, purge: Collection[str]) -> list[DeleteObjects]:
     """Custom resources go first, one operation a component: purged ones, and what would hold a purged namespace."""
     going: dict[str, list[ObjectRef]] = {}
     if "crds" in purge:
@@ -185,7 +152,7 @@ def _resources(stack: str, survey: Survey, purge: Collection[str]) -> list[Opera
     ]
 
 
-def _held_spaces(spaces: Sequence[Operation], survey: Survey, going: Sequence[ObjectRef]) -> list[Change]:
+def _held_spaces(spaces: Sequence[VacateNamespace], survey: Survey, going: Sequence[ObjectRef]) -> list[Change]:
     """What may keep the namespaces that go: finalizers of objects that are no release's, and APIs that are dead."""
     keys = {_key(ref) for ref in going}
     contents = {o.namespace: survey.contents.get(o.namespace, ()) for o in spaces}
@@ -195,17 +162,17 @@ def _held_spaces(spaces: Sequence[Operation], survey: Survey, going: Sequence[Ob
 
 
 def _releases(
-    uninstalls: Sequence[Operation], resources: Sequence[Operation], purge: Collection[str]
-) -> list[Operation]:
+    uninstalls: Sequence[UninstallRelease], resources: Sequence[DeleteObjects], purge: Collection[str]
+) -> list[UninstallRelease]:
     """The uninstalls, after the custom resources that their controllers have to let go of.
 
     A release whose CRDs another one uses goes after that one, unless that one has to wait for it.
     """
     needs = {o.id: dict.fromkeys((*o.needs, *(other.id for other in resources))) for o in uninstalls}
     for operation in uninstalls:
-        groups = {crd.partition(".")[2] for crd in operation.state.crds} if operation.state else set()
+        groups = {crd.partition(".")[2] for crd in operation.state.crds}
         for other in uninstalls:
-            used = {ref.group for ref in other.state.inventory} if other.state else set()
+            used = {ref.group for ref in other.state.inventory}
             if other is not operation and groups & used and not _waits(other.id, operation.id, needs):
                 needs[operation.id][other.id] = None
     kinds = (("claims", CLAIM), ("namespaces", "Namespace"), ("crds", CRD[2]))
@@ -227,7 +194,7 @@ def _waits(first: str, second: str, needs: Mapping[str, Collection[str]]) -> boo
     return False
 
 
-def _webhooks(survey: Survey, states: Sequence[ReleaseState], needs: tuple[str, ...]) -> list[Operation]:
+def _webhooks(survey: Survey, states: Sequence[ReleaseState], needs: tuple[str, ...]) -> list[DeleteObjects]:
     """Configurations that no release contains and that call Services of removed releases only."""
     services = {(r.namespace, r.name) for s in states for r in s.inventory if (r.group, r.kind) == ("", "Service")}
     known = {_key(ref) for state in states for ref in state.inventory}
@@ -240,7 +207,7 @@ def _webhooks(survey: Survey, states: Sequence[ReleaseState], needs: tuple[str, 
     return [_delete("delete/webhooks", "webhooks", left, needs, reason)] if left else []
 
 
-def _crds(survey: Survey, purge: Collection[str], needs: tuple[str, ...]) -> list[Operation]:
+def _crds(survey: Survey, purge: Collection[str], needs: tuple[str, ...]) -> list[DeleteObjects]:
     names = [name for name in sorted(survey.custom_resources) if name not in survey.shared_crds]
     if "crds" not in purge or not names:
         return []
@@ -248,11 +215,11 @@ def _crds(survey: Survey, purge: Collection[str], needs: tuple[str, ...]) -> lis
     return [_delete("delete/CRDs", "CRDs", refs, needs, "purged")]
 
 
-def _claims(survey: Survey, purge: Collection[str], needs: tuple[str, ...]) -> list[Operation]:
+def _claims(survey: Survey, purge: Collection[str], needs: tuple[str, ...]) -> list[DeleteObjects]:
     if not survey.claims:
         return []
     operation = _delete("delete/claims", "claims", (*survey.claims, *survey.finished), needs, "purged")
-    return [replace(operation, purged=("Namespace",) if "namespaces" in purge else ())]
+    return [replace(operation, whole_namespaces="namespaces" in purge)]
 
 
 def _namespaces(
@@ -262,13 +229,14 @@ def _namespaces(
     states: Sequence[ReleaseState],
     purge: Collection[str],
     needs: tuple[str, ...],
-) -> tuple[list[Operation], list[Change]]:
+) -> tuple[list[VacateNamespace], list[Change]]:
     """Namespaces that go, and those that stay with the reason."""
     going = {ref for state in states for ref in state.inventory if ref.kind not in state.keep} | set(survey.hooks)
     going |= {*survey.claims, *(ref for state in states for ref in state.leaves)}
     if "crds" in purge:
         going |= {ref for refs in survey.custom_resources.values() for ref in refs}
-    operations, kept = [], []
+    operations: list[VacateNamespace] = []
+    kept: list[Change] = []
     for name, contents in sorted(survey.contents.items()):
         if name == SYSTEM_NAMESPACE:
             continue
@@ -281,14 +249,22 @@ def _namespaces(
         elif users and not wanted:
             continue  # said with the component that keeps it
         elif left and not wanted:
-            why = f"kept: it holds {_listed([content.ref for content in left], 3)}"
+            why = f"kept: it holds {listed([content.ref for content in left], 3)}"
         else:
-            text = f"removed with {_listed([c.ref for c in left], 5)} in it" if left else "removed: nothing else in it"
-            hooks = tuple(ref for ref in survey.hooks if ref.namespace == name)
-            operation = _delete(f"vacate/{name}", f"namespace {name}", hooks, needs, text)
-            purged = ("Namespace",) if wanted else ()
-            operation = replace(operation, action=Action.VACATE, namespace=name, purged=purged)
-            operations.append(replace(operation, keep_history="history" not in purge))
+            text = f"removed with {listed([c.ref for c in left], 5)} in it" if left else "removed: nothing else in it"
+            operations.append(
+                VacateNamespace(
+                    id=f"vacate/{name}",
+                    component=f"namespace {name}",
+                    needs=needs,
+                    reason=text,
+                    timeout_s=DELETE_S,
+                    namespace=name,
+                    hooks=tuple(ref for ref in survey.hooks if ref.namespace == name),
+                    whole_namespace=wanted,
+                    keep_history="history" not in purge,
+                )
+            )
             continue
         kept.append(Change(f"namespace {name}", "=", why, (_FOREIGN_HINT if others else _KEPT_HINT,)))
     return operations, kept
@@ -298,86 +274,13 @@ _FOREIGN_HINT: Final = "what others installed is left alone, whatever is purged"
 _KEPT_HINT: Final = "`down --purge namespaces` removes it with all that is in it"
 
 
-def _purged_changes(survey: Survey, data: Sequence[Operation], purge: Collection[str]) -> list[Change]:
-    """What a purge takes, counted before it is asked for."""
-    changes = []
-    for operation in data:
-        number = len(operation.objects)
-        if operation.component == "CRDs":
-            count = sum(len(survey.custom_resources[ref.name]) for ref in operation.objects)
-            text = f"{number} CRD{'s' if number != 1 else ''} with {_count(count)}"
-            changes.append(Change("CRDs", "-", text, _purged_crds(survey, operation)))
-        else:
-            changes.append(_purged_claims(operation))
-    if "crds" in purge:
-        changes += [
-            Change(f"CRD {name}", "=", f"kept: {other.who} uses it", _theirs(survey.custom_resources[name], other))
-            for name, other in sorted(survey.shared_crds.items())
-        ]
-    if "history" in purge and survey.revisions:
-        number = survey.revisions
-        text = f"{number} revision{'s' if number != 1 else ''} and Helm's history: no rollback any more"
-        changes.append(Change("history", "-", text))
-    return changes
-
-
-def _purged_crds(survey: Survey, operation: Operation) -> tuple[str, ...]:
-    """Every CRD with custom resources, those with the most first; those without any are counted."""
-    counts = {ref.name: len(survey.custom_resources[ref.name]) for ref in operation.objects}
-    used = sorted((name for name, count in counts.items() if count), key=lambda name: (-counts[name], name))
-    lines = [f"{name}: {_count(counts[name])}" for name in used]
-    if empty := len(counts) - len(used):
-        lines.append(f"{empty} {'more ' if used else ''}without custom resources")
-    return tuple(lines)
-
-
-def _purged_claims(operation: Operation) -> Change:
-    claims = [f"{ref.namespace}/{ref.name}" for ref in operation.objects if ref.kind == CLAIM]
-    pods = [f"pod {ref.namespace}/{ref.name}" for ref in operation.objects if ref.kind != CLAIM]
-    text = f"{len(claims)} volume claim{'s' if len(claims) != 1 else ''}"
-    if pods:
-        text += f", and {len(pods)} finished pod{'s that hold' if len(pods) != 1 else ' that holds'} them"
-    return Change("claims", "-", text, (*_short(claims), *_short(pods)))
-
-
-def _theirs(everything: Sequence[ObjectRef], other: Shared) -> tuple[str, ...]:
-    names = _short([f"{ref.namespace}/{ref.name}" if ref.namespace else ref.name for ref in other.objects])
-    counted = f"all of its {_count(len(everything))} stay"
-    return (f"{counted}, {len(other.objects)} of them theirs: {', '.join(names)}",) if names else (counted,)
-
-
-def _with_running(change: Change, survey: Survey, states: Sequence[ReleaseState], purge: Collection[str]) -> Change:
-    """A component's line with the custom resources that are at work while their controller is removed."""
-    found = survey.running.get(change.component, ())
-    going = {ref for state in states for ref in state.inventory if ref.kind not in state.keep}
-    purged = [name for name in survey.custom_resources if name not in survey.shared_crds] if "crds" in purge else []
-    return replace(change, details=(*change.details, *running_lines(found, going, purged)))
-
-
-def _without_kept(change: Change, purge: Collection[str]) -> Change:
-    """A component's line without what it says of keeping what is purged."""
-    gone = {"crds": "CRDs", "claims": CLAIM, "namespaces": "Namespace"}
-    words = [word for name, word in gone.items() if name in purge]
-    kept = tuple(line for line in change.details if not (line.startswith("keeps ") and _only(line, words)))
-    return replace(change, details=kept)
-
-
-def _only(line: str, words: Sequence[str]) -> bool:
-    if " CRDs and their custom resources" in line:
-        return "CRDs" in words
-    return all(kind in words for kind in line.removeprefix("keeps ").split(", "))
-
-
 def _delete(
     identity: str, component: str, objects: Sequence[ObjectRef], needs: tuple[str, ...], reason: str
-) -> Operation:
-    return Operation(
+) -> DeleteObjects:
+    return DeleteObjects(
         id=identity,
-        action=Action.DELETE,
         component=component,
         needs=needs,
-        release="",
-        namespace="",
         reason=reason,
         timeout_s=DELETE_S,
         objects=tuple(objects),
@@ -387,16 +290,3 @@ def _delete(
 def _key(ref: ObjectRef) -> tuple[str, str, str, str]:
     """Without the version: the same object may be named by another one."""
     return (ref.group, ref.kind, ref.namespace, ref.name)
-
-
-def _count(number: int) -> str:
-    return f"{number} custom resource{'s' if number != 1 else ''}"
-
-
-def _short(lines: Sequence[str]) -> tuple[str, ...]:
-    return tuple(lines) if len(lines) <= SHOWN else (*lines[:SHOWN], f"and {len(lines) - SHOWN} more")
-
-
-def _listed(refs: Sequence[ObjectRef], shown: int = SHOWN) -> str:
-    more = f" and {len(refs) - shown} more" if len(refs) > shown else ""
-    return ", ".join(f"{ref.kind} {ref.name}" for ref in refs[:shown]) + more

@@ -9,9 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Literal, TypedDict
 
-from sparkrig.models.plan import Action, Change, Operation, Plan
+from sparkrig.models.operation import (
+    Action,
+    CreateNamespace,
+    Operation,
+    RecoverRelease,
+    RestoreCrds,
+    RollbackRelease,
+    WaitRestored,
+)
+from sparkrig.models.plan import Change, Plan
 from sparkrig.models.release import ObservedRelease, ReleaseState
 from sparkrig.models.revision import Revision
 from sparkrig.models.state import CrdDrift, ObservedState
@@ -56,7 +65,7 @@ def plan_restore(
     for state in as_started(target.after, recorded_states(observed)):
         found = observed.releases.get((state.namespace, state.release))
         if is_given_up(found, target.stack):
-            operations.append(claim(state))
+            operations.append(claim(state, state))
             claimed.append(state.component)
         drift = tuple((crd_drift or {}).get(state.component, ()))
         crds = _crds(state, drift)
@@ -68,16 +77,16 @@ def plan_restore(
                 changes.append(Change(state.component, "~", f"{state.version}  labels of its namespace"))
                 continue
             if crds:
-                operations.append(_operation(Action.WAIT, state, (crds[0].id,), "until it is ready"))
+                operations.append(_wait(state, (crds[0].id,), "until it is ready"))
                 changes.append(Change(state.component, "~", f"{state.version}  CRDs", _crd_lines(state, drift)))
                 continue
             if observed.live.get(state.component):
-                operations.append(_operation(Action.WAIT, state, (), "not ready yet"))
+                operations.append(_wait(state, (), "not ready yet"))
             same = Change(state.component, "=", "unchanged")
             changes.append(taken_back(state) if state.component in claimed else same)
             continue
-        returning = _return(state, found, there=state.namespace in observed.namespaces)
-        operations += [_after(operation, crds) for operation in returning]
+        there = state.namespace in observed.namespaces
+        operations += _return(state, found, there=there, after=tuple(one.id for one in crds))
         changes.append(Change(state.component, *_describe(state, found, observed), _crd_lines(state, drift)))
     again = tuple(_kept_then(target, observed))
     for state in again:
@@ -134,26 +143,45 @@ def _is_as_recorded(state: ReleaseState, found: ObservedRelease | None) -> bool:
     return found is not None and found.status == "deployed" and found.revision == state.helm_revision
 
 
-def _return(state: ReleaseState, found: ObservedRelease | None, *, there: bool) -> list[Operation]:
-    operations = []
+def _return(
+    state: ReleaseState, found: ObservedRelease | None, *, there: bool, after: tuple[str, ...] = ()
+) -> list[Operation]:
+    """One release's way back; ``after`` are operations that its rollback needs."""
+    operations: list[Operation] = []
     before: tuple[str, ...] = ()
     if not there and (found is None or found.status in GONE):
         reason = "the namespace, with Helm's history of what was in it"
         operations.append(_namespace(state, state.namespace_labels, reason))
         before = (operations[0].id,)
     if found and found.status in PENDING:
-        operations.append(_operation(Action.RECOVER, state, (), f"left {found.status}"))
+        reason = f"left {found.status}"
+        common = _common(Action.RECOVER, state)
+        operations.append(RecoverRelease(**common, reason=reason, state=state, helm_revision=state.helm_revision))
         before = (operations[0].id,)
-    reason = f"back to Helm revision {state.helm_revision}"
-    rollback = _operation(Action.ROLLBACK, state, before, reason)
-    operations.append(replace(rollback, newest_revision=found.revision if found else 0))
-    operations.append(_operation(Action.WAIT, state, (operations[-1].id,), "until it is ready"))
-    return operations
+    rollback = RollbackRelease(
+        **_common(Action.ROLLBACK, state),
+        needs=(*before, *after),
+        reason=f"back to Helm revision {state.helm_revision}",
+        state=state,
+        newest_revision=found.revision if found else 0,
+    )
+    return [*operations, rollback, _wait(state, (rollback.id,), "until it is ready")]
 
 
-def _namespace(state: ReleaseState, labels: Mapping[str, str], reason: str) -> Operation:
-    operation = _operation(Action.NAMESPACE, state, (), reason)
-    return replace(operation, id=f"namespace/{state.namespace}", labels=dict(labels))
+def _wait(state: ReleaseState, needs: tuple[str, ...], reason: str) -> WaitRestored:
+    return WaitRestored(**_common(Action.WAIT, state), needs=needs, reason=reason, state=state)
+
+
+def _namespace(state: ReleaseState, labels: Mapping[str, str], reason: str) -> CreateNamespace:
+    return CreateNamespace(
+        id=f"namespace/{state.namespace}",
+        component=state.component,
+        release=state.release,
+        namespace=state.namespace,
+        reason=reason,
+        timeout_s=state.timeout_s,
+        labels=dict(labels),
+    )
 
 
 def _labels_to_restore(state: ReleaseState, target: Revision, observed: ObservedState) -> dict[str, str]:
@@ -168,10 +196,12 @@ def _labels_to_restore(state: ReleaseState, target: Revision, observed: Observed
     return wanted if there is not None and not wanted.items() <= there.items() else {}
 
 
-def _crds(state: ReleaseState, drift: Sequence[CrdDrift]) -> tuple[Operation, ...]:
+def _crds(state: ReleaseState, drift: Sequence[CrdDrift]) -> tuple[RestoreCrds, ...]:
     """Applies the recorded CRDs again where they are not as they were, as far as the record has them."""
     recorded = [one for one in drift if one.name in state.crd_digests]
-    return (_operation(Action.CRDS, state, (), "custom resource definitions first"),) if recorded else ()
+    if not recorded:
+        return ()
+    return (RestoreCrds(**_common(Action.CRDS, state), reason="custom resource definitions first", state=state),)
 
 
 def _crd_lines(state: ReleaseState, drift: Sequence[CrdDrift]) -> tuple[str, ...]:
@@ -184,30 +214,29 @@ def _crd_lines(state: ReleaseState, drift: Sequence[CrdDrift]) -> tuple[str, ...
     return tuple(lines[:1])
 
 
-def _after(operation: Operation, crds: Sequence[Operation]) -> Operation:
-    if operation.action is not Action.ROLLBACK:
-        return operation
-    return replace(operation, needs=(*operation.needs, *(other.id for other in crds)))
+class _Common(TypedDict):
+    """What every operation on a recorded release has."""
+
+    id: str
+    component: str
+    release: str
+    namespace: str
+    timeout_s: float
 
 
-def _operation(action: Action, state: ReleaseState, needs: tuple[str, ...], reason: str) -> Operation:
-    return Operation(
-        id=f"{action.value}/{state.component}",
-        action=action,
-        component=state.component,
-        needs=needs,
-        release=state.release,
-        namespace=state.namespace,
-        reason=reason,
-        timeout_s=state.timeout_s,
-        state=state,
-        helm_revision=state.helm_revision,
-    )
+def _common(action: Action, state: ReleaseState) -> _Common:
+    return {
+        "id": f"{action}/{state.component}",
+        "component": state.component,
+        "release": state.release,
+        "namespace": state.namespace,
+        "timeout_s": state.timeout_s,
+    }
 
 
 def _with_edges(operation: Operation, operations: Iterable[Operation], states: Iterable[ReleaseState]) -> Operation:
     """A release comes back after those that it needs are ready again."""
-    if operation.action is not Action.ROLLBACK:
+    if not isinstance(operation, RollbackRelease):
         return operation
     known = {other.id for other in operations}
     needs = next(state.needs for state in states if state.component == operation.component)
@@ -216,12 +245,12 @@ def _with_edges(operation: Operation, operations: Iterable[Operation], states: I
     return replace(operation, needs=(*operation.needs, *edges))
 
 
-def _brings_kinds_of(crds: Operation, operation: Operation) -> bool:
+def _brings_kinds_of(crds: Operation, operation: RollbackRelease) -> bool:
     """Whether ``crds`` applies CRDs of another component of which the release has custom resources."""
-    if crds.action is not Action.CRDS or crds.state is None or crds.component == operation.component:
+    if not isinstance(crds, RestoreCrds) or crds.component == operation.component:
         return False
     groups = {name.partition(".")[2] for name in crds.state.crd_digests}
-    return any(ref.group in groups for ref in (operation.state.inventory if operation.state else ()))
+    return any(ref.group in groups for ref in operation.state.inventory)
 
 
 def _describe(

@@ -9,7 +9,6 @@ release it has the digest over them.
 from __future__ import annotations
 
 import dataclasses
-import enum
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,10 +17,12 @@ from typing import Any, Final
 
 from sparkrig.errors import InvalidInput, Refused
 from sparkrig.models.objects import API_VERSION
-from sparkrig.models.plan import Action, Operation, Plan
+from sparkrig.models.operation import Wait
+from sparkrig.models.plan import Plan
 from sparkrig.models.problem import Position, Problem, Severity
 from sparkrig.models.release import ResolvedStack
 from sparkrig.models.state import ObservedState
+from sparkrig.plan.saved_operation import operation_form
 from sparkrig.yaml.secret_names import names_secret, without_addresses
 from sparkrig.yaml.setflag import parse_set
 
@@ -94,10 +95,10 @@ def plan_form(plan: Plan) -> dict[str, Any]:
 
     Looking once more at what is unchanged and not ready is no part of it: pods come and go.
     """
-    looks = {op.id for op in plan.operations if op.action is Action.WAIT and not op.needs}
+    looks = {op.id for op in plan.operations if isinstance(op, Wait) and not op.needs}
     return {
         "action": plan.action,
-        "operations": [_operation(op, looks) for op in plan.operations if op.id not in looks],
+        "operations": [operation_form(op, looks) for op in plan.operations if op.id not in looks],
         "unchanged": {s.component: f"Helm revision {s.helm_revision}, {s.digest}" for s in plan.unchanged},
     }
 
@@ -220,38 +221,6 @@ def _plan_differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> It
             fields = [key for key in new[name] if new[name][key] != old[name].get(key)]
             yield f"{name}: {', '.join(fields)} changed"
     yield from _differences("unchanged ", before.get("unchanged", {}), after.get("unchanged", {}))
-
-
-_NOT_COMPARED: Final = frozenset(
-    {"reason", "timeout_s", "desired", "state", "secret", "needs", "leftovers", "weight_s", "effects"}
-)
-"""Words, what a digest stands for, and what earlier hooks left, which goes by itself when its time is over;
-and what only orders them."""
-
-
-def _operation(operation: Operation, looks: set[str]) -> dict[str, Any]:
-    """Every field of an operation that decides what it does; of records behind it their digests."""
-    form = {
-        f.name: _plain(getattr(operation, f.name))
-        for f in dataclasses.fields(operation)
-        if f.name not in _NOT_COMPARED and getattr(operation, f.name) not in (None, "", (), {})
-    }
-    form["needs"] = [need for need in operation.needs if need not in looks]
-    if operation.desired is not None:
-        form["digest"] = operation.desired.digest
-    if operation.action is Action.ROLLBACK and operation.state is not None:
-        form["to"] = operation.state.digest
-    return form
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, enum.Enum):
-        return value.value
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple | list):
-        return [_plain(item) for item in value]
-    return value if isinstance(value, str | int | float | bool) or value is None else str(value)
 
 
 # ------------------------------------------------------------------ the file

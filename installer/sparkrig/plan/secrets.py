@@ -9,13 +9,20 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from sparkrig.models.plan import Action, Change, Operation
+from sparkrig.models.operation import (
+    ApplySecret,
+    ChangeRelease,
+    Operation,
+    RemoveSecret,
+    RestartPods,
+    Wait,
+)
+from sparkrig.models.plan import Change
 from sparkrig.models.release import DesiredRelease, ReleaseState, ResolvedStack
 from sparkrig.models.revision import Revision
 from sparkrig.models.secret import DesiredSecret
 from sparkrig.models.state import ObservedState
 
-CHANGING = (Action.INSTALL, Action.UPGRADE, Action.REPAIR, Action.ROLL)
 TIMEOUT_S = 120.0
 """Reading what a person may have to unlock, then some requests."""
 
@@ -26,12 +33,11 @@ def changed_secrets(desired: DesiredRelease, state: ReleaseState) -> tuple[str, 
 
 
 def roll_operation(
-    desired: DesiredRelease, state: ReleaseState | None, names: tuple[str, ...], needs: tuple[str, ...]
-) -> Operation:
+    desired: DesiredRelease, state: ReleaseState, names: tuple[str, ...], needs: tuple[str, ...]
+) -> RestartPods:
     """Restarts what reads the Secrets that changed."""
-    return Operation(
+    return RestartPods(
         id=f"roll/{desired.component}",
-        action=Action.ROLL,
         component=desired.component,
         needs=needs,
         release=desired.release,
@@ -40,7 +46,7 @@ def roll_operation(
         timeout_s=desired.timeout_s,
         desired=desired,
         state=state,
-        rolled=names,
+        secrets=names,
     )
 
 
@@ -59,13 +65,13 @@ def with_secrets(
     changes: list[Change] = []
     for secret in resolved.secrets:
         made = list(_applying(secret, observed, linked))
-        linked = [_after(operation, made) for operation in linked] + made
+        linked = [*(_after(operation, made) for operation in linked), *made]
         if made:
             changes.append(_change(secret, observed, made))
     wanted = wanted_places(resolved)
     gone = [place for place in observed.secrets if place not in wanted and place not in staying]
     removed = removals(gone, linked, reason="no longer in the stack")
-    return linked + removed, changes + [_removed(operation) for operation in removed]
+    return [*linked, *removed], changes + removed_changes(removed)
 
 
 def wanted_places(resolved: ResolvedStack) -> frozenset[tuple[str, str]]:
@@ -73,31 +79,36 @@ def wanted_places(resolved: ResolvedStack) -> frozenset[tuple[str, str]]:
     return frozenset((space, secret.spec.name) for secret in resolved.secrets for space in _everywhere(secret))
 
 
-def removals(places: Iterable[tuple[str, str]], operations: Sequence[Operation], *, reason: str) -> list[Operation]:
+def removals(places: Iterable[tuple[str, str]], operations: Sequence[Operation], *, reason: str) -> list[RemoveSecret]:
     """Removes Secrets, after everything else is done: what still reads them is gone or restarted by then."""
     spaces: dict[str, list[str]] = {}
     for namespace, name in sorted(places):
         spaces.setdefault(name, []).append(namespace)
-    needs = tuple(operation.id for operation in operations if operation.action is not Action.SECRETS)
+    needs = tuple(operation.id for operation in operations if not isinstance(operation, ApplySecret | RemoveSecret))
     return [
-        _operation(f"secrets/-{name}", name, needs, tuple(namespaces), reason) for name, namespaces in spaces.items()
+        RemoveSecret(
+            id=f"secrets/-{name}",
+            component=f"secret {name}",
+            needs=needs,
+            reason=reason,
+            timeout_s=TIMEOUT_S,
+            name=name,
+            namespaces=tuple(namespaces),
+        )
+        for name, namespaces in spaces.items()
     ]
 
 
-def _removed(operation: Operation) -> Change:
-    return Change(operation.component, "-", f"removed from {_places(operation.namespaces)}")
-
-
-def removed_changes(operations: Iterable[Operation]) -> list[Change]:
+def removed_changes(operations: Iterable[RemoveSecret]) -> list[Change]:
     """What to show of Secrets that are removed."""
-    return [_removed(operation) for operation in operations if operation.action is Action.SECRETS]
+    return [Change(one.component, "-", f"removed from {_places(one.namespaces)}") for one in operations]
 
 
 def _everywhere(secret: DesiredSecret) -> tuple[str, ...]:
     return (*secret.namespaces, *(namespace for _, namespace in secret.made))
 
 
-def _applying(secret: DesiredSecret, observed: ObservedState, operations: Sequence[Operation]) -> Iterator[Operation]:
+def _applying(secret: DesiredSecret, observed: ObservedState, operations: Sequence[Operation]) -> Iterator[ApplySecret]:
     """First where the namespaces are there or made by us, then in those that charts make."""
     known = {operation.id for operation in operations}
     early = [
@@ -108,19 +119,16 @@ def _applying(secret: DesiredSecret, observed: ObservedState, operations: Sequen
     first = f"secrets/{secret.spec.name}"
     if early:
         needs = tuple(f"namespace/{n}" for n in early if f"namespace/{n}" in known)
-        yield replace(_operation(first, secret.spec.name, needs, tuple(early), _why(secret)), secret=secret.spec)
+        yield _apply(secret, first, needs, early)
     late: dict[str, list[str]] = {}
     for component, namespace in secret.made:
         if namespace not in observed.namespaces:
             late.setdefault(component, []).append(namespace)
     for component, namespaces in late.items():
-        change = next((o for o in operations if o.component == component and o.action in CHANGING[:3]), None)
+        change = next((o for o in operations if o.component == component and isinstance(o, ChangeRelease)), None)
         if change is not None:  # else the chart is not touched, and its namespace is missing: that is said elsewhere
             needs = (change.id, *((first,) if early else ()))
-            name = f"{first}/{component}"
-            yield replace(
-                _operation(name, secret.spec.name, needs, tuple(namespaces), _why(secret)), secret=secret.spec
-            )
+            yield _apply(secret, f"{first}/{component}", needs, namespaces)
 
 
 def _differs(secret: DesiredSecret, namespace: str, observed: ObservedState) -> bool:
@@ -128,30 +136,27 @@ def _differs(secret: DesiredSecret, namespace: str, observed: ObservedState) -> 
     return not found or found != secret.fingerprint
 
 
-def _after(operation: Operation, made: Sequence[Operation]) -> Operation:
+def _after(operation: Operation, made: Sequence[ApplySecret]) -> Operation:
     """A release is changed once its Secrets are there, and ready once those of its own namespaces are."""
     needs = []
     for secret in made:
         late = any(need.partition("/")[0] in ("install", "upgrade", "repair") for need in secret.needs)
-        if not late and operation.action in CHANGING and operation.namespace in secret.namespaces:
+        if not late and isinstance(operation, ChangeRelease | RestartPods) and operation.namespace in secret.namespaces:
             needs.append(secret.id)
-        if late and operation.action is Action.WAIT and secret.id.endswith(f"/{operation.component}"):
+        if late and isinstance(operation, Wait) and secret.id.endswith(f"/{operation.component}"):
             needs.append(secret.id)
     return replace(operation, needs=(*operation.needs, *needs)) if needs else operation
 
 
-def _operation(identity: str, name: str, needs: tuple[str, ...], namespaces: tuple[str, ...], reason: str) -> Operation:
-    return Operation(
+def _apply(secret: DesiredSecret, identity: str, needs: tuple[str, ...], namespaces: Sequence[str]) -> ApplySecret:
+    return ApplySecret(
         id=identity,
-        action=Action.SECRETS,
-        component=f"secret {name}",
+        component=f"secret {secret.spec.name}",
         needs=needs,
-        release="",
-        namespace="",
-        reason=reason,
+        reason=_why(secret),
         timeout_s=TIMEOUT_S,
-        secret_name=name,
-        namespaces=namespaces,
+        secret=secret.spec,
+        namespaces=tuple(namespaces),
     )
 
 
@@ -159,7 +164,7 @@ def _why(secret: DesiredSecret) -> str:
     return "its content changed" if secret.fingerprint else "new"
 
 
-def _change(secret: DesiredSecret, observed: ObservedState, made: Sequence[Operation]) -> Change:
+def _change(secret: DesiredSecret, observed: ObservedState, made: Sequence[ApplySecret]) -> Change:
     places = tuple(namespace for operation in made for namespace in operation.namespaces)
     there = any((namespace, secret.spec.name) in observed.secrets for namespace in places)
     return Change(f"secret {secret.spec.name}", "~" if there else "+", f"{secret.spec.type} in {_places(places)}")

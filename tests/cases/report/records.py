@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,12 +13,30 @@ from sparkrig.models.chart import Chart, ChartOrigin
 from sparkrig.models.check import CheckResult, CheckStatus, VerifyResult
 from sparkrig.models.component import CrdOwner
 from sparkrig.models.objects import ObjectRef
-from sparkrig.models.plan import Action, ApplyResult, Change, Operation, OperationResult, OperationStatus, Plan
+from sparkrig.models.operation import (
+    Action,
+    CreateNamespace,
+    InstallRelease,
+    Operation,
+    RestoreCrds,
+    UninstallRelease,
+    UpgradeRelease,
+    WaitReady,
+)
+from sparkrig.models.plan import ApplyResult, Change, OperationResult, OperationStatus, Plan
 from sparkrig.models.release import DesiredRelease, ReleaseState
 from sparkrig.models.revision import OperationRecord, Revision, RevisionStatus
 from sparkrig.models.status import ComponentStatus, StackStatus
 
 REASONS = {Action.INSTALL: "new", Action.UPGRADE: "changed", Action.WAIT: "until it is ready"}
+KINDS: dict[Action, Callable[..., Operation]] = {
+    Action.NAMESPACE: partial(CreateNamespace, labels={}),
+    Action.CRDS: RestoreCrds,
+    Action.INSTALL: InstallRelease,
+    Action.UPGRADE: partial(UpgradeRelease, helm_revision=3),
+    Action.UNINSTALL: partial(UninstallRelease, helm_revision=3),
+    Action.WAIT: WaitReady,
+}
 NOW = datetime(2026, 5, 4, 12, 0, 0, tzinfo=UTC)
 
 
@@ -57,19 +76,20 @@ def state(component: str, version: str, *, stand_in: bool = False) -> ReleaseSta
 
 
 def operation(action: Action, component: str, needs: Iterable[str] = (), version: str = "1.0.0") -> Operation:
-    changing = action in {Action.INSTALL, Action.UPGRADE, Action.REPAIR, Action.WAIT}
-    return Operation(
+    about: dict[str, Any] = {}
+    if action in {Action.INSTALL, Action.UPGRADE, Action.WAIT}:
+        about = {"desired": desired(component, version)}
+    elif action in {Action.CRDS, Action.UNINSTALL}:
+        about = {"state": state(component, version)}
+    return KINDS[action](
         id=f"{action.value}/{component}",
-        action=action,
         component=component,
         needs=tuple(needs),
         release=component,
         namespace=component,
-        reason={Action.INSTALL: "new", Action.UPGRADE: "changed", Action.WAIT: "until it is ready"}.get(
-            action, "because"
-        ),
+        reason=REASONS.get(action, "because"),
         timeout_s=600.0,
-        desired=desired(component, version) if changing else None,
+        **about,
     )
 
 

@@ -7,19 +7,21 @@ import time
 from collections.abc import Awaitable, Callable
 
 import pytest
+from tests import records
 from tests.records import desired, state
 
 from sparkrig.apply import ending
 from sparkrig.apply.executor import Executor, LetThrough, Say, Stop
 from sparkrig.errors import Locked, OperationError
-from sparkrig.models.plan import Action, ApplyResult, Event, Operation, OperationStatus, Plan
+from sparkrig.models.operation import Action, Operation
+from sparkrig.models.plan import ApplyResult, Event, OperationStatus, Plan
 from sparkrig.models.release import ReleaseState
 
 Body = Callable[[], Awaitable[None]]
 
 
 def operation(name: str, *needs: str, action: Action = Action.INSTALL) -> Operation:
-    return Operation(name, action, name.rsplit("/", maxsplit=1)[-1], needs, name, "ns", "because", 10.0)
+    return records.operation(action, name.rsplit("/", maxsplit=1)[-1], needs, id=name)
 
 
 def plan_of(*operations: Operation, unchanged: tuple[ReleaseState, ...] = ()) -> Plan:
@@ -312,8 +314,8 @@ def test_no_operation_starts_without_the_lock() -> None:
 
 def test_after_holds_every_release_whatever_happened() -> None:
     kept, old = state(desired("kept")), state(desired("old"))
-    removal = Operation("uninstall/old", Action.UNINSTALL, "old", (), "old", "old-ns", "", 1.0, state=old)
-    failing = Operation("upgrade/bad", Action.UPGRADE, "bad", (), "bad", "ns", "", 1.0, state=state(desired("bad")))
+    removal = records.operation(Action.UNINSTALL, "old", state=old)
+    failing = records.operation(Action.UPGRADE, "bad")
     recorder = Recorder({"upgrade/bad": fail})
     recorder.bodies["uninstall/old"] = lambda: asyncio.sleep(0)
     plan = plan_of(operation("install/new"), removal, failing, unchanged=(kept,))

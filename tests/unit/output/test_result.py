@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from sparkrig.models.plan import Action, ApplyResult, Operation, OperationResult, OperationStatus, Plan
+from tests import records
+
+from sparkrig.models.operation import Action, RemoveSecret
+from sparkrig.models.plan import ApplyResult, OperationResult, OperationStatus, Plan
 from sparkrig.output.result import apply_text, outcome
 
-
-def operation(identity: str, action: Action, component: str) -> Operation:
-    return Operation(
-        id=identity,
-        action=action,
-        component=component,
-        needs=(),
-        release=component,
-        namespace="x",
-        reason="new",
-        timeout_s=1.0,
-    )
-
-
-SECRET = operation("secrets/ngc", Action.SECRETS, "secret ngc")
-INSTALL = operation("install/web", Action.INSTALL, "web")
+SECRET = RemoveSecret(
+    id="secrets/ngc", component="secret ngc", reason="new", timeout_s=1.0, name="ngc", namespaces=("x",)
+)
+INSTALL = records.operation(Action.INSTALL, "web")
 
 
 def ended(status: OperationStatus) -> tuple[Plan, ApplyResult]:

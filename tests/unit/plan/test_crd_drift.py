@@ -14,7 +14,8 @@ from tests.records import desired, observed, release, revision, stack, state
 from sparkrig.history.codec import decode, encode
 from sparkrig.models.component import CrdOwner
 from sparkrig.models.objects import ObjectRef
-from sparkrig.models.plan import Action, Plan
+from sparkrig.models.operation import Action, RestoreCrds
+from sparkrig.models.plan import Plan
 from sparkrig.models.release import ReleaseState
 from sparkrig.models.revision import RevisionStatus
 from sparkrig.models.state import CrdDrift
@@ -108,7 +109,7 @@ def test_rollback_applies_the_recorded_crds_before_the_release() -> None:
     changed = CrdDrift(THINGS, "changed", "is of another version than the one recorded")
     plan = plan_restore(target, there, crd_drift={"a": (changed,)})
     assert ids(plan) == ["crds/a", "rollback/a", "wait/a"]
-    assert plan.operations[0].desired is None
+    assert isinstance(plan.operations[0], RestoreCrds)
     assert plan.operations[1].needs == ("crds/a",)
     # The automatic return of a failed upgrade passes none: CRDs stay as they are (docs/adr/0041).
     assert ids(plan_restore(target, there)) == ["rollback/a", "wait/a"]

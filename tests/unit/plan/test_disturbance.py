@@ -11,7 +11,7 @@ from tests.records import desired, observed, release, revision, stack, state
 
 from sparkrig.catalog.load import load_catalog
 from sparkrig.models.component import Component, DisturbedPods
-from sparkrig.models.plan import Action
+from sparkrig.models.operation import Action
 from sparkrig.plan.build import plan_down, plan_up
 from sparkrig.plan.disturbance import disturbances, may_disturb, use_claims, with_disturbances
 from sparkrig.plan.effects import effects

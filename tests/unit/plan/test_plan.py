@@ -6,12 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from tests import records
 from tests.records import desired, observed, release, revision, stack, state
 
 from sparkrig.models.chart import Chart
 from sparkrig.models.component import CrdOwner
 from sparkrig.models.objects import Judgement, ObjectRef, Readiness
-from sparkrig.models.plan import Action, Operation, Plan
+from sparkrig.models.operation import Action, Operation
+from sparkrig.models.plan import Plan
 from sparkrig.models.revision import RevisionStatus
 from sparkrig.models.state import Drift
 from sparkrig.plan.build import foreign_claims, moved_claims, plan_down, plan_up
@@ -265,7 +267,7 @@ def test_value_changes_tell_absent_from_null_and_true_from_one() -> None:
 
 
 def _operation(name: str, *needed: str, action: Action = Action.INSTALL) -> Operation:
-    return Operation(name, action, name, needed, name, name, "", 1.0)
+    return records.operation(action, name, needed, id=name)
 
 
 def test_the_graph_refuses_cycles_and_unknown_needs() -> None:
@@ -283,7 +285,7 @@ def test_the_longest_remaining_path_is_weighed() -> None:
 def test_a_rollback_weighs_what_it_brings_back() -> None:
     def back(name: str, count: int) -> Operation:
         objects = tuple(ObjectRef("", "v1", "Service", name, f"{number}") for number in range(count))
-        return replace(_operation(name, action=Action.ROLLBACK), state=state(desired(name), inventory=objects))
+        return records.operation(Action.ROLLBACK, name, id=name, state=state(desired(name), inventory=objects))
 
     weights = remaining_path_s([back("large", 100), back("small", 10)])
     assert weights["large"] > weights["small"]

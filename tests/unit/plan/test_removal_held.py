@@ -9,10 +9,12 @@ import pytest
 from tests.unit.plan.test_removal_plan import content, needs, observed, ref, state
 
 from sparkrig.models.objects import Judgement, ObjectRef, Readiness
-from sparkrig.models.plan import Action, Plan
+from sparkrig.models.operation import Action
+from sparkrig.models.plan import Plan
 from sparkrig.models.state import ObservedState
 from sparkrig.plan.held import HELD_S, dead_apis, strange
-from sparkrig.plan.removal import DELETE_S, Content, Survey, plan_removal
+from sparkrig.plan.removal import DELETE_S, plan_removal
+from sparkrig.plan.survey import Content, Survey
 
 PART = ref("Part", "x", "op", "example.org")
 OP = state("op", crds=("parts.example.org",))

@@ -6,13 +6,15 @@ from dataclasses import replace
 
 from sparkrig.models.component import RunningRule
 from sparkrig.models.objects import ObjectRef
-from sparkrig.models.plan import Action, Plan
+from sparkrig.models.operation import Action
+from sparkrig.models.plan import Plan
 from sparkrig.models.release import ObservedRelease, ReleaseState
 from sparkrig.models.revision import Revision
 from sparkrig.models.revision import RevisionStatus as Status
 from sparkrig.models.state import ObservedState
-from sparkrig.plan.removal import Content, Shared, Survey, foreign, plan_removal
+from sparkrig.plan.removal import foreign, plan_removal
 from sparkrig.plan.running import Running, at_work
+from sparkrig.plan.survey import Content, Shared, Survey
 
 OURS = {"sparkrig.dev/stack": "lab", "app.kubernetes.io/managed-by": "sparkrig"}
 

@@ -13,7 +13,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, assert_never
 
 from sparkrig.apply.crds.migration import migrate, recreate
 from sparkrig.apply.crds.serving import Serving
@@ -23,10 +23,10 @@ from sparkrig.helm.charts.archive import crds as chart_crds
 from sparkrig.history.crds import CrdStore
 from sparkrig.kube.client import KubeApi
 from sparkrig.models.objects import ObjectRef
-from sparkrig.models.plan import Operation
+from sparkrig.models.operation import ApplyCrds, RestoreCrds
 from sparkrig.plan.crds.drift import CRDS, DIGEST, applies, is_as_applied, other_managers
 from sparkrig.plan.crds.safety import HOPELESS, dangers, stored_versions
-from sparkrig.plan.removal import CRD
+from sparkrig.plan.survey import CRD
 
 LAST_APPLIED: Final = "kubectl.kubernetes.io/last-applied-configuration"
 RELEASE: Final = "meta.helm.sh/release-name"
@@ -112,17 +112,20 @@ def is_current(metadata: Mapping[str, Any] | None, crd: Mapping[str, Any]) -> bo
     return is_as_applied(metadata, digest_of(crd))
 
 
-def wanted_crds(operation: Operation, store: CrdStore) -> list[dict[str, Any]]:
-    """What a CRDs operation applies: the CRDs of the chart, or without a chart those that the release recorded.
+def wanted_crds(operation: ApplyCrds | RestoreCrds, store: CrdStore) -> list[dict[str, Any]]:
+    """What a CRDs operation applies: the CRDs of the chart, or those that the release recorded.
 
     Raises:
         OperationError: the recorded ones are gone.
     """
-    desired = operation.desired
-    if desired is not None:
-        found = chart_crds(desired.chart.path, desired.values)
-        return [labelled(crd, operation.component, desired.crd_labels) for crd in found]
-    return store.read(operation.state) if operation.state is not None and operation.state.crd_digests else []
+    match operation:
+        case ApplyCrds(desired=desired):
+            found = chart_crds(desired.chart.path, desired.values)
+            return [labelled(crd, operation.component, desired.crd_labels) for crd in found]
+        case RestoreCrds(state=state):
+            return store.read(state) if state.crd_digests else []
+        case _:
+            assert_never(operation)
 
 
 def digest_of(crd: Mapping[str, Any]) -> str:

@@ -19,7 +19,7 @@ from sparkrig.helm.charts.archive import crds as chart_crds
 from sparkrig.kube.client import PATCH_TYPES, KubeApi
 from sparkrig.models.component import CrdOwner
 from sparkrig.models.objects import ObjectRef
-from sparkrig.models.plan import Action, Operation
+from sparkrig.models.operation import InstallRelease, RollbackRelease, WriteRelease
 from sparkrig.models.release import DesiredRelease
 from sparkrig.plan.crds.drift import CRD_KIND, CRDS, DIGEST, applies
 
@@ -28,16 +28,21 @@ Say = Callable[[str], None]
 HELM: Final = "helm"
 """Helm's field manager."""
 MANAGED_BY: Final = "app.kubernetes.io/managed-by"
+_WITHOUT_HELM: Final = (CrdOwner.US, CrdOwner.NONE)
+"""Owners of CRDs with which neither Helm nor a hook has any."""
 
 
-def pass_on(api: KubeApi, operation: Operation, say: Say) -> None:
+def pass_on(api: KubeApi, operation: WriteRelease, say: Say) -> None:
     """Before an upgrade or a rollback: CRDs that get another owner are let go of, those that Helm loses stay.
 
     What the API server tells of CRDs is large (who owns each field of each schema), so it is asked once, and not at all
     for the first install of a release whose CRDs are not to be Helm's or a hook's: nobody has any, Helm loses none.
     """
-    first = operation.action is Action.INSTALL and operation.helm_revision is None
-    if first and operation.desired is not None and operation.desired.crd_owner in (CrdOwner.US, CrdOwner.NONE):
+    if (
+        isinstance(operation, InstallRelease)
+        and operation.helm_revision is None
+        and operation.desired.crd_owner in _WITHOUT_HELM
+    ):
         return
     try:
         there = installed(api)
@@ -51,29 +56,31 @@ def pass_on(api: KubeApi, operation: Operation, say: Say) -> None:
     spare(api, {k: v for k, v in there.items() if k not in going}, operation.release, operation.namespace)
 
 
-def _has_none(operation: Operation) -> bool:
+def _has_none(operation: WriteRelease) -> bool:
     """Whether neither the recorded release nor the wanted one has CRDs, so that there is nothing to keep."""
-    state, desired = operation.state, operation.desired
+    state = operation.state
     if state is None or state.crds or any(ref.kind == CRD_KIND for ref in state.inventory):
         return False
-    return desired is None or (desired.crd_owner in (CrdOwner.US, CrdOwner.NONE) and not desired.crds)
+    if isinstance(operation, RollbackRelease):
+        return True
+    return operation.desired.crd_owner in _WITHOUT_HELM and not operation.desired.crds
 
 
-def new_owner(operation: Operation) -> str:
+def new_owner(operation: WriteRelease) -> str:
     """To whom ``changing_hands`` go, in a person's words."""
     return "Helm" if _to_helm(operation) else "the job of the chart"
 
 
-def _to_helm(operation: Operation) -> bool:
-    return operation.desired is None or operation.desired.crd_owner is CrdOwner.HELM
+def _to_helm(operation: WriteRelease) -> bool:
+    return isinstance(operation, RollbackRelease) or operation.desired.crd_owner is CrdOwner.HELM
 
 
-def changing_hands(operation: Operation, there: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def changing_hands(operation: WriteRelease, there: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """The component's CRDs that its new owner does not have yet; ``there`` is from ``installed``."""
-    recorded = operation.state.crds if operation.state else ()
-    if operation.desired is None:  # back to a recorded release: Helm writes again what was in its manifest
-        known = {ref.name for ref in operation.state.inventory if ref.kind == CRD_KIND} if operation.state else set()
+    if isinstance(operation, RollbackRelease):  # Helm writes again what was in the manifest of the recorded release
+        known = {ref.name for ref in operation.state.inventory if ref.kind == CRD_KIND}
     elif operation.desired.crd_owner in (CrdOwner.HELM, CrdOwner.HOOK):
+        recorded = operation.state.crds if operation.state else ()
         known = {*recorded, *ours(there, operation.component)}
     else:
         return []
@@ -94,7 +101,7 @@ def crds_of(
     api: KubeApi, desired: DesiredRelease, refs: Sequence[ObjectRef], applied: tuple[str, ...]
 ) -> tuple[str, ...]:
     """The CRDs of a component whose release has ``refs``: those that we ``applied``, or that Helm or a hook brought."""
-    if desired.crd_owner in (CrdOwner.US, CrdOwner.NONE):
+    if desired.crd_owner in _WITHOUT_HELM:
         return applied
     brought = {str(crd["metadata"]["name"]) for crd in chart_crds(desired.chart.path, desired.values)}
     names = {ref.name for ref in refs if ref.kind == CRD_KIND} | set(desired.crds) | brought

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias, TypeGuard
 
 from sparkrig.apply.crds.apply import installed, is_current, owners, wanted_crds
 from sparkrig.apply.crds.owners import changing_hands, new_owner
@@ -19,13 +19,24 @@ from sparkrig.helm.charts.archive import crds as chart_crds
 from sparkrig.history.crds import CrdStore
 from sparkrig.kube.client import KubeApi
 from sparkrig.models.component import CrdOwner
-from sparkrig.models.plan import Action, Operation, Plan
+from sparkrig.models.operation import (
+    ApplyCrds,
+    InstallRelease,
+    Operation,
+    RestoreCrds,
+    RollbackRelease,
+    UpgradeRelease,
+    WriteRelease,
+    recorded_state,
+)
+from sparkrig.models.plan import Plan
 from sparkrig.models.release import ReleaseState
 from sparkrig.plan.crds.drift import CRD_KIND, CRDS
 from sparkrig.plan.crds.safety import HOPELESS, Danger, dangers, storage_version
 from sparkrig.plan.crds.use import Reach, reach
 
-CHANGING = (Action.INSTALL, Action.UPGRADE)
+Bringing: TypeAlias = ApplyCrds | RestoreCrds | InstallRelease | UpgradeRelease
+"""Operations that may bring CRDs into the cluster."""
 SHOWN = 8
 """Lines about one component's CRDs before the rest is counted."""
 FEW = 2
@@ -58,26 +69,26 @@ class CrdReview:
 
     def __init__(self, api: KubeApi) -> None:
         self._api = api
-        self._store: CrdStore | None = None
         self.changes: tuple[CrdChange, ...] = ()
         self.rendered: Mapping[str, Sequence[Mapping[str, Any]]] = {}
         """Component -> the CRDs among its templates, which Helm will apply; whoever renders them puts them here."""
 
     def reviewed(self, plan: Plan) -> Plan:
         """The plan with what it does to CRDs, below each component; one without CRDs costs no request."""
-        operations = [operation for operation in plan.operations if self._brings_crds(operation)]
+        operations = [operation for operation in plan.operations if _brings_crds(operation)]
         handing = [operation for operation in plan.operations if _may_hand_over(operation)]
         if not operations and not handing:
             self.changes = ()
             return plan
         there = installed(self._api)
-        self._store = CrdStore(self._api, plan.stack)
-        states = [*plan.unchanged, *(operation.state for operation in plan.operations if operation.state)]
+        store = CrdStore(self._api, plan.stack)
+        recorded = (recorded_state(operation) for operation in plan.operations)
+        states = [*plan.unchanged, *(state for state in recorded if state is not None)]
         lines: dict[str, list[str]] = {}
         changes: list[CrdChange] = []
         for operation in operations:
-            wanted = self._wanted(operation)
-            ours = operation.action is Action.CRDS
+            wanted = self._wanted(operation, store)
+            ours = isinstance(operation, ApplyCrds | RestoreCrds)
             todo = [crd for crd in wanted if not (ours and is_current(there.get(crd["metadata"]["name"]), crd))]
             old = [crd for crd in todo if crd["metadata"]["name"] in there]
             with ThreadPoolExecutor(API_CONNECTIONS) as pool:
@@ -91,10 +102,10 @@ class CrdReview:
                 counted = f"CRDs: {len(todo) - len(old)} new, {len(old)} applied again, {len(wanted) - len(todo)} as is"
                 lines[operation.component] = [counted, *_lines(mine)]
         self.changes = tuple(changes)
-        for operation in handing:
-            if names := changing_hands(operation, there):
-                told = f"hands {len(names)} CRDs over to {new_owner(operation)}: {', '.join(names)}"
-                lines.setdefault(operation.component, []).append(told)
+        for change in handing:
+            if names := changing_hands(change, there):
+                told = f"hands {len(names)} CRDs over to {new_owner(change)}: {', '.join(names)}"
+                lines.setdefault(change.component, []).append(told)
         return replace(
             plan,
             changes=tuple(
@@ -126,19 +137,11 @@ class CrdReview:
             hint=hint,
         )
 
-    def _brings_crds(self, operation: Operation) -> bool:
-        if operation.action is Action.CRDS:
-            return True
-        owner = operation.desired.crd_owner if operation.desired else None
-        return operation.action in CHANGING and owner in (CrdOwner.HELM, CrdOwner.HOOK)
-
-    def _wanted(self, operation: Operation) -> list[dict[str, Any]]:
+    def _wanted(self, operation: Bringing, store: CrdStore) -> list[dict[str, Any]]:
         """The CRDs as they will be. What a hook's job applies is taken to be what lies in the chart's ``crds/``."""
-        if operation.action is Action.CRDS and self._store is not None:
-            return wanted_crds(operation, self._store)
+        if isinstance(operation, ApplyCrds | RestoreCrds):
+            return wanted_crds(operation, store)
         desired = operation.desired
-        if desired is None:
-            return []
         if desired.crd_owner is CrdOwner.HELM:
             return [dict(crd) for crd in self.rendered.get(operation.component, ())]
         return chart_crds(desired.chart.path, desired.values)
@@ -180,13 +183,26 @@ class _Objects:
         return self._read[version]
 
 
-def _may_hand_over(operation: Operation) -> bool:
+def _brings_crds(operation: Operation) -> TypeGuard[Bringing]:
+    match operation:
+        case ApplyCrds() | RestoreCrds():
+            return True
+        case InstallRelease() | UpgradeRelease():
+            return operation.desired.crd_owner in (CrdOwner.HELM, CrdOwner.HOOK)
+        case _:
+            return False
+
+
+def _may_hand_over(operation: Operation) -> TypeGuard[WriteRelease]:
     """Whether CRDs of a release may get another owner by this; looked at before the cluster is asked."""
-    if operation.action not in (*CHANGING, Action.ROLLBACK) or operation.state is None:
-        return False
-    if operation.desired is not None:
-        return operation.desired.crd_owner in (CrdOwner.HELM, CrdOwner.HOOK) and bool(operation.state.crds)
-    return any(ref.kind == CRD_KIND for ref in operation.state.inventory)
+    match operation:
+        case InstallRelease() | UpgradeRelease():
+            recorded = operation.state is not None and bool(operation.state.crds)
+            return recorded and operation.desired.crd_owner in (CrdOwner.HELM, CrdOwner.HOOK)
+        case RollbackRelease():
+            return any(ref.kind == CRD_KIND for ref in operation.state.inventory)
+        case _:
+            return False
 
 
 def _with_releases(found: Reach, spec: Mapping[str, Any], states: Iterable[ReleaseState]) -> Reach:

@@ -16,7 +16,7 @@ from sparkrig.apply.waiting import GONE, unready
 from sparkrig.kube.client import KubeApi
 from sparkrig.models.objects import Judgement, ObjectRef, Readiness
 from sparkrig.plan.crds.drift import CRDS
-from sparkrig.plan.removal import CRD
+from sparkrig.plan.survey import CRD
 from sparkrig.readiness import judge
 
 PAUSE_FIRST_S: Final = 0.05

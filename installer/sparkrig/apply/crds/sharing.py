@@ -11,7 +11,7 @@ from sparkrig.kube.client import KubeApi
 from sparkrig.models.objects import ObjectRef
 from sparkrig.models.release import ReleaseState
 from sparkrig.models.state import ObservedState
-from sparkrig.plan.removal import CRD, Content, Shared
+from sparkrig.plan.survey import CRD, Content, Shared
 
 RELEASE = "meta.helm.sh/release-name"
 RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"

@@ -13,7 +13,8 @@ from sparkrig.defaults import LABEL_STACK
 from sparkrig.kube.client import KubeApi
 from sparkrig.models.objects import ObjectRef
 from sparkrig.models.release import ReleaseState
-from sparkrig.plan.removal import CLAIM, Content, foreign_releases
+from sparkrig.plan.removal import foreign_releases
+from sparkrig.plan.survey import CLAIM, Content
 
 FINISHED = ("Succeeded", "Failed")
 

@@ -26,8 +26,9 @@ from sparkrig.models.state import ObservedState
 from sparkrig.plan.diff.changes import GONE
 from sparkrig.plan.held import dead_apis
 from sparkrig.plan.keeping import stays
-from sparkrig.plan.removal import CRD, Content, Survey, made_by
+from sparkrig.plan.removal import made_by
 from sparkrig.plan.running import Running, at_work
+from sparkrig.plan.survey import CRD, Content, Survey
 
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 _METHOD_NOT_ALLOWED = 405

@@ -17,7 +17,7 @@ from sparkrig.history.lock import Lock
 from sparkrig.kube.client import KindNotServed, KubeApi
 from sparkrig.kube.errors import NotFoundApi
 from sparkrig.models.objects import ObjectRef
-from sparkrig.models.plan import Operation
+from sparkrig.models.operation import VacateNamespace
 from sparkrig.plan.diff.changes import GONE
 from sparkrig.plan.held import HELD_S, strange
 from sparkrig.plan.removal import foreign, foreign_releases
@@ -91,10 +91,10 @@ def with_finalizers(api: KubeApi, refs: Iterable[ObjectRef]) -> list[ObjectRef]:
     return [ref for ref, found in _remaining(api, list(refs)) if found["metadata"].get("finalizers")]
 
 
-def vacate(api: KubeApi, stack: str, operation: Operation, say: Say, owner: Owner) -> str:
+def vacate(api: KubeApi, stack: str, operation: VacateNamespace, say: Say, owner: Owner) -> str:
     """Removes a namespace that nothing foreign is in, keeping Helm's history; returns why it stays, or nothing.
 
-    With ``Namespace`` among ``operation.purged`` it goes with all that is in it, but for Helm releases of others.
+    With ``operation.whole_namespace`` it goes with all that is in it, but for Helm releases of others.
 
     Raises:
         OperationError: it does not go; names the objects and finalizers that hold it.
@@ -130,7 +130,7 @@ def _is_undiscovered(namespace: Mapping[str, Any]) -> bool:
     return any(c.get("type") == "NamespaceDeletionDiscoveryFailure" and c.get("status") == "True" for c in conditions)
 
 
-def _still_used(api: KubeApi, stack: str, operation: Operation, say: Say) -> str:
+def _still_used(api: KubeApi, stack: str, operation: VacateNamespace, say: Say) -> str:
     """Why the namespace stays; what is on its way out, such as pods that end, is given time."""
     deadline = time.monotonic() + NAMESPACE_SETTLE_S
     while True:
@@ -138,9 +138,9 @@ def _still_used(api: KubeApi, stack: str, operation: Operation, say: Say) -> str
         releases = foreign_releases(contents, stack)
         if releases:
             return f"Helm release {', '.join(releases)} of others is in it"
-        if "Namespace" in operation.purged:
+        if operation.whole_namespace:
             return ""
-        left = foreign(contents, stack, operation.objects)
+        left = foreign(contents, stack, operation.hooks)
         if not left:
             return ""
         if time.monotonic() >= deadline:

@@ -11,14 +11,14 @@ from collections.abc import Callable
 from sparkrig.defaults import LABEL_FORMER, LABEL_STACK
 from sparkrig.kube.client import KubeApi
 from sparkrig.kube.errors import Conflict, NotFoundApi
-from sparkrig.models.plan import Operation
+from sparkrig.models.operation import ClaimRelease, KeepRelease
 from sparkrig.plan.keeping import secret_places
 from sparkrig.secrets.cluster import SecretBook
 
 Say = Callable[[str], None]
 
 
-def give_up(api: KubeApi, stack: str, operation: Operation, say: Say) -> None:
+def give_up(api: KubeApi, stack: str, operation: KeepRelease, say: Say) -> None:
     """Makes a release, its Helm history and its Secrets nobody's. What somebody else claimed meanwhile stays his."""
     say("giving up the claim on it; nothing of it is changed")
     secrets = [f"/api/v1/namespaces/{ref.namespace}/secrets/{ref.name}" for ref in operation.objects]
@@ -26,7 +26,7 @@ def give_up(api: KubeApi, stack: str, operation: Operation, say: Say) -> None:
         _relabel(api, path, {LABEL_STACK: (stack, None), LABEL_FORMER: (None, stack)})
 
 
-def take_back(api: KubeApi, stack: str, operation: Operation, say: Say) -> None:
+def take_back(api: KubeApi, stack: str, operation: ClaimRelease, say: Say) -> None:
     """Makes a release that was given up, its Helm history and its Secrets the stack's again."""
     say("taking it back")
     secrets = _secrets(api, stack, operation)
@@ -34,7 +34,7 @@ def take_back(api: KubeApi, stack: str, operation: Operation, say: Say) -> None:
         _relabel(api, path, {LABEL_STACK: (None, stack), LABEL_FORMER: (stack, None)})
 
 
-def _release_secrets(api: KubeApi, stack: str, operation: Operation) -> list[str]:
+def _release_secrets(api: KubeApi, stack: str, operation: KeepRelease | ClaimRelease) -> list[str]:
     """Paths of Helm's Secrets of a release that are or were the stack's, the newest first."""
     path = f"/api/v1/namespaces/{operation.namespace}/secrets"
     found = api.list(path, label_selector=f"owner=helm,name={operation.release}", metadata_only=True)
@@ -46,7 +46,7 @@ def _owners(labels: dict[str, str]) -> tuple[str | None, ...]:
     return labels.get(LABEL_STACK), labels.get(LABEL_FORMER)
 
 
-def _secrets(api: KubeApi, stack: str, operation: Operation) -> list[str]:
+def _secrets(api: KubeApi, stack: str, operation: ClaimRelease) -> list[str]:
     """Paths of the Secrets that were given up with a release."""
     there = SecretBook(stack, api).there(former=True)
     places = secret_places(operation.state, there) if operation.state else []

@@ -13,7 +13,9 @@ from sparkrig.errors import AccessDenied
 from sparkrig.kube.client import KubeApi
 from sparkrig.models.component import Component
 from sparkrig.models.objects import ObjectRef
-from sparkrig.models.plan import Action, Change, Operation, Plan
+from sparkrig.models.operation import DeleteObjects, UninstallRelease
+from sparkrig.models.plan import Change, Plan
+from sparkrig.models.release import ReleaseState
 from sparkrig.readiness.nodes import NodeMarks, NodeState, node_marks, node_states
 
 NODES = "/api/v1/nodes"
@@ -22,12 +24,12 @@ SHOWN = 5
 
 def with_warnings(api: KubeApi, plan: Plan, components: Mapping[str, Component], purge: Collection[str] = ()) -> Plan:
     """The plan with a line below each removed component whose nodes or custom resources nobody goes on with."""
-    removed = [o for o in plan.operations if o.action is Action.UNINSTALL and o.state is not None]
-    deleted = [ref for o in plan.operations if o.action is Action.DELETE for ref in o.objects]
+    removed = [o for o in plan.operations if isinstance(o, UninstallRelease)]
+    deleted = [ref for o in plan.operations if isinstance(o, DeleteObjects) for ref in o.objects]
     lines = {
         operation.component: [
             *_node_lines(unfinished_nodes(api, [operation.component], components)),
-            *([] if "crds" in purge else _finalizer_lines(api, operation, deleted)),
+            *([] if "crds" in purge else _finalizer_lines(api, operation.state, deleted)),
         ]
         for operation in removed
     }
@@ -105,10 +107,9 @@ def _node_lines(states: Sequence[NodeState]) -> list[str]:
     return [*lines, "! nobody goes on with these nodes after the removal: wait until they are done, or uncordon them"]
 
 
-def _finalizer_lines(api: KubeApi, operation: Operation, deleted: Sequence[ObjectRef]) -> list[str]:
+def _finalizer_lines(api: KubeApi, state: ReleaseState, deleted: Sequence[ObjectRef]) -> list[str]:
     """Custom resources that stay, with finalizers that only the removed controller takes off."""
-    state = operation.state
-    if state is None or not state.crds:
+    if not state.crds:
         return []
     going = {(ref.group, ref.kind, ref.namespace, ref.name) for ref in (*state.inventory, *deleted)}
     readable = custom_resources(api, state.crds, if_readable=True)

@@ -15,7 +15,7 @@ from sparkrig.models.objects import ObjectRef
 from sparkrig.plan.crds.drift import CRDS
 from sparkrig.plan.crds.safety import strategy
 from sparkrig.plan.held import dead_apis
-from sparkrig.plan.removal import CLAIM
+from sparkrig.plan.survey import CLAIM
 
 SHOWN = 5
 UNREADABLE_S = 35.0

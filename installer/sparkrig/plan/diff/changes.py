@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from sparkrig.models.objects import Readiness
-from sparkrig.models.plan import Action, Change
+from sparkrig.models.operation import Action
+from sparkrig.models.plan import Change
 from sparkrig.models.release import DesiredRelease, ObservedRelease, ReleaseState
 from sparkrig.models.state import ObservedState
 from sparkrig.plan.crds.drift import shown

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from sparkrig.models.component import Component
 from sparkrig.models.objects import ObjectRef
-from sparkrig.models.plan import Action, Change, Plan
+from sparkrig.models.operation import RepairRelease
+from sparkrig.models.plan import Change, Plan
 from sparkrig.models.release import ReleaseState
 from sparkrig.models.state import Drift, ObservedState
 from sparkrig.plan.diff.revisions import ComponentChange, FieldChange
@@ -71,8 +72,8 @@ def with_effects_of_repair(plan: Plan, observed: ObservedState, components: Mapp
     operations = list(plan.operations)
     for index, operation in enumerate(operations):
         component = components.get(operation.component)
-        if operation.action is Action.REPAIR and component and component.disturbs_pods:
-            values = [one.values for one in (operation.desired, operation.state) if one is not None]
+        if isinstance(operation, RepairRelease) and component and component.disturbs_pods:
+            values = [operation.desired.values, operation.state.values]
             touched = _touched(operation.component, observed)
             found = effects_of_drift(component.disturbs_pods, touched, values)
             operations[index] = replace(operation, effects=found)

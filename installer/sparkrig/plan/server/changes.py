@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sparkrig.models.objects import ObjectRef
-from sparkrig.models.plan import Action, Change, Operation, Plan
+from sparkrig.models.operation import ChangeRelease, Operation, RollbackRelease, WriteRelease
+from sparkrig.models.plan import Change, Plan
 from sparkrig.plan.diff.changes import ABSENT
 from sparkrig.plan.diff.revisions import FieldChange
 from sparkrig.plan.server.answers import Contested, Refused
 
-CHANGING: Final = (Action.INSTALL, Action.UPGRADE, Action.REPAIR, Action.ROLLBACK)
 VALUE: Final = 60
 """Characters of a value that are shown."""
 
@@ -59,26 +59,27 @@ class Rehearsal:
 def with_rehearsals(plan: Plan, found: Iterable[Rehearsal]) -> Plan:
     """The plan with what is taken, recreated and cleared away, in its operations and in what is shown."""
     by_component = {one.component: one for one in found}
-    operations = tuple(
-        _prepared(operation, by_component[operation.component])
-        if operation.action in CHANGING and operation.component in by_component
-        else operation
-        for operation in plan.operations
-    )
-    changing = [o for o in operations if o.action in CHANGING and o.component in by_component]
-    lines = {operation.component: _lines(operation, by_component[operation.component]) for operation in changing}
+    operations: list[Operation] = []
+    lines: dict[str, tuple[str, ...]] = {}
+    for operation in plan.operations:
+        if isinstance(operation, WriteRelease) and operation.component in by_component:
+            rehearsal = by_component[operation.component]
+            prepared = _prepared(operation, rehearsal)
+            lines[operation.component] = _lines(prepared, rehearsal)
+            operations.append(prepared)
+        else:
+            operations.append(operation)
     changes = tuple(_with_lines(change, lines.get(change.component, ())) for change in plan.changes)
-    return replace(plan, operations=operations, changes=changes)
+    return replace(plan, operations=tuple(operations), changes=changes)
 
 
-def recreates(operation: Operation) -> bool:
+def recreates(operation: WriteRelease) -> bool:
     """True where the policy lets objects be made anew that cannot be changed."""
-    if operation.desired is not None:
-        return operation.desired.immutable == "recreate"
-    return operation.state is not None and operation.state.immutable == "recreate"
+    source = operation.state if isinstance(operation, RollbackRelease) else operation.desired
+    return source.immutable == "recreate"
 
 
-def _prepared(operation: Operation, found: Rehearsal) -> Operation:
+def _prepared(operation: WriteRelease, found: Rehearsal) -> WriteRelease:
     anew = [one for one in found.refused if recreates(operation) and one.recreatable]
     return replace(
         operation,
@@ -94,8 +95,8 @@ def _with_lines(change: Change, lines: tuple[str, ...]) -> Change:
     return replace(change, details=(*change.details, *lines)) if lines else change
 
 
-def _lines(operation: Operation, found: Rehearsal) -> tuple[str, ...]:
-    takes = operation.desired is not None and operation.desired.conflicts == "take"
+def _lines(operation: WriteRelease, found: Rehearsal) -> tuple[str, ...]:
+    takes = isinstance(operation, ChangeRelease) and operation.desired.conflicts == "take"
     lines = []
     if found.unrendered:
         lines.append(f"! cannot be rendered: {found.unrendered}   {operation.component} is refused")

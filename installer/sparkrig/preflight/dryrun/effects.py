@@ -9,14 +9,15 @@ from typing import Any
 from sparkrig.helm.storage.recovery import stored_manifest
 from sparkrig.kube.client import KubeApi
 from sparkrig.models.component import Component
-from sparkrig.models.plan import Action, Operation, Plan
+from sparkrig.models.operation import ChangeRelease, Operation, RollbackRelease, UpgradeRelease
+from sparkrig.models.plan import Plan
 from sparkrig.plan.effects import effects
 from sparkrig.preflight.objects import is_hook
 from sparkrig.yaml.plain import objects
 
 
 def effects_of_upgrade(
-    api: KubeApi, component: Component | None, operation: Operation, after: Sequence[Mapping[str, Any]]
+    api: KubeApi, component: Component | None, operation: ChangeRelease, after: Sequence[Mapping[str, Any]]
 ) -> tuple[str, ...] | None:
     """What an upgrade to the objects ``after`` does; None where nothing tells.
 
@@ -24,14 +25,14 @@ def effects_of_upgrade(
     knows which of the two is in the cluster.
     """
     served = component.disturbs_pods if component else None
-    state = operation.state
-    if served is None or not served.changes or operation.action is not Action.UPGRADE or not after:
+    if served is None or not served.changes or not isinstance(operation, UpgradeRelease) or not after:
         return None
-    numbers = {operation.helm_revision, state.helm_revision if state else None} - {None, 0}
-    values = [one.values for one in (operation.desired, state) if one is not None]
+    state = operation.state
+    numbers = {operation.helm_revision, state.helm_revision if state else 0} - {0}
+    values = [operation.desired.values, *([state.values] if state else [])]
     rendered = [item for item in after if not is_hook(item)]  # what Helm stores as the manifest has none either
     found: dict[str, None] = {}
-    for number in sorted(number for number in numbers if number):
+    for number in sorted(numbers):
         text = stored_manifest(api, operation.release, operation.namespace, number)
         if not text:
             return None
@@ -51,10 +52,11 @@ def with_effects_of_return(
 def _with_effects(
     api: KubeApi, operation: Operation, components: Mapping[str, Component], now: Mapping[str, Mapping[str, Any]]
 ) -> Operation:
-    component, state = components.get(operation.component), operation.state
+    component = components.get(operation.component)
     served = component.disturbs_pods if component else None
-    if operation.action is not Action.ROLLBACK or served is None or not served.changes or state is None:
+    if not isinstance(operation, RollbackRelease) or served is None or not served.changes:
         return operation
+    state = operation.state
     numbers = (operation.newest_revision, state.helm_revision)
     before, after = (stored_manifest(api, operation.release, operation.namespace, n) for n in numbers)
     if not before or not after:

@@ -9,7 +9,7 @@ from sparkrig.helm.charts.archive import crds as chart_crds
 from sparkrig.helm.storage.recovery import stored_manifest
 from sparkrig.kube.client import KubeApi
 from sparkrig.models.component import BlockedRollback, Component, CrdOwner
-from sparkrig.models.plan import Action, Operation
+from sparkrig.models.operation import ChangeRelease, UpgradeRelease
 from sparkrig.plan.crds.fit import unfit
 from sparkrig.plan.diff.changes import applies
 from sparkrig.preflight.ranges import within
@@ -29,14 +29,14 @@ def blocked_pair(
     return None
 
 
-def one_way(api: KubeApi, component: Component | None, operation: Operation) -> tuple[str, ...]:
+def one_way(api: KubeApi, component: Component | None, operation: ChangeRelease) -> tuple[str, ...]:
     """Why an upgrade could not be rolled back, a sentence each; empty where nothing speaks against it.
 
     Custom resources as they are now are judged by the CRDs that the upgrade brings: a rollback leaves these.
     CRDs among the chart's templates come back with it.
     """
     desired, state = operation.desired, operation.state
-    if operation.action is not Action.UPGRADE or desired is None or state is None:
+    if not isinstance(operation, UpgradeRelease) or state is None:
         return ()
     pair = blocked_pair(component, desired.chart.version, state.version, state.values)
     if pair is not None:

@@ -14,7 +14,8 @@ from sparkrig.helm.storage.releases import archived_path
 from sparkrig.helm.storage.secret import decode
 from sparkrig.kube.client import KubeApi
 from sparkrig.models.component import Component
-from sparkrig.models.plan import Action, Operation, Plan
+from sparkrig.models.operation import ApplyCrds, Operation, RestoreCrds, RollbackRelease
+from sparkrig.models.plan import Plan
 from sparkrig.plan.server.answers import Refused
 from sparkrig.plan.server.changes import Rehearsal, advice, refused_text, with_rehearsals
 from sparkrig.preflight.dryrun.one_way import blocked_pair
@@ -38,7 +39,7 @@ class Leaving:
 def restorable(api: KubeApi, plan: Plan, leaving: Leaving) -> tuple[Plan, tuple[str, ...]]:
     """The plan with what is to be made anew on the way back, and what stands in its way, a sentence each."""
     allowing = replace(plan, operations=tuple(_allowing(o, leaving.recreating) for o in plan.operations))
-    back = [operation for operation in allowing.operations if operation.action is Action.ROLLBACK]
+    back = [operation for operation in allowing.operations if isinstance(operation, RollbackRelease)]
     releases = [_release(api, plan.stack, operation) for operation in back]
     coming = _coming(plan, releases)
     found = tuple(_without(one, coming) for one in rehearse(api, releases))
@@ -47,13 +48,13 @@ def restorable(api: KubeApi, plan: Plan, leaving: Leaving) -> tuple[Plan, tuple[
 
 
 def _allowing(operation: Operation, allowed: Collection[str]) -> Operation:
-    if operation.action is not Action.ROLLBACK or operation.state is None or operation.component not in allowed:
+    if not isinstance(operation, RollbackRelease) or operation.component not in allowed:
         return operation
     return replace(operation, state=replace(operation.state, immutable="recreate"))
 
 
-def _release(api: KubeApi, stack: str, operation: Operation) -> Release:
-    number = operation.helm_revision or 0
+def _release(api: KubeApi, stack: str, operation: RollbackRelease) -> Release:
+    number = operation.state.helm_revision
     text = stored_manifest(api, operation.release, operation.namespace, number)
     if not text:  # its namespace went, and Helm's history comes back with it
         kept = api.get(archived_path(stack, operation.namespace, operation.release, number), missing_ok=True)
@@ -63,7 +64,7 @@ def _release(api: KubeApi, stack: str, operation: Operation) -> Release:
         operation.release,
         operation.namespace,
         _flat(objects(text)),
-        operation.helm_revision,
+        number,
         forced=True,
         whole=True,
     )
@@ -101,7 +102,7 @@ def _coming(plan: Plan, releases: Sequence[Release]) -> _Coming:
         for spec in specs["CustomResourceDefinition"]
     }
     groups = {str(spec.get("group")) for spec in specs["APIService"]}
-    applies_crds = any(operation.action is Action.CRDS for operation in plan.operations)
+    applies_crds = any(isinstance(operation, ApplyCrds | RestoreCrds) for operation in plan.operations)
     return _Coming(frozenset(kinds), frozenset(groups), applies_crds)
 
 
@@ -120,10 +121,10 @@ def _comes(rejected: Refused, coming: _Coming) -> bool:
 # ------------------------------------------------------------------ what stands in the way
 
 
-def _blocked(back: list[Operation], leaving: Leaving) -> Iterator[str]:
+def _blocked(back: list[RollbackRelease], leaving: Leaving) -> Iterator[str]:
     for operation in back:
         state, newer = operation.state, leaving.versions.get(operation.component)
-        if state is None or newer is None:
+        if newer is None:
             continue
         pair = blocked_pair(leaving.components.get(operation.component), newer, state.version, state.values)
         if pair is not None:
@@ -131,8 +132,8 @@ def _blocked(back: list[Operation], leaving: Leaving) -> Iterator[str]:
             yield f"{told}\n    next: {pair.instead}"
 
 
-def _obstacles(back: list[Operation], found: tuple[Rehearsal, ...]) -> Iterator[str]:
-    policy = {o.component: o.state.immutable for o in back if o.state is not None}
+def _obstacles(back: list[RollbackRelease], found: tuple[Rehearsal, ...]) -> Iterator[str]:
+    policy = {operation.component: operation.state.immutable for operation in back}
     for one in found:
         for refused in one.refused:
             if not (refused.recreatable and policy.get(one.component) == "recreate"):

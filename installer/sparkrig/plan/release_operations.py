@@ -1,0 +1,88 @@
+"""Makes the operations that lead one release to what the stack file describes. Pure."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from sparkrig.models.operation import (
+    Action,
+    ApplyCrds,
+    ChangeRelease,
+    CreateNamespace,
+    InstallRelease,
+    RecoverRelease,
+    RepairRelease,
+    UpgradeRelease,
+    WaitReady,
+)
+from sparkrig.models.release import DesiredRelease, ObservedRelease, ReleaseState
+from sparkrig.plan.decide import Decided
+
+
+def create_namespace(desired: DesiredRelease) -> CreateNamespace:
+    """Creates the namespace of a release, or sets the labels that it wants there."""
+    return CreateNamespace(
+        id=f"namespace/{desired.namespace}",
+        component=desired.component,
+        release=desired.release,
+        namespace=desired.namespace,
+        reason="the namespace and its labels",
+        timeout_s=60.0,
+        labels=dict(desired.namespace_labels),
+    )
+
+
+class _Common(TypedDict):
+    """What every operation on a desired release has."""
+
+    id: str
+    component: str
+    release: str
+    namespace: str
+    timeout_s: float
+    desired: DesiredRelease
+
+
+def _common(action: Action, desired: DesiredRelease) -> _Common:
+    return {
+        "id": f"{action}/{desired.component}",
+        "component": desired.component,
+        "release": desired.release,
+        "namespace": desired.namespace,
+        "timeout_s": desired.timeout_s,
+        "desired": desired,
+    }
+
+
+def recover(desired: DesiredRelease, state: ReleaseState | None, found: ObservedRelease) -> RecoverRelease:
+    """Recovers a release that a dead helm process left pending."""
+    common = _common(Action.RECOVER, desired)
+    return RecoverRelease(**common, reason=f"left {found.status}", state=state, helm_revision=found.revision)
+
+
+def apply_crds(desired: DesiredRelease, reason: str, state: ReleaseState | None) -> ApplyCrds:
+    """Applies the CRDs of the chart of a release."""
+    return ApplyCrds(**_common(Action.CRDS, desired), reason=reason, state=state)
+
+
+def change(
+    action: Decided,
+    desired: DesiredRelease,
+    state: ReleaseState | None,
+    found: ObservedRelease | None,
+    needs: tuple[str, ...],
+    reason: str,
+) -> ChangeRelease:
+    """What ``decide`` decided: only what is in the cluster is upgraded, only what is recorded is repaired."""
+    common = _common(action, desired)
+    if action is Action.INSTALL or found is None:
+        revision = found.revision if found else None
+        return InstallRelease(**common, needs=needs, reason=reason, state=state, helm_revision=revision)
+    if action is Action.UPGRADE or state is None:
+        return UpgradeRelease(**common, needs=needs, reason=reason, state=state, helm_revision=found.revision)
+    return RepairRelease(**common, needs=needs, reason=reason, state=state, helm_revision=found.revision)
+
+
+def wait_ready(desired: DesiredRelease, needs: tuple[str, ...], reason: str, state: ReleaseState | None) -> WaitReady:
+    """Waits until a release is ready."""
+    return WaitReady(**_common(Action.WAIT, desired), needs=needs, reason=reason, state=state)
