@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the records cost a fifth of `sparkrig --help`
+    from sparkrig.models.explanation import Explanation
     from sparkrig.models.problem import Problem
 
 
@@ -39,6 +40,13 @@ class SparkrigError(Exception):
         self.message = message
         self.hint = hint
         self.detail = tuple(detail)
+
+    @property
+    def explanation(self) -> Explanation:
+        """The error as a record, for results that outlive it."""
+        from sparkrig.models.explanation import Explanation
+
+        return Explanation(self.message, self.detail, self.hint)
 
 
 class OperationError(SparkrigError):

@@ -15,6 +15,7 @@ from sparkrig.apply import ending
 from sparkrig.apply.turns import Turns
 from sparkrig.defaults import WORKERS
 from sparkrig.errors import SparkrigError
+from sparkrig.models.explanation import Explanation
 from sparkrig.models.operation import KeepRelease, Operation, UninstallRelease, Wait, recorded_state
 from sparkrig.models.plan import ApplyResult, Event, OperationResult, OperationStatus, Plan
 from sparkrig.models.release import ReleaseState
@@ -188,9 +189,9 @@ class Executor:
             seconds = time.monotonic() - started
             self._listener(Event(operation.component, operation.id, status, message, seconds))
 
-        def end(status: OperationStatus, message: str, state: ReleaseState | None = None) -> OperationResult:
-            tell(status, message)
-            return OperationResult(operation, status, time.monotonic() - started, message, state)
+        def end(status: OperationStatus, *why: Explanation, state: ReleaseState | None = None) -> OperationResult:
+            tell(status, why[0].message if why else "")
+            return OperationResult(operation, status, time.monotonic() - started, why, state)
 
         tell(OperationStatus.RUNNING, operation.reason)
         try:
@@ -205,10 +206,10 @@ class Executor:
         except asyncio.CancelledError:
             if self.stop.reason is None:
                 raise
-            return end(OperationStatus.INTERRUPTED, f"given up: {self.stop.reason}")
+            return end(OperationStatus.INTERRUPTED, Explanation(f"given up: {self.stop.reason}"))
         except SparkrigError as error:
-            return end(OperationStatus.FAILED, _message(error))
-        return end(OperationStatus.DONE, "", state)
+            return end(OperationStatus.FAILED, error.explanation)
+        return end(OperationStatus.DONE, state=state)
 
     def _let_through(self, operation: Operation) -> None:
         if operation.id not in self._through:
@@ -231,7 +232,7 @@ class Executor:
         blocked = [n for n in operation.needs if n in results and results[n].status is not OperationStatus.DONE]
         why = f"{blocked[0]} did not succeed" if blocked else self.stop.reason or "not started"
         self._listener(Event(operation.component, operation.id, OperationStatus.SKIPPED, why, 0.0))
-        return OperationResult(operation, OperationStatus.SKIPPED, 0.0, why)
+        return OperationResult(operation, OperationStatus.SKIPPED, 0.0, (Explanation(why),))
 
 
 def _only_looks(operation: Operation) -> bool:
@@ -241,16 +242,15 @@ def _only_looks(operation: Operation) -> bool:
 
 def _outcome(task: asyncio.Task[OperationResult], operation: Operation) -> OperationResult:
     if task.cancelled():
-        return OperationResult(operation, OperationStatus.INTERRUPTED, 0.0, "given up before it started")
+        return OperationResult(
+            operation, OperationStatus.INTERRUPTED, 0.0, (Explanation("given up before it started"),)
+        )
     error = task.exception()
     if error is None:
         return task.result()
     # A defect of ours must not lose what the other operations did: it is recorded like a failure.
-    return OperationResult(operation, OperationStatus.FAILED, 0.0, f"{type(error).__name__}: {error}")
-
-
-def _message(error: SparkrigError) -> str:
-    return "\n".join((error.message, *error.detail, *((f"next: {error.hint}",) if error.hint else ())))
+    defect = Explanation(f"{type(error).__name__}: {error}")
+    return OperationResult(operation, OperationStatus.FAILED, 0.0, (defect,))
 
 
 def _after(plan: Plan, results: tuple[OperationResult, ...]) -> tuple[ReleaseState, ...]:

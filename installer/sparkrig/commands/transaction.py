@@ -21,6 +21,7 @@ from sparkrig.history.home import ensure_home
 from sparkrig.history.lock import Lock, identity
 from sparkrig.history.pruning import prune
 from sparkrig.history.store import History
+from sparkrig.models.explanation import Explanation
 from sparkrig.models.operation import (
     Action,
     ApplyCrds,
@@ -98,9 +99,9 @@ class Outcome:
     restored: ApplyResult | None = None
     """How the return to ``restored_to`` went, where one was made."""
     restored_to: int | None = None
-    stopped: str = ""
+    stopped: Explanation | None = None
     """Why a failed change was not returned from: what a person must decide."""
-    unrecorded: str = ""
+    unrecorded: Explanation | None = None
     """Why the outcome stands in no record; the next run takes the revision for one whose process died."""
 
     @property
@@ -232,7 +233,7 @@ class _Recorded:
         except SparkrigError as error:  # the cluster went away before it could be asked: nothing is known to be well
             name = plan.stack
             operation = GateChecks(id=f"{Action.CHECK}/{name}", component=name, reason="gate checks", timeout_s=0.0)
-            failure = OperationResult(operation, OperationStatus.FAILED, 0.0, error.message)
+            failure = OperationResult(operation, OperationStatus.FAILED, 0.0, (error.explanation,))
             return replace(result, results=(*result.results, failure))
 
     def _return(self, outcome: Outcome, revision: Revision, good: Revision | None, operator: Operator) -> Outcome:
@@ -241,7 +242,7 @@ class _Recorded:
         wanted = self._options.on_failure
         stopped = why_stop(outcome.result, good, operator.changed_crds) if wanted is None else ""
         if stopped or wanted in ("stop", "continue"):
-            return replace(outcome, stopped=stopped or f"--on-failure {wanted}")
+            return replace(outcome, stopped=Explanation(stopped or f"--on-failure {wanted}"))
         target = good or replace(revision, number=0, after=())
         where = f"revision {target.number}" if target.number else "an empty stack"
         self._dialogue.note(f"returning to {where}")
@@ -263,12 +264,12 @@ class _Recorded:
             )
             plan, obstacles = restorable(self._session.api, plan, leaving)
             if obstacles:
-                raise Refused("the return was not begun: \n" + "\n".join(obstacles))
+                raise Refused("the return was not begun:", detail=obstacles)
             self._go_on()
             restored = self._execute(plan, operator)
             restored = self._checked(plan, restored, everything=False)
         except SparkrigError as error:
-            return replace(outcome, restored_to=target.number, stopped=error.message)
+            return replace(outcome, restored_to=target.number, stopped=error.explanation)
         return replace(outcome, restored=restored, restored_to=target.number)
 
     def _go_on(self) -> None:
@@ -277,7 +278,7 @@ class _Recorded:
         if self._stop.reason is not None:
             raise Interrupted(self._stop.reason)
 
-    def _record(self, history: History, revision: Revision, outcome: Outcome) -> str:
+    def _record(self, history: History, revision: Revision, outcome: Outcome) -> Explanation | None:
         """Writes the outcome; returns why it could not, for a cluster that is gone must not hide what was done."""
         result = outcome.result
         assert result is not None  # noqa: S101 - a recorded change was executed
@@ -292,11 +293,12 @@ class _Recorded:
         )
         try:
             if self._lock.lost and not history.is_open(revision.number):
-                return f"this run lost the lock, and another one closed revision {revision.number} meanwhile"
+                why = f"this run lost the lock, and another one closed revision {revision.number} meanwhile"
+                return Explanation(why)
             history.finish(finished)
         except SparkrigError as error:
-            return error.message
-        return ""
+            return error.explanation
+        return None
 
     def _put_away(self, history: History, revision: Revision) -> None:
         """A success supersedes the one before it; then old records go. What fails here the next run does."""

@@ -13,6 +13,7 @@ from sparkrig.clusters.facts.read import read_facts
 from sparkrig.commands.session import Session
 from sparkrig.errors import NotFound
 from sparkrig.models.check import CheckResult, CheckStatus, VerifyResult
+from sparkrig.models.explanation import Explanation
 from sparkrig.models.operation import Action, GateChecks
 from sparkrig.models.plan import ApplyResult, OperationResult, OperationStatus, Plan
 from sparkrig.models.release import ReleaseState
@@ -115,10 +116,10 @@ def _failure(subject: Subject, results: Sequence[CheckResult]) -> OperationResul
         reason="gate checks",
         timeout_s=sum(spec.timeout_s for spec in subject.checks),
     )
-    lines = [line for r in bad for line in (f"check {r.name}: {r.message}", *([f"next: {r.hint}"] if r.hint else []))]
+    why = tuple(Explanation(f"check {r.name}: {r.message}", hint=r.hint) for r in bad)
     ended = all(r.message == INTERRUPTED for r in bad)
     status = OperationStatus.INTERRUPTED if ended else OperationStatus.FAILED
-    return OperationResult(operation, status, max(r.seconds for r in bad), "\n".join(lines))
+    return OperationResult(operation, status, max(r.seconds for r in bad), why)
 
 
 def _summary(results: Sequence[CheckResult]) -> str:

@@ -6,6 +6,7 @@ import enum
 from dataclasses import dataclass
 from typing import Literal
 
+from sparkrig.models.explanation import Explanation, text_of
 from sparkrig.models.operation import GateChecks, Operation
 from sparkrig.models.release import ReleaseState
 
@@ -61,9 +62,15 @@ class OperationResult:
     operation: Operation | GateChecks
     status: OperationStatus
     seconds: float
-    message: str = ""
+    why: tuple[Explanation, ...] = ()
+    """Why it was not done; of gate checks one explanation for each check."""
     state: ReleaseState | None = None
     """What the release is now, where the operation changed one."""
+
+    @property
+    def message(self) -> str:
+        """Why it was not done, as JSON documents and recorded revisions hold it; empty where it was."""
+        return text_of(self.why)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,5 +95,6 @@ class Event:
     operation: str
     status: OperationStatus
     message: str
+    """What it does or waits for, or why it ended; the details of a failure are in its result."""
     seconds: float
     """Since the operation started."""

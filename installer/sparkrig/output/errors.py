@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from sparkrig.errors import InvalidInput, SparkrigError
+from sparkrig.models.explanation import Explanation
 from sparkrig.output.document import document
 from sparkrig.output.problems import render, summary, to_json
 from sparkrig.output.terminal import Style
@@ -34,6 +35,13 @@ def error_text(
         lines += [style.strong(line) for line in wrap(f"next: {hint}", width)]
         lines += [style.strong(line) for text in others for line in indent(text, 6, width)]
     return joined(lines)
+
+
+def explanation_lines(explanation: Explanation, by: int, style: Style, width: int = 0) -> list[str]:
+    """An explanation below the line that says what it explains, each line behind ``by`` spaces."""
+    lines = [line for text in (explanation.message, *explanation.detail) for line in indent(text, by, width)]
+    hint = f"next: {explanation.hint}" if explanation.hint else ""
+    return [*lines, *(style.strong(line) for line in indent(hint, by, width))]
 
 
 def error_json(error: SparkrigError) -> dict[str, Any]:

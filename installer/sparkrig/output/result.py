@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sparkrig.models.explanation import Explanation
 from sparkrig.models.operation import ApplySecret, RemoveSecret
 from sparkrig.models.plan import ApplyResult, OperationResult, OperationStatus, Plan
 from sparkrig.output.document import document, release_json
+from sparkrig.output.errors import explanation_lines
 from sparkrig.output.plan import component_order
 from sparkrig.output.terminal import Style
-from sparkrig.output.text import count, duration, indent, joined, wrap
+from sparkrig.output.text import count, duration, joined, wrap
 
 _SUCCESS: Final[Mapping[str, str]] = {"down": "removed", "rollback": "restored"}
 """Past participle of a whole action; of ``up``: ready."""
@@ -151,7 +153,8 @@ def _failure(item: OperationResult, style: Style, width: int) -> list[str]:
     what = f"{item.operation.component} (operation {item.operation.id}, after {duration(item.seconds)})"
     head, *more = _entry("failed", what, width)
     head = head.replace("failed", style.bad("failed"), 1)
-    return [head, *more, *indent(item.message or "no reason given", 6, width)]
+    why = item.why or (Explanation("no reason given"),)
+    return [head, *more, *(line for one in why for line in explanation_lines(one, 6, style, width))]
 
 
 def _next(plan: Plan, result: ApplyResult) -> str:

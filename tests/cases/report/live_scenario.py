@@ -59,7 +59,7 @@ def main(ending: str) -> None:
         for thread in both:
             thread.join()
         if ending == "failed":
-            tell("wait/spark-operator", FAILED, records.FAILURE)
+            tell("wait/spark-operator", FAILED, records.FAILURE.text)
             for operation in ("upgrade/hub", "wait/hub", "uninstall/metrics-server"):
                 tell(operation, SKIPPED, "wait/spark-operator did not succeed")
         elif ending == "done":

@@ -12,6 +12,7 @@ from typing import Any
 from sparkrig.models.chart import Chart, ChartOrigin
 from sparkrig.models.check import CheckResult, CheckStatus, VerifyResult
 from sparkrig.models.component import CrdOwner
+from sparkrig.models.explanation import Explanation
 from sparkrig.models.objects import ObjectRef
 from sparkrig.models.operation import (
     Action,
@@ -124,21 +125,21 @@ def empty_plan(*, unhealthy: bool = False) -> Plan:
     return Plan("lab", "up", 7, (), changes, (state("proxy", "41.3.0"), state("hub", "4.4.0")))
 
 
-FAILURE = (
-    "Deployment spark-operator-webhook: ImagePullBackOff\n"
-    '  pod spark-operator-webhook-6d5f-x2x on node a: "manifest unknown: ghcr.io/kubeflow/controller:2.5.9"\n'
-    "next: check spark-operator.image.tag (stack.yaml:25:9)"
+FAILURE = Explanation(
+    "Deployment spark-operator-webhook: ImagePullBackOff",
+    ('  pod spark-operator-webhook-6d5f-x2x on node a: "manifest unknown: ghcr.io/kubeflow/controller:2.5.9"',),
+    "check spark-operator.image.tag (stack.yaml:25:9)",
 )
 
 
 def result(statuses: dict[str, OperationStatus], *, interrupted: bool = False) -> ApplyResult:
     """Every operation of ``plan()`` done, but those named."""
-    messages = {OperationStatus.FAILED: FAILURE, OperationStatus.SKIPPED: "not started"}
+    messages = {OperationStatus.FAILED: (FAILURE,), OperationStatus.SKIPPED: (Explanation("not started"),)}
     results = []
     for item in plan().operations:
         status = statuses.get(item.id, OperationStatus.DONE)
         seconds = 0.0 if status is OperationStatus.SKIPPED else 61.0
-        results.append(OperationResult(item, status, seconds, messages.get(status, "")))
+        results.append(OperationResult(item, status, seconds, messages.get(status, ())))
     return ApplyResult(tuple(results), (state("proxy", "41.3.0"),), interrupted)
 
 
@@ -240,7 +241,7 @@ def revisions() -> list[Revision]:
     )
     failed = (
         OperationRecord("upgrade/proxy", "done", 3.0),
-        OperationRecord("wait/hub", "failed", 240.0, FAILURE),
+        OperationRecord("wait/hub", "failed", 240.0, FAILURE.text),
         OperationRecord("wait/db", "failed", 240.0, "also"),
     )
     return [
