@@ -156,8 +156,7 @@ def _note_drift(session: Session, stack: str, dialogue: Dialogue) -> None:
     from sparkrig.commands.drift import with_drift
 
     drifted = with_drift(session, stack, session.observe(stack)).drifted
-    count = sum(map(len, drifted.values()))
-    if count:
+    if count := sum(map(len, drifted.values())):
         fields = "1 field was" if count == 1 else f"{count} fields were"
         dialogue.note(f"{fields} changed by others since ({', '.join(drifted)}); next: sparkrig up --repair")
 
