@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from sparkrig.models.component import Install
+from sparkrig.models.json import JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class ClusterFacts:
     simulated: bool = False
     test_cluster: bool = False
     """Marked by us as a cluster for tests; stand-ins are allowed there."""
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: JsonObject = field(default_factory=dict)
     """Dotted fact name -> value, what ``component.yaml`` refers to."""
     installs: tuple[Install, ...] = ()
     """What others installed, as the components' ``detect`` rules find it."""

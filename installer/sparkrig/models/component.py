@@ -6,9 +6,10 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from sparkrig.models.objects import JSON, ObjectRef
+from sparkrig.models.json import JsonObject, JsonValue
+from sparkrig.models.objects import ObjectRef
 from sparkrig.models.problem import Position
 
 
@@ -41,8 +42,8 @@ class FactRule:
 
     fact: str
     """Dotted name of a fact, e.g. ``gpu.driver-installed``."""
-    equals: Any
-    set: Mapping[str, Any]
+    equals: JsonValue
+    set: JsonObject
     """Dotted value path -> value."""
     reason: str
 
@@ -56,7 +57,7 @@ class GlobalRule:
     """Dotted value path. ``\\.`` escapes a dot inside a key; ``[]`` is not supported."""
     template: str | None = None
     """Text with ``{value}`` and ``{stack}``; None hands the value on as it is."""
-    each: JSON = None
+    each: JsonValue = None
     """What each item becomes, e.g. ``{"name": "{item}"}`` or ``"hub.{item}"``; the path then holds a
     list, and a value that is no list counts as a list of one."""
 
@@ -73,8 +74,8 @@ class FollowRule:
     """Value path of this component that becomes the same."""
     same: bool = False
     """Whether a different value, written by a person, is refused."""
-    equals: Any = None
-    set: Mapping[str, Any] = field(default_factory=dict)
+    equals: JsonValue = None
+    set: JsonObject = field(default_factory=dict)
     """Without ``path``: value path -> value of this component, set where the other's value is ``equals``."""
 
 
@@ -84,9 +85,9 @@ class ReadinessRule:
 
     group: str
     kind: str
-    ready: Mapping[str, Any]
+    ready: JsonObject
     """Either ``{"condition": "Ready"}`` (status "True") or ``{"path": "status.state", "equals": [..]}``."""
-    failed: Mapping[str, Any] | None = None
+    failed: JsonObject | None = None
     optional: bool = False
     """The object may be absent, and may have no state: a state that is not good counts all the same."""
     real_pods: bool = False
@@ -124,7 +125,7 @@ class RunningRule:
 
     group: str
     kind: str
-    rests: tuple[Mapping[str, Any], ...]
+    rests: tuple[JsonObject, ...]
     """Tests as in ``ReadinessRule.ready``; where one of them holds, the object is not at work."""
     without: str
     """What becomes of one that is at work without the controller."""
@@ -141,8 +142,8 @@ class CheckSpec:
     needs: tuple[str, ...] = ()
     """What the cluster must be able to do: ``real-pods``, ``gpu``, ``internet``."""
     hint: str = ""
-    parameters: Mapping[str, Any] = field(default_factory=dict)
-    when: Mapping[str, Any] | None = None
+    parameters: JsonObject = field(default_factory=dict)
+    when: JsonObject | None = None
     """``{value: PATH, equals: V, default: D}``: the check applies only where the value is that; None: always."""
 
 
@@ -182,7 +183,7 @@ class DisturbedPods:
     """What reaches them; empty: any change does."""
     removal: str | None = None
     """What removing the component does to them, in a sentence."""
-    when: Mapping[str, Any] | None = None
+    when: JsonObject | None = None
     """``{value: PATH, equals: V, default: D}``: an upgrade reaches pods only where the value is that."""
 
 
@@ -197,7 +198,7 @@ class BlockedRollback:
     reason: str
     instead: str
     """The way around, in a sentence."""
-    when: Mapping[str, Any] | None = None
+    when: JsonObject | None = None
     """``{value: PATH, equals: V, default: D}`` of the values returned to; None: always."""
 
 
@@ -234,7 +235,7 @@ class Install:
     """Continues "installed by": ``Helm release x/y``, ``plain manifests``."""
     version: str = ""
     workloads: tuple[ObjectRef, ...] = ()
-    selectors: Mapping[ObjectRef, Any] = field(default_factory=dict)
+    selectors: Mapping[ObjectRef, JsonValue] = field(default_factory=dict)
     """Workload -> its ``spec.selector``, which nobody can change."""
     crds: tuple[str, ...] = ()
     others: tuple[str, ...] = ()
@@ -276,11 +277,11 @@ class Component:
     uses: tuple[str, ...]
     """Names of components, or ``crd:NAME`` for a CRD another component provides."""
     provides: tuple[str, ...]
-    requires: Mapping[str, Any]
+    requires: JsonObject
     facts: tuple[FactRule, ...]
     globals: tuple[GlobalRule, ...]
     crd_owner: CrdOwner
-    crd_off_values: Mapping[str, Any]
+    crd_off_values: JsonObject
     """Dotted value path -> value that switches the chart's own CRD installation off."""
     crd_labels: Mapping[str, str]
     rollback: Literal["reversible", "forward-only"]
@@ -291,7 +292,7 @@ class Component:
     checks: tuple[CheckSpec, ...]
     images: tuple[str, ...]
     security_exceptions: tuple[SecurityException, ...]
-    urls: tuple[Mapping[str, Any], ...]
+    urls: tuple[JsonObject, ...]
     timeout_s: float
     renamed_values: tuple[Mapping[str, str], ...]
     position: Position | None = None
@@ -303,7 +304,7 @@ class Component:
     blocked_rollbacks: tuple[BlockedRollback, ...] = ()
     """Versions between which no rollback works, whatever ``rollback`` says."""
     follows: tuple[FollowRule, ...] = ()
-    leaves: tuple[Mapping[str, Any], ...] = ()
+    leaves: tuple[JsonObject, ...] = ()
     """Objects that the component's programs make and no release contains: ``apiVersion``, ``kind``, ``namespace``,
     ``name``, each may refer to the release by ``${…}`` (``catalog.references``)."""
     node_states: tuple[NodeStateRule, ...] = ()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
+
+from sparkrig.models.json import JsonObject, name_of, namespace_of, text_at
 
 API_VERSION: Final = "sparkrig.dev/v1"
-JSON = Any
-"""A JSON value: None, bool, int, float, str, list or dict with str keys."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -52,7 +52,7 @@ class Judgement:
     """Nothing is reported yet: the object has no state, rather than one that is not good."""
 
 
-def refs_of(objects: Sequence[Mapping[str, Any]], default_namespace: str) -> tuple[ObjectRef, ...]:
+def refs_of(objects: Sequence[JsonObject], default_namespace: str) -> tuple[ObjectRef, ...]:
     """Names the given manifests' objects, in order, without duplicates.
 
     ``default_namespace`` is used where a manifest names none; whether a kind is cluster-scoped is
@@ -61,7 +61,6 @@ def refs_of(objects: Sequence[Mapping[str, Any]], default_namespace: str) -> tup
     seen: dict[ObjectRef, None] = {}
     for item in objects:
         group, _, version = str(item.get("apiVersion", "")).rpartition("/")
-        metadata = item.get("metadata") or {}
-        namespace = str(metadata.get("namespace") or default_namespace)
-        seen[ObjectRef(group, version, str(item.get("kind")), namespace, str(metadata.get("name")))] = None
+        namespace = namespace_of(item) or default_namespace
+        seen[ObjectRef(group, version, text_at(item, "kind"), namespace, name_of(item))] = None
     return tuple(seen)

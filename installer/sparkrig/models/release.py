@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from sparkrig.models.chart import Chart
 from sparkrig.models.component import CheckSpec, CrdOwner, ReadinessRule
+from sparkrig.models.json import JsonObject
 from sparkrig.models.objects import ObjectRef
 from sparkrig.models.problem import Problem
 from sparkrig.models.secret import DesiredSecret
@@ -32,7 +33,7 @@ class DesiredRelease:
     namespace: str
     namespace_labels: Mapping[str, str]
     chart: Chart
-    values: Mapping[str, Any]
+    values: JsonObject
     needs: tuple[str, ...]
     """Components that must be ready first (hard needs, and soft ones that are on)."""
     crd_needs: tuple[str, ...]
@@ -49,7 +50,7 @@ class DesiredRelease:
     readiness: tuple[ReadinessRule, ...] = ()
     """How to judge the custom resources of the release; from ``component.yaml``."""
     checks: tuple[CheckSpec, ...] = ()
-    urls: tuple[Mapping[str, Any], ...] = ()
+    urls: tuple[JsonObject, ...] = ()
     adopt: bool = False
     """Take over what somebody else installed, on the first install (``existing: adopt``)."""
     conflicts: Literal["fail", "take"] = "fail"
@@ -119,7 +120,7 @@ class ReleaseState:
     helm_revision: int
     inventory: tuple[ObjectRef, ...]
     crds: tuple[str, ...] = ()
-    values: Mapping[str, Any] = field(default_factory=dict)
+    values: JsonObject = field(default_factory=dict)
     """Merged values, secret references unresolved."""
     keep: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()

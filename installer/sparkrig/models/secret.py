@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from sparkrig.models.json import JsonObject
 from sparkrig.models.problem import Position
 
 
@@ -15,7 +14,7 @@ class SecretField:
     """One piece of a Secret and where its value comes from; never the value."""
 
     key: str
-    reference: Mapping[str, Any]
+    reference: JsonObject
     """``{"fromEnv": NAME}``, ``fromFile`` (absolute), ``fromSecret``, ``fromCommand``; or ``{"text": …}`` for
     a user name that the stack file writes out."""
     position: Position | None = None
