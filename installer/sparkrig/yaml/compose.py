@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import yaml
 
@@ -44,7 +44,7 @@ class _Built:
 class _Frame:
     """A collection that is being built."""
 
-    event: Any
+    event: yaml.CollectionStartEvent
     anchor: str | None
     children: list[_Built] = field(default_factory=list)
     size: int = 1
@@ -97,7 +97,7 @@ class _Composer:
 
     # -- events
 
-    def take(self, event: Any) -> None:
+    def take(self, event: yaml.Event) -> None:
         match event:
             case yaml.ScalarEvent():
                 self.add(event, self.scalar(event))
@@ -114,19 +114,19 @@ class _Composer:
                 node = ListNode(items, self.collection_span(frame, event))
                 self.add(frame.event, _Built(node, frame.size, frame.height))
 
-    def open(self, event: Any) -> None:
+    def open(self, event: yaml.CollectionStartEvent) -> None:
         self.spend(1, event)
         if len(self.frames) >= MAX_DEPTH:
             self.stop("too-deep", f"nested deeper than {MAX_DEPTH} levels", event)
         kind = "map" if isinstance(event, yaml.MappingStartEvent) else "seq"
         if event.tag is not None and event.tag not in (TAG_PREFIX + kind, "!"):
-            self.unknown_tag(event)
+            self.unknown_tag(event, event.tag)
         if event.anchor is not None:
             self.anchors[event.anchor] = _OPEN
         self.frames.append(_Frame(event, event.anchor))
 
-    def alias(self, event: Any) -> None:
-        target = self.anchors.get(event.anchor)
+    def alias(self, event: yaml.AliasEvent) -> None:
+        target = self.anchors.get(event.anchor or "")
         if target is None:
             self.error(
                 "unknown-anchor",
@@ -145,7 +145,7 @@ class _Composer:
         node = moved(target.node, self.span(event))
         self.add(event, _Built(node, target.size, target.height, target.scalar, usable=target.usable))
 
-    def add(self, event: Any, built: _Built) -> None:
+    def add(self, event: yaml.NodeEvent, built: _Built) -> None:
         anchor = None if isinstance(event, yaml.AliasEvent) else event.anchor
         if anchor is not None:
             self.anchors[anchor] = built
@@ -162,12 +162,10 @@ class _Composer:
 
     # -- values
 
-    def scalar(self, event: Any) -> _Built:
+    def scalar(self, event: yaml.ScalarEvent) -> _Built:
         self.spend(1, event)
         anchored = event.anchor is not None or event.tag is not None
-        position = (self.source.value_span if anchored else self.source.span)(
-            self.chunk, event.start_mark, event.end_mark
-        )
+        position = (self.source.value_span if anchored else self.source.span)(self.chunk, event, event)
         text = event.value
         if _SURROGATE.search(text):
             self.error("yaml-syntax", "an escape in a string names half of a surrogate pair", position)
@@ -178,17 +176,17 @@ class _Composer:
         if plain:
             kind, value = resolve(text)
         elif event.tag is not None:
-            kind, value = self.tagged(event, text, position)
+            kind, value = self.tagged(event, event.tag, text, position)
         merge = kind == "merge" or event.tag == TAG_PREFIX + "merge"
         node = ScalarNode(value, position, text, plain)
         return _Built(node, 1, 1, kind, merge)
 
-    def tagged(self, event: Any, text: str, position: Position) -> tuple[ScalarKind, Value]:
-        tag = event.tag.removeprefix(TAG_PREFIX)
+    def tagged(self, event: yaml.Event, written: str, text: str, position: Position) -> tuple[ScalarKind, Value]:
+        tag = written.removeprefix(TAG_PREFIX)
         if tag == "merge" and text == "<<":
             return "merge", text
-        if tag not in _SCALAR_TAGS or tag == event.tag:
-            self.unknown_tag(event)
+        if tag not in _SCALAR_TAGS or tag == written:
+            self.unknown_tag(event, written)
             return "str", text
         try:
             return resolve_tagged(tag, text)
@@ -196,7 +194,7 @@ class _Composer:
             self.error("wrong-tag", str(error), position, "leave the tag out, or correct the value")
             return "str", text
 
-    def mapping(self, frame: _Frame, end: Any) -> MapNode:
+    def mapping(self, frame: _Frame, end: yaml.Event) -> MapNode:
         entries: dict[str, Entry] = {}
         written: dict[str, Position] = {}
         for key, value in zip(frame.children[::2], frame.children[1::2], strict=True):
@@ -245,30 +243,30 @@ class _Composer:
 
     # -- limits and problems
 
-    def spend(self, nodes: int, event: Any) -> None:
+    def spend(self, nodes: int, event: yaml.Event) -> None:
         self.count += nodes
         if self.count > MAX_NODES:
             how = " with its aliases expanded" if isinstance(event, yaml.AliasEvent) else ""
             self.stop("too-many-nodes", f"the document has more than {MAX_NODES:,} nodes{how}".replace(",", " "), event)
 
-    def stop(self, code: str, message: str, event: Any) -> NoReturn:
+    def stop(self, code: str, message: str, event: yaml.Event) -> NoReturn:
         self.error(code, message, self.span(event))
         raise _Stop
 
-    def span(self, event: Any) -> Position:
-        return self.source.span(self.chunk, event.start_mark, event.end_mark)
+    def span(self, event: yaml.Event) -> Position:
+        return self.source.span(self.chunk, event, event)
 
-    def collection_span(self, frame: _Frame, end: Any) -> Position:
+    def collection_span(self, frame: _Frame, end: yaml.Event) -> Position:
         """A flow collection is its brackets; a block one is shown by its first key, or by its first dash."""
         start = frame.event
         if start.flow_style:
-            return self.source.value_span(self.chunk, start.start_mark, end.end_mark)
+            return self.source.value_span(self.chunk, start, end)
         if isinstance(start, yaml.MappingStartEvent) and frame.children:
             return frame.children[0].node.position
-        return self.source.value_span(self.chunk, start.start_mark, start.end_mark)
+        return self.source.value_span(self.chunk, start, start)
 
-    def unknown_tag(self, event: Any) -> None:
-        tag = event.tag.replace(TAG_PREFIX, "!!")
+    def unknown_tag(self, event: yaml.Event, written: str) -> None:
+        tag = written.replace(TAG_PREFIX, "!!")
         self.error(
             "unknown-tag",
             f"tag '{tag}' has no meaning here: Helm ignores it",

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+from sparkrig.models.json import JsonDict, JsonValue
 from sparkrig.models.problem import Position, Problem, Severity
 from sparkrig.yaml.nodes import Entry, MapNode, Node, Path, Step, child, find, to_python
 from sparkrig.yaml.setflag import Assignment, FlagError, assign
@@ -29,7 +30,7 @@ class Layer:
     assignments: tuple[Assignment, ...] = ()
 
 
-Origin: TypeAlias = tuple[str, Position, Any]
+Origin: TypeAlias = tuple[str, Position, JsonValue]
 """Layer name, place, and the value that this layer gives (plain Python)."""
 
 
@@ -92,7 +93,7 @@ def merge_nodes(weak: Node, strong: Node) -> Node:
     return MapNode(entries, strong.position)
 
 
-def to_values(merged: MergedValues) -> dict[str, Any]:
+def to_values(merged: MergedValues) -> JsonDict:
     """The effective values as JSON-able Python: the one document that Helm gets."""
     return merged.root.value
 

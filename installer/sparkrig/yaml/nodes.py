@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
+from sparkrig.models.json import JsonDict, JsonValue
 from sparkrig.models.problem import Position
 
 Kind = Literal["map", "list", "scalar"]
@@ -41,7 +42,7 @@ class ListNode:
     kind: ClassVar[Kind] = "list"
 
     @property
-    def value(self) -> list[Any]:
+    def value(self) -> list[JsonValue]:
         """The list as plain Python."""
         return [to_python(item) for item in self.items]
 
@@ -67,7 +68,7 @@ class MapNode:
     kind: ClassVar[Kind] = "map"
 
     @property
-    def value(self) -> dict[str, Any]:
+    def value(self) -> JsonDict:
         """The map as plain Python."""
         return {key: to_python(entry.node) for key, entry in self.entries.items()}
 
@@ -80,7 +81,7 @@ class MapNode:
 Node: TypeAlias = ScalarNode | ListNode | MapNode
 
 
-def to_python(node: Node) -> Any:
+def to_python(node: Node) -> JsonValue:
     """The node as dict, list, str, int, float, bool or None; JSON-able, freshly made."""
     return node.value
 
@@ -118,7 +119,7 @@ def place(root: Node, path: Sequence[Step]) -> Position:
     return position
 
 
-def node_from(value: Any, position: Position) -> Node:
+def node_from(value: JsonValue, position: Position) -> Node:
     """A tree for plain Python data, every node at ``position`` (values that were derived, not written)."""
     if isinstance(value, Mapping):
         return MapNode({str(k): Entry(str(k), position, node_from(v, position)) for k, v in value.items()}, position)

@@ -11,7 +11,7 @@ import bisect
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 import yaml
 
@@ -68,8 +68,9 @@ class Source:
         line = bisect.bisect_right(starts, index)
         return Position(self.file, line, index - starts[line - 1] + 1, self._cut(index, length))
 
-    def span(self, chunk: Chunk, start: Any, end: Any) -> Position:
-        """The position between two marks of the parser; several lines are shown by the first of them."""
+    def span(self, chunk: Chunk, first: yaml.Event, last: yaml.Event) -> Position:
+        """The position of what two events enclose; several lines are shown by the first of them."""
+        start, end = _marks(first, last)
         begin = chunk.index + start.index
         length = end.index - start.index
         if self._odd:
@@ -78,8 +79,9 @@ class Source:
             length = self._cut(begin, length)
         return Position(self.file, chunk.line + start.line + 1, start.column + 1, max(1, length))
 
-    def value_span(self, chunk: Chunk, start: Any, end: Any) -> Position:
+    def value_span(self, chunk: Chunk, first: yaml.Event, last: yaml.Event) -> Position:
         """Like ``span``, without the anchor and the tag in front of the value."""
+        start, end = _marks(first, last)
         begin, finish = chunk.index + start.index, chunk.index + end.index
         match = _PROPERTIES.match(self.text, begin, finish)
         skip = match.end() if match and match.end() < finish else begin
@@ -129,14 +131,36 @@ def split(text: str) -> Iterator[Chunk | SyntaxFailure]:
         yield Chunk(text[begin:], begin, begin_line)
 
 
-def events(chunk: Chunk) -> Iterator[Any]:
+def offset(event: yaml.Event) -> int:
+    """Where an event begins in its document."""
+    return event.start_mark.index if event.start_mark is not None else 0
+
+
+def _marks(first: yaml.Event, last: yaml.Event) -> tuple[_Mark, _Mark]:
+    if first.start_mark is None or last.end_mark is None:  # only events that no parser made have none
+        raise ValueError("an event without a position")
+    return first.start_mark, last.end_mark
+
+
+class _Mark(Protocol):
+    """A place in a text, as both parsers of PyYAML give it."""
+
+    @property
+    def index(self) -> int: ...
+    @property
+    def line(self) -> int: ...
+    @property
+    def column(self) -> int: ...
+
+
+def events(chunk: Chunk) -> Iterator[yaml.Event]:
     """The parser's events. Raises SyntaxFailure."""
-    loader: Any = None
+    loader: yaml.CSafeLoader | yaml.SafeLoader | None = None
     last = 0
     try:
         loader = (yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)(chunk.text)
         while (event := loader.get_event()) is not None:
-            last = event.end_mark.index
+            last = event.end_mark.index if event.end_mark is not None else last
             yield event
     except yaml.MarkedYAMLError as error:
         raise _failure(error, chunk, last) from None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Protocol
 
+from sparkrig.models.json import JsonObject, JsonValue, sequence_at, text_at
 from sparkrig.yaml.formats import FORMATS
 from sparkrig.yaml.nodes import Path, show_path
 from sparkrig.yaml.secret_names import names_secret
@@ -29,7 +30,7 @@ def path_text(subject: str, path: Path) -> str:
     return subject + below if below.startswith("[") else f"{subject}.{below}"
 
 
-def found(value: Any) -> str:
+def found(value: JsonValue) -> str:
     """A value in a message: short, with text in quotes."""
     if value is None:
         return "null"
@@ -45,7 +46,7 @@ def found(value: Any) -> str:
     return str(value)
 
 
-def expected_type(types: Any) -> str:
+def expected_type(types: JsonValue) -> str:
     """``["string", "null"]`` -> ``a text or null``."""
     names = types if isinstance(types, list) else [types]
     if "number" in names:
@@ -57,7 +58,47 @@ def _either(words: list[str]) -> str:
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}" if words else "something else"
 
 
-def phrase(error: Any, name: str, *, naming: bool = False) -> tuple[str, str | None]:
+class Failure(Protocol):
+    """An error of jsonschema, as far as messages need it."""
+
+    @property
+    def validator(self) -> str | None:
+        """The keyword; None for the schema ``false``."""
+
+    @property
+    def validator_value(self) -> JsonValue:
+        """What the schema says under the keyword."""
+
+    @property
+    def instance(self) -> JsonValue:
+        """What does not meet it."""
+
+    @property
+    def schema(self) -> JsonValue:
+        """The schema around the keyword."""
+
+    @property
+    def message(self) -> str:
+        """In jsonschema's own words."""
+
+    @property
+    def context(self) -> Sequence[Failure]:
+        """The errors of each branch of ``anyOf`` or ``oneOf``."""
+
+    @property
+    def absolute_path(self) -> Sequence[str | int]:
+        """Where in the document."""
+
+    @property
+    def relative_path(self) -> Sequence[str | int]:
+        """Where below the document of the error that this one is in the context of."""
+
+    @property
+    def relative_schema_path(self) -> Sequence[str | int]:
+        """Where in the schema."""
+
+
+def phrase(error: Failure, name: str, *, naming: bool = False) -> tuple[str, str | None]:
     """Message and caret label for one validation error about ``name``; ``naming``: the name is the value itself."""
     wanted, value = error.validator_value, error.instance
     shown = "(hidden)" if isinstance(value, str) and _is_secret(name) else found(value)
@@ -66,14 +107,14 @@ def phrase(error: Any, name: str, *, naming: bool = False) -> tuple[str, str | N
         case "type":
             return f"{is_what}, expected {expected_type(wanted)}", None
         case "enum":
-            return f"{is_what}, expected {_either([found(choice) for choice in wanted])}", None
+            return f"{is_what}, expected {_either([found(choice) for choice in sequence_at(wanted)])}", None
         case "const":
             return f"{is_what}, expected {found(wanted)}", None
         case "pattern":
-            text = error.schema.get("x-pattern") or f"a text that matches {wanted}"
+            text = text_at(error.schema, "x-pattern") or f"a text that matches {wanted}"
             return f"{is_what}, expected {text}", None
         case "format":
-            known = FORMATS.get(wanted)
+            known = FORMATS.get(str(wanted))
             return f"{is_what}, expected {known.words if known else f'the format {wanted!r}'}", None
         case "not":
             return f"{is_what}, which is not allowed here", None
@@ -89,8 +130,8 @@ def _is_secret(name: str) -> bool:
     return names_secret(re.split(r"[.\[\]]+", name.rstrip("]")))
 
 
-def _size(keyword: str, wanted: Any, value: Any, name: str, is_what: str) -> str:
-    count = len(value) if hasattr(value, "__len__") else 0
+def _size(keyword: str, wanted: JsonValue, value: JsonValue, name: str, is_what: str) -> str:
+    count = len(value) if isinstance(value, str | Sequence | Mapping) else 0
     match keyword:
         case "minimum":
             return f"{is_what}, expected {wanted} or more"
@@ -123,17 +164,17 @@ def _size(keyword: str, wanted: Any, value: Any, name: str, is_what: str) -> str
     return f"{is_what}, which its schema does not allow"
 
 
-def _count(number: Any, noun: str) -> str:
+def _count(number: JsonValue, noun: str) -> str:
     return f"no {noun}" if number == 0 else f"1 {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def describe(name: str, schema: Any) -> str | None:
+def describe(name: str, schema: JsonValue) -> str | None:
     """One line about a value from its schema: ``web.replicas: number of servers (integer, default 1)``."""
     if not isinstance(schema, Mapping):
         return None
     facts: list[str] = []
     if "enum" in schema:
-        facts.append(_either([found(choice) for choice in schema["enum"]]))
+        facts.append(_either([found(choice) for choice in sequence_at(schema, "enum")]))
     elif "type" in schema:
         types = schema["type"] if isinstance(schema["type"], list) else [schema["type"]]
         facts.append(" or ".join(str(kind) for kind in types))
@@ -148,7 +189,7 @@ def describe(name: str, schema: Any) -> str | None:
     return f"{name}: {text} ({detail})" if text and detail else f"{name}: {text or detail}"
 
 
-def _bounds(schema: Mapping[str, Any]) -> list[str]:
+def _bounds(schema: JsonObject) -> list[str]:
     low, high = schema.get("minimum"), schema.get("maximum")
     if low is not None and high is not None:
         return [f"{low} to {high}"]

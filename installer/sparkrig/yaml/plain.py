@@ -14,8 +14,9 @@ from typing import Any, Final
 import yaml
 
 from sparkrig.errors import InvalidInput
+from sparkrig.models.json import JsonDict, JsonValue
 from sparkrig.models.problem import Problem, Severity
-from sparkrig.yaml.parsing import Chunk, Source, SyntaxFailure, check_characters, events
+from sparkrig.yaml.parsing import Chunk, Source, SyntaxFailure, check_characters, events, offset
 from sparkrig.yaml.scalars import TAG_PREFIX, ScalarKind, Value, WrongTag, key_text, resolve, resolve_tagged
 
 MAX_PLAIN_NODES: Final = 3_000_000
@@ -27,13 +28,13 @@ _SCALAR_TAGS = frozenset({"int", "float", "bool", "null", "timestamp", "binary"}
 _resolve = functools.lru_cache(maxsize=8192)(resolve)
 
 
-def load_plain(text: str | bytes, file: str = "<text>") -> Any:
+def load_plain(text: str | bytes, file: str = "<text>") -> JsonValue:
     """The first document of ``text``; None when there is none. Raises InvalidInput with one problem."""
     documents = load_plain_all(text, file)
     return documents[0] if documents else None
 
 
-def load_plain_all(text: str | bytes, file: str = "<text>") -> list[Any]:
+def load_plain_all(text: str | bytes, file: str = "<text>") -> list[JsonValue]:
     """Every document of ``text``, empty ones left out. Raises InvalidInput with one problem."""
     try:
         decoded = text.decode("utf-8-sig") if isinstance(text, bytes) else text.removeprefix("\ufeff")
@@ -50,12 +51,12 @@ def load_plain_all(text: str | bytes, file: str = "<text>") -> list[Any]:
         raise InvalidInput([problem], f"{position}: {failure.message}") from None
 
 
-def objects(manifest: str) -> list[dict[str, Any]]:
+def objects(manifest: str) -> list[JsonDict]:
     """The objects of a manifest text; documents that are no maps are left out. Raises InvalidInput as above."""
     return [item for item in load_plain_all(manifest) if isinstance(item, dict)]
 
 
-def dump(obj: Any, *, sort_keys: bool = False) -> str:
+def dump(obj: JsonValue, *, sort_keys: bool = False) -> str:
     """YAML that Helm, Kubernetes and YAML 1.2 readers all read back as ``obj``.
 
     Whatever one of them would guess a type from is quoted. Same object, same text; keys keep their
@@ -64,6 +65,10 @@ def dump(obj: Any, *, sort_keys: bool = False) -> str:
     return str(
         yaml.dump(obj, Dumper=_dumper(), sort_keys=sort_keys, allow_unicode=True, width=10**6, default_flow_style=False)
     )
+
+
+_Anchored = tuple[JsonValue, str | None, int, int]
+"""Value, its text as a key, size and height."""
 
 
 class _Open:
@@ -75,9 +80,9 @@ class _Level:
 
     __slots__ = ("anchor", "has_key", "height", "key", "merge", "size", "target")
 
-    def __init__(self, target: dict[str, Any] | list[Any], anchor: str | None) -> None:
+    def __init__(self, target: JsonDict | list[JsonValue], anchor: str | None) -> None:
         self.target, self.anchor = target, anchor
-        self.key: str | None = None
+        self.key = ""
         self.has_key = self.merge = False
         self.size = self.height = 1
 
@@ -87,69 +92,68 @@ class _Builder:
         self.text = text
         self.count = 0
         self.levels: list[_Level] = []
-        self.anchors: dict[str, Any] = {}
-        self.done: list[Any] = []
+        self.anchors: dict[str, _Anchored | type[_Open]] = {}
+        self.done: list[JsonValue] = []
 
-    def documents(self) -> list[Any]:
+    def documents(self) -> list[JsonValue]:
         for event in events(Chunk(self.text, 0, 0)):
-            kind = type(event)
-            if kind is yaml.ScalarEvent:
+            if isinstance(event, yaml.ScalarEvent):
                 self.scalar(event)
-            elif kind is yaml.MappingStartEvent:
+            elif isinstance(event, yaml.MappingStartEvent):
                 self.open(event, {})
-            elif kind is yaml.SequenceStartEvent:
+            elif isinstance(event, yaml.SequenceStartEvent):
                 self.open(event, [])
-            elif kind is yaml.MappingEndEvent or kind is yaml.SequenceEndEvent:
+            elif isinstance(event, yaml.CollectionEndEvent):
                 self.close(event)
-            elif kind is yaml.AliasEvent:
+            elif isinstance(event, yaml.AliasEvent):
                 self.alias(event)
-            elif kind is yaml.DocumentStartEvent:
+            elif isinstance(event, yaml.DocumentStartEvent):
                 self.anchors = {}
         return [document for document in self.done if document is not None]
 
-    def open(self, event: Any, target: dict[str, Any] | list[Any]) -> None:
+    def open(self, event: yaml.CollectionStartEvent, target: JsonDict | list[JsonValue]) -> None:
         self.spend(1, event)
         if len(self.levels) >= MAX_PLAIN_DEPTH:
-            raise SyntaxFailure(f"nested deeper than {MAX_PLAIN_DEPTH} levels", event.start_mark.index, code="too-deep")
+            raise SyntaxFailure(f"nested deeper than {MAX_PLAIN_DEPTH} levels", offset(event), code="too-deep")
         if event.anchor:
             self.anchors[event.anchor] = _Open
         self.levels.append(_Level(target, event.anchor))
 
-    def close(self, event: Any) -> None:
+    def close(self, event: yaml.Event) -> None:
         level = self.levels.pop()
         if level.anchor:
             self.anchors[level.anchor] = (level.target, None, level.size, level.height)
         self.add(level.target, None, level.size, level.height, event)
 
-    def alias(self, event: Any) -> None:
-        found = self.anchors.get(event.anchor)
-        if found is None or found is _Open:
+    def alias(self, event: yaml.AliasEvent) -> None:
+        found = self.anchors.get(event.anchor or "")
+        if not isinstance(found, tuple):
             why = "is not known here" if found is None else "names a value that contains itself"
             code = "unknown-anchor" if found is None else "cyclic-alias"
-            raise SyntaxFailure(f"anchor '&{event.anchor}' {why}", event.start_mark.index, code=code)
+            raise SyntaxFailure(f"anchor '&{event.anchor}' {why}", offset(event), code=code)
         value, key, size, height = found
         self.spend(size, event)
         if len(self.levels) + height > MAX_PLAIN_DEPTH:
-            raise SyntaxFailure(f"nested deeper than {MAX_PLAIN_DEPTH} levels", event.start_mark.index, code="too-deep")
+            raise SyntaxFailure(f"nested deeper than {MAX_PLAIN_DEPTH} levels", offset(event), code="too-deep")
         self.add(value, key, size, height, event)
 
-    def scalar(self, event: Any) -> None:
+    def scalar(self, event: yaml.ScalarEvent) -> None:
         """The common scalar in one go, for a manifest has tens of thousands; every other by its own rules."""
         level = self.levels[-1] if self.levels else None
         if level is None or level.merge or event.anchor is not None or event.tag is not None:
             return self.odd_scalar(event)
-        value = event.value
+        value: Value = event.value
         if event.implicit[0]:
-            _, value = _resolve(value)
+            _, value = _resolve(event.value)
             if value == "<<":
                 return self.odd_scalar(event)
         target = level.target
         if isinstance(target, list):
             target.append(value)
         elif level.has_key:
-            target[level.key] = value  # type: ignore[index]  # has_key says that key is set
+            target[level.key] = value
             level.has_key = False
-        elif type(value) is str:
+        elif isinstance(value, str):
             level.key, level.has_key = value, True
         else:
             return self.odd_scalar(event)
@@ -161,7 +165,7 @@ class _Builder:
             self.spend(0, event)
         return None
 
-    def odd_scalar(self, event: Any) -> None:
+    def odd_scalar(self, event: yaml.ScalarEvent) -> None:
         self.spend(1, event)
         kind: ScalarKind = "str"
         value: Value = event.value
@@ -172,7 +176,7 @@ class _Builder:
             try:
                 kind, value = resolve_tagged(tag, event.value)
             except WrongTag as error:
-                raise SyntaxFailure(str(error), event.start_mark.index, code="wrong-tag") from None
+                raise SyntaxFailure(str(error), offset(event), code="wrong-tag") from None
         level = self.levels[-1] if self.levels else None
         is_key = level is not None and not level.has_key and isinstance(level.target, dict)
         key = key_text(kind, value) if is_key or event.anchor else None
@@ -183,7 +187,7 @@ class _Builder:
             return
         self.add(value, key, 1, 1, event)
 
-    def add(self, value: Any, key: str | None, size: int, height: int, event: Any) -> None:
+    def add(self, value: JsonValue, key: str | None, size: int, height: int, event: yaml.Event) -> None:
         if not self.levels:
             self.done.append(value)
             return
@@ -195,26 +199,26 @@ class _Builder:
             target.append(value)
         elif not level.has_key:
             if key is None:
-                raise SyntaxFailure("a map's key must be text", event.start_mark.index, code="bad-key")
+                raise SyntaxFailure("a map's key must be text", offset(event), code="bad-key")
             level.key, level.has_key = key, True
         elif level.merge:
             self.merge(target, value, event)
             level.has_key = level.merge = False
         else:
-            target[level.key] = value  # type: ignore[index]  # has_key says that key is set
+            target[level.key] = value
             level.has_key = False
 
-    def merge(self, target: dict[str, Any], value: Any, event: Any) -> None:
+    def merge(self, target: JsonDict, value: JsonValue, event: yaml.Event) -> None:
         for source in reversed(value) if isinstance(value, list) else [value]:
             if not isinstance(source, dict):
-                raise SyntaxFailure("'<<' merges a map or a list of maps", event.start_mark.index, code="bad-merge")
+                raise SyntaxFailure("'<<' merges a map or a list of maps", offset(event), code="bad-merge")
             target.update(source)
 
-    def spend(self, nodes: int, event: Any) -> None:
+    def spend(self, nodes: int, event: yaml.Event) -> None:
         self.count += nodes
         if self.count > MAX_PLAIN_NODES:
             message = f"more than {MAX_PLAIN_NODES} nodes"
-            raise SyntaxFailure(message, event.start_mark.index, code="too-many-nodes")
+            raise SyntaxFailure(message, offset(event), code="too-many-nodes")
 
 
 _GUESSED = re.compile(
@@ -241,7 +245,7 @@ def _dumper() -> type[Any]:
     class Dumper(base):  # type: ignore[misc]  # its base is chosen at run time
         yaml_implicit_resolvers: dict[Any, Any] = {}  # noqa: RUF012  (PyYAML's protocol)
 
-        def ignore_aliases(self, data: Any) -> bool:  # noqa: ARG002
+        def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
             return True
 
     def represent_str(dumper: Any, text: str) -> Any:
@@ -262,7 +266,7 @@ def _dumper() -> type[Any]:
     return Dumper
 
 
-def _represent_other(dumper: Any, value: Any) -> Any:
+def _represent_other(dumper: Any, value: JsonValue) -> Any:
     """Null, boolean and number as JSON writes them, untagged: the emitter has no resolvers that would know them."""
     if value is None:
         text = "null"

@@ -14,19 +14,23 @@ import difflib
 import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from sparkrig.models.json import JsonObject, JsonValue, dig, mapping_at, sequence_at, texts_at
 from sparkrig.models.problem import Position, Problem, Severity
 from sparkrig.yaml.formats import FORMATS
 from sparkrig.yaml.misreading import misreading
 from sparkrig.yaml.nodes import ListNode, MapNode, Node, Path, ScalarNode, find, place, show_path, to_python
-from sparkrig.yaml.phrases import describe, expected_type, found, path_text, phrase
+from sparkrig.yaml.phrases import Failure, describe, expected_type, found, path_text, phrase
 from sparkrig.yaml.setflag import is_flag
 
 MAX_SUGGESTIONS: Final = 100
 """Unknown keys that are compared with the known ones in one check; comparing costs a millisecond each."""
 
-_VALIDATORS: dict[int, tuple[Mapping[str, Any], Any]] = {}
+if TYPE_CHECKING:
+    from jsonschema import FormatChecker, ValidationError
+
+_VALIDATORS: dict[int, tuple[JsonObject, Any]] = {}
 _INTO_INSTANCE = frozenset(
     {
         "properties",
@@ -51,7 +55,7 @@ _CODES: Final[dict[str, str]] = {
 }  # fmt: skip
 
 
-def check(node: Node, schema: Mapping[str, Any], subject: str, *, written: Node | None = None) -> list[Problem]:
+def check(node: Node, schema: JsonObject, subject: str, *, written: Node | None = None) -> list[Problem]:
     """Everything in ``node`` that ``schema`` does not allow, in the order of the text.
 
     ``subject`` is what the root is called in messages, e.g. the component: ``web.replicas is …``.
@@ -91,13 +95,13 @@ def did_you_mean(word: str, candidates: Iterable[str]) -> str | None:
     return close[0] if close else None
 
 
-def known_keys(schema: Any) -> list[str]:
+def known_keys(schema: JsonValue) -> list[str]:
     """Names that the ``properties`` of a schema and of its ``allOf``/``anyOf``/``oneOf``/``then`` parts know."""
     if not isinstance(schema, Mapping):
         return []
-    names = dict.fromkeys(schema.get("properties", {}))
+    names = dict.fromkeys(mapping_at(schema, "properties"))
     for keyword in ("allOf", "anyOf", "oneOf"):
-        for part in schema.get(keyword, ()):
+        for part in sequence_at(schema, keyword):
             names.update(dict.fromkeys(known_keys(part)))
     for keyword in ("if", "then", "else"):
         names.update(dict.fromkeys(known_keys(schema.get(keyword))))
@@ -107,12 +111,12 @@ def known_keys(schema: Any) -> list[str]:
 class _Checker:
     """Turns the errors of one check into problems."""
 
-    def __init__(self, root: Node, schema: Mapping[str, Any], subject: str, written: Node | None) -> None:
+    def __init__(self, root: Node, schema: JsonObject, subject: str, written: Node | None) -> None:
         self.root, self.schema, self.subject = root, schema, subject
         self.written = written
         self.suggestions = 0
 
-    def problems(self, error: Any, above: tuple[Any, ...] = ()) -> Iterator[Problem]:
+    def problems(self, error: Failure, above: Path = ()) -> Iterator[Problem]:
         """``above`` is the path in the schema of the anyOf/oneOf that this error is in."""
         path: Path = tuple(error.absolute_path)
         schema_path = (*above, *error.relative_schema_path)
@@ -121,7 +125,7 @@ class _Checker:
             case "propertyNames":
                 yield from ()
             case _ if "propertyNames" in schema_path and isinstance(error.instance, str):
-                yield from self.bad_key(error, path, said)
+                yield from self.bad_key(error, error.instance, path, said)
             case "additionalProperties" | "unevaluatedProperties":
                 yield from self.unknown(error, path, said)
             case "required" | "dependentRequired" | "dependencies":
@@ -131,29 +135,29 @@ class _Checker:
             case _:
                 yield self.plain(error, path, said)
 
-    def plain(self, error: Any, path: Path, said: str | None) -> Problem:
-        code = _CODES.get(error.validator, "conflicting")
+    def plain(self, error: Failure, path: Path, said: str | None) -> Problem:
+        code = _CODES.get(error.validator or "", "conflicting")
         name = path_text(self.subject, path)
         message, label = phrase(error, name)
         if code == "not-allowed-value" and error.validator == "enum" and isinstance(error.instance, str):
-            close = did_you_mean(error.instance, [v for v in error.validator_value if isinstance(v, str)])
+            close = did_you_mean(error.instance, [v for v in sequence_at(error.validator_value) if isinstance(v, str)])
             label = f"did you mean '{close}'?" if close else label
         if code == "wrong-type" and label is None:
             label = self.quotes(error.validator_value, path)
         return self.problem(code, said or message, self.value_place(path), path, label=label)
 
-    def unknown(self, error: Any, path: Path, said: str | None) -> Iterator[Problem]:
-        schema, instance = error.schema, error.instance
+    def unknown(self, error: Failure, path: Path, said: str | None) -> Iterator[Problem]:
+        schema = error.schema
         known = known_keys(schema)
-        patterns = [re.compile(pattern) for pattern in schema.get("patternProperties", {})]
-        for key in instance:
+        patterns = [re.compile(pattern) for pattern in mapping_at(schema, "patternProperties")]
+        for key in mapping_at(error.instance):
             if key in known or any(pattern.search(key) for pattern in patterns):
                 continue
             close = self.suggest(key, known)
             name = path_text(self.subject, path)
             hint = None
             if close is not None:
-                hint = describe(path_text(self.subject, (*path, close)), schema.get("properties", {}).get(close))
+                hint = describe(path_text(self.subject, (*path, close)), dig(schema, "properties", close))
             elif known:
                 shown = ", ".join(sorted(known)[:12])
                 hint = f"{name} knows {shown}{' and more' if len(known) > 12 else ''}"
@@ -166,33 +170,33 @@ class _Checker:
                 hint=hint,
             )
 
-    def missing(self, error: Any, path: Path, said: str | None) -> Iterator[Problem]:
-        required = error.validator_value
-        if isinstance(required, Mapping):
+    def missing(self, error: Failure, path: Path, said: str | None) -> Iterator[Problem]:
+        given, required = mapping_at(error.instance), texts_at(error.validator_value)
+        if isinstance(error.validator_value, Mapping):
             required = [
-                n for key, names in required.items() if key in error.instance and isinstance(names, list) for n in names
+                n for key in error.validator_value if key in given for n in texts_at(error.validator_value, key)
             ]
         name = path_text(self.subject, path)
         for key in required:
-            if key not in error.instance:
-                below = error.schema.get("properties", {}).get(key)
+            if key not in given:
+                below = dig(error.schema, "properties", key)
                 hint = describe(path_text(self.subject, (*path, key)), below)
                 position, label = self.missing_place(path, key)
                 yield self.problem(
                     "missing-key", said or f"{name} lacks '{key}'", position, None, label=label, hint=hint
                 )
 
-    def bad_key(self, error: Any, path: Path, said: str | None) -> Iterator[Problem]:
-        message, _ = phrase(error, f"key '{error.instance}' of {path_text(self.subject, path)}", naming=True)
+    def bad_key(self, error: Failure, key: str, path: Path, said: str | None) -> Iterator[Problem]:
+        message, _ = phrase(error, f"key '{key}' of {path_text(self.subject, path)}", naming=True)
         code = "unknown-key" if error.validator in ("enum", "const") else "bad-pattern"
-        yield self.problem(code, said or message, place(self.root, (*path, error.instance)), path)
+        yield self.problem(code, said or message, place(self.root, (*path, key)), path)
 
-    def branches(self, error: Any, path: Path, schema_path: tuple[Any, ...], said: str | None) -> Iterator[Problem]:
+    def branches(self, error: Failure, path: Path, schema_path: Path, said: str | None) -> Iterator[Problem]:
         """The branch that comes closest; where none even has the right type, what types there are."""
         if said is not None:
             yield self.problem("conflicting", said, self.value_place(path), path)
             return
-        groups: dict[Any, list[Any]] = {}
+        groups: dict[str | int, list[Failure]] = {}
         for below in error.context:
             groups.setdefault(below.relative_schema_path[0], []).append(below)
         fitting = [group for group in groups.values() if not any(_wrong_at_root(below) for below in group)]
@@ -208,7 +212,7 @@ class _Checker:
 
     # -- places and words
 
-    def quotes(self, wanted: Any, path: Path) -> str | None:
+    def quotes(self, wanted: JsonValue, path: Path) -> str | None:
         """For a text whose quotes are missing: what Helm made of it."""
         node = find(self.root, path)
         if (
@@ -229,7 +233,7 @@ class _Checker:
         written = parent.entries[key].text if isinstance(parent, MapNode) and key in parent.entries else ""
         return f"Helm reads the key {written} as '{key}': put it in quotes" if written else None
 
-    def said(self, error: Any, schema_path: tuple[Any, ...]) -> str | None:
+    def said(self, error: Failure, schema_path: Path) -> str | None:
         """The nearest ``x-message`` around the failing keyword that speaks of the same instance."""
         if (
             error.validator == "not"
@@ -237,8 +241,8 @@ class _Checker:
             and "x-message" in error.validator_value
         ):
             return str(error.validator_value["x-message"])
-        said: Any = None
-        node: Any = self.schema
+        said: JsonValue = None
+        node: JsonValue = self.schema
         named = conditional = False
         for step in schema_path:
             if isinstance(node, Mapping) and not named and "x-message" in node:
@@ -252,18 +256,20 @@ class _Checker:
                 said = said if conditional or step not in _INTO_INSTANCE else None
             # What follows `properties` is a name, not a keyword.
             named = not named and step in ("properties", "patternProperties", "$defs", "definitions")
-            try:
+            if isinstance(node, Mapping) and step in node:
+                node = node[str(step)]
+            elif isinstance(node, list) and isinstance(step, int) and step < len(node):
                 node = node[step]
-            except (KeyError, IndexError, TypeError):
+            else:
                 break
         if isinstance(error.schema, Mapping) and "x-message" in error.schema:
             said = error.schema["x-message"]
         return None if said is None else str(said)
 
-    def local(self, reference: Any) -> Any:
+    def local(self, reference: JsonValue) -> JsonValue:
         if not isinstance(reference, str) or not reference.startswith("#"):
             return None
-        node: Any = self.schema
+        node: JsonValue = self.schema
         for part in reference[1:].split("/")[1:]:
             node = node.get(part.replace("~1", "/").replace("~0", "~")) if isinstance(node, Mapping) else None
         return node
@@ -286,15 +292,15 @@ class _Checker:
 
     def described(self, path: Path) -> str | None:
         """What the schema says about ``path``."""
-        node: Any = self.schema
+        node: JsonValue = self.schema
         for step in path:
             node = self.below(node, step)
         if isinstance(node, Mapping) and "$ref" in node:
-            node = {**(self.local(node["$ref"]) or {}), **node}
+            node = {**mapping_at(self.local(node["$ref"])), **node}
         documented = isinstance(node, Mapping) and "description" in node
         return describe(path_text(self.subject, path), node) if path and documented else None
 
-    def below(self, schema: Any, step: str | int) -> Any:
+    def below(self, schema: JsonValue, step: str | int) -> JsonValue:
         if isinstance(schema, Mapping) and "$ref" in schema:
             schema = self.local(schema["$ref"])
         if not isinstance(schema, Mapping):
@@ -302,10 +308,10 @@ class _Checker:
         if isinstance(step, int):
             items = schema.get("items")
             return items if isinstance(items, Mapping) else None
-        direct = schema.get("properties", {}).get(step)
+        direct = dig(schema, "properties", step)
         if direct is not None:
             return direct
-        for part in (*schema.get("allOf", ()), *schema.get("anyOf", ()), *schema.get("oneOf", ())):
+        for part in (part for keyword in ("allOf", "anyOf", "oneOf") for part in sequence_at(schema, keyword)):
             inner = self.below(part, step)
             if inner is not None:
                 return inner
@@ -329,7 +335,7 @@ class _Checker:
         return Problem(Severity.ERROR, code, message, position, where, label, hint)
 
 
-def _validator(schema: Mapping[str, Any]) -> Any:
+def _validator(schema: JsonObject) -> Any:
     """A validator, cached by the schema object. No reference is ever fetched."""
     cached = _VALIDATORS.get(id(schema))
     if cached is not None and cached[0] is schema:
@@ -348,7 +354,7 @@ def _validator(schema: Mapping[str, Any]) -> Any:
 
 
 @functools.cache
-def _format_checker() -> Any:
+def _format_checker() -> FormatChecker:
     """Knows our formats only: what draft 7 and upstream's schemas call a format is not asserted."""
     from jsonschema import FormatChecker
 
@@ -358,7 +364,12 @@ def _format_checker() -> Any:
     return checker
 
 
-def _unique_items(validator: Any, wanted: Any, instance: Any, schema: Any) -> Iterator[Any]:  # noqa: ARG001
+def _unique_items(
+    validator: object,  # noqa: ARG001
+    wanted: JsonValue,
+    instance: JsonValue,
+    schema: JsonValue,  # noqa: ARG001
+) -> Iterator[ValidationError]:
     """One error for each item that is in the list already; linear, where jsonschema's own compares all pairs."""
     import json
 
@@ -373,18 +384,18 @@ def _unique_items(validator: Any, wanted: Any, instance: Any, schema: Any) -> It
             yield ValidationError(f"the same as item [{same}]", path=[index], instance=item)
 
 
-def _wrong_at_root(error: Any) -> bool:
+def _wrong_at_root(error: Failure) -> bool:
     return error.validator == "type" and not error.relative_path
 
 
-def _distance(group: list[Any]) -> tuple[int, int, int]:
+def _distance(group: list[Failure]) -> tuple[int, int, int]:
     """How far a branch is off: wrong fixed values (they tell branches apart), then missing keys, then all."""
     fixed = sum(error.validator in ("const", "enum") and len(error.relative_path) <= 1 for error in group)
     keys = sum(error.validator in ("required", "additionalProperties") and not error.relative_path for error in group)
     return fixed, keys, len(group)
 
 
-def _as_list(value: Any) -> list[Any]:
+def _as_list(value: JsonValue) -> list[JsonValue]:
     return value if isinstance(value, list) else [value]
 
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
+
+from sparkrig.models.json import JsonValue
 
 HIDDEN: Final = "(hidden)"
 """Shown instead of a secret."""
@@ -83,7 +85,7 @@ def without_addresses(text: str, shown: str = HIDDEN) -> str:
     return _QUERY.sub(lambda found: f"{found[1]}={shown}", text)
 
 
-def with_texts_covered(value: Any, cover: str) -> Any:
+def with_texts_covered(value: JsonValue, cover: str) -> JsonValue:
     """A document in which ``with_covered`` went over each text that may be a configuration of its own."""
     if isinstance(value, Mapping):
         return {key: with_texts_covered(item, cover) for key, item in value.items()}

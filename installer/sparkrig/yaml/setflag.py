@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from sparkrig.models.json import JsonValue
 from sparkrig.models.problem import Position, Problem, Severity
 from sparkrig.yaml.nodes import Entry, ListNode, MapNode, Node, Path, ScalarNode, Step, show_path
 
@@ -207,7 +207,7 @@ def _items(node: Node | None, path: Path, depth: int) -> list[Node]:
 
 
 def _conflict(node: Node, path: Path, wanted: str, step: str) -> FlagError:
-    found: Any = {"map": "a map", "list": "a list"}.get(node.kind)
+    found: JsonValue = {"map": "a map", "list": "a list"}.get(node.kind)
     if isinstance(node, ScalarNode):
         found = "null" if node.value is None else repr(node.value)
     return FlagError(
