@@ -6,6 +6,7 @@ import datetime
 from collections.abc import Iterator
 from typing import Final
 
+from sparkrig.models.json import mapping_at, mappings_at, number_at, text_at
 from sparkrig.models.objects import Judgement, Readiness
 from sparkrig.readiness.fields import Object, condition, failed, progressing, seconds_since, status
 
@@ -44,20 +45,20 @@ def container_trouble(pod: Object, now: datetime.datetime | None) -> Judgement |
 def container_statuses(pod: Object) -> Iterator[Object]:
     """Yield the statuses in the order in which containers start."""
     for field in ("initContainerStatuses", "containerStatuses"):
-        yield from status(pod).get(field) or ()
+        yield from mappings_at(status(pod), field)
 
 
 def _judge_container(found: Object, trying_s: float | None) -> Judgement | None:
-    name, restarts = found.get("name"), int(found.get("restartCount") or 0)
-    waiting = (found.get("state") or {}).get("waiting") or {}
+    name, restarts = found.get("name"), number_at(found, "restartCount")
+    waiting = mapping_at(found, "state", "waiting")
     reason = waiting.get("reason")
     if reason == "CrashLoopBackOff":
-        ended = (found.get("lastState") or {}).get("terminated") or {}
+        ended = mapping_at(found, "lastState", "terminated")
         text = f"container {name} crashes: {end_text(ended)}, {restarts_text(restarts)}"
         return failed(f"CrashLoopBackOff, {text}") if restarts >= CRASHES else progressing(text)
     if not reason or reason in NORMAL:
         return None
-    why = " ".join(str(waiting.get("message") or "").split())
+    why = " ".join(text_at(waiting, "message").split())
     text = f"{reason}, container {name}: {why or found.get('image') or 'no reason given'}"
     if reason in HOPELESS or (reason in PASSING and trying_s is not None and trying_s > GRACE_S):
         return failed(text)
@@ -82,9 +83,9 @@ def _trying_for(pod: Object, now: datetime.datetime | None) -> float | None:
     """Seconds since the pod's containers could start: it has a node, and its init containers are through."""
     initialized = condition(pod, "Initialized")
     stamps = [
-        (pod.get("metadata") or {}).get("creationTimestamp"),
-        status(pod).get("startTime"),
-        initialized.get("lastTransitionTime") if initialized and initialized.get("status") == "True" else None,
+        text_at(pod, "metadata", "creationTimestamp"),
+        text_at(pod, "status", "startTime"),
+        text_at(initialized, "lastTransitionTime") if initialized and initialized.get("status") == "True" else None,
     ]
     known = [age for stamp in stamps if (age := seconds_since(stamp, now)) is not None]
     return min(known, default=None)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Iterable
+from typing import Final
 
 from sparkrig.models.component import ReadinessRule
+from sparkrig.models.json import JsonObject, conditions_of, text_at
 from sparkrig.models.objects import Judgement, Readiness
-from sparkrig.readiness.fields import Object, condition, failed, progressing, ready, said, status, value_at
+from sparkrig.readiness.fields import Object, condition, failed, is_behind, progressing, ready, said, value_at
 from sparkrig.readiness.freshness import unseen
 
 GOOD: Final = ("Ready", "Available", "Healthy", "Succeeded", "Complete")
@@ -37,16 +38,16 @@ def excused(rule: ReadinessRule | None, judgement: Judgement, *, simulated: bool
     return judgement.unset or (rule.real_pods and simulated)
 
 
-def rule_for(group: str, kind: str, rules: Any) -> ReadinessRule | None:
+def rule_for(group: str, kind: str, rules: Iterable[ReadinessRule]) -> ReadinessRule | None:
     """The rule for a kind; None where there is none."""
     return next((rule for rule in rules if (rule.group, rule.kind) == (group, kind)), None)
 
 
 def _final(
-    obj: Object, rule: ReadinessRule, test: Mapping[str, Any], verdict: Judgement, now: datetime.datetime | None
+    obj: Object, rule: ReadinessRule, test: JsonObject, verdict: Judgement, now: datetime.datetime | None
 ) -> Judgement:
     if "condition" in test:
-        found = condition(obj, test["condition"])
+        found = condition(obj, text_at(test, "condition"))
         told = found is not None and found.get("observedGeneration") is not None
     else:
         told = not str(test["path"]).startswith("status.")
@@ -54,33 +55,32 @@ def _final(
     return progressing(f"{verdict.message}, but {why}") if why else verdict
 
 
-def _unset(obj: Object, test: Mapping[str, Any]) -> bool:
+def _unset(obj: Object, test: JsonObject) -> bool:
     if "condition" in test:
-        return condition(obj, test["condition"]) is None
-    return value_at(obj, test["path"]) in (None, "")
+        return condition(obj, text_at(test, "condition")) is None
+    return value_at(obj, text_at(test, "path")) in (None, "")
 
 
-def _met(obj: Object, test: Mapping[str, Any]) -> bool:
+def _met(obj: Object, test: JsonObject) -> bool:
     if "condition" in test:
-        found = condition(obj, test["condition"])
+        found = condition(obj, text_at(test, "condition"))
         return found is not None and not _old(obj, found) and found.get("status") == test.get("status", "True")
-    value, wanted = value_at(obj, test["path"]), test["equals"]
+    value, wanted = value_at(obj, text_at(test, "path")), test["equals"]
     return value in wanted if isinstance(wanted, list | tuple) else value == wanted
 
 
 def _old(obj: Object, found: Object) -> bool:
-    seen, wanted = found.get("observedGeneration"), (obj.get("metadata") or {}).get("generation")
-    return seen is not None and wanted is not None and int(seen) < int(wanted)
+    return found.get("observedGeneration") is not None and is_behind(obj, found)
 
 
-def _found(obj: Object, test: Mapping[str, Any], *, good: bool = False) -> str:
+def _found(obj: Object, test: JsonObject, *, good: bool = False) -> str:
     if "condition" not in test:
-        value = value_at(obj, test["path"])
+        value = value_at(obj, text_at(test, "path"))
         if value in (None, ""):
             return f"{test['path']} is not set yet"
         why = "" if good else reason(obj)
         return f"{test['path']} is {value}{f': {why}' if why else ''}"
-    found = condition(obj, test["condition"])
+    found = condition(obj, text_at(test, "condition"))
     if found is None:
         return f"condition {test['condition']} is not reported yet"
     if _old(obj, found):
@@ -92,8 +92,8 @@ def _found(obj: Object, test: Mapping[str, Any], *, good: bool = False) -> str:
 
 def reason(obj: Object) -> str:
     """What the conditions say about a state that is not good, in one line; empty where none does."""
-    conditions = status(obj).get("conditions") or ()
+    conditions = conditions_of(obj)
     telling = [c for c in conditions if c.get("type") in BAD and c.get("status") == "True"]
     telling += [c for c in conditions if c.get("type") in GOOD and c.get("status") == "False"]
-    texts = [str(c.get("message") or "") for c in telling] + [str(c.get("reason") or "") for c in telling]
+    texts = [text_at(c, "message") for c in telling] + [text_at(c, "reason") for c in telling]
     return " ".join(next((text for text in texts if text), "").split())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+from sparkrig.models.json import dig, mapping_at, name_of, number_at, text_at
 from sparkrig.readiness.containers import NORMAL, container_statuses, end_text, restarts_text
 from sparkrig.readiness.fields import Object, condition, holds, said, spec, status
 
@@ -32,7 +33,7 @@ def explain_pods(pods: Iterable[Object], events: Iterable[Object] = ()) -> list[
     for pod in pods:
         if status(pod).get("phase") == "Succeeded" or holds(pod, "Ready"):
             continue
-        name = str(pod["metadata"]["name"])
+        name = name_of(pod)
         for trouble in _troubles(pod, [event for event in warnings if _is_about(event, pod)]):
             told.setdefault(trouble, []).append(f"{name}{_place(pod)}")
     return [f"pod {names[0]}{_more(names)}: {trouble}" for trouble, names in told.items()]
@@ -46,8 +47,8 @@ def explain_owners(names: Iterable[str], events: Iterable[Object]) -> list[str]:
     wanted = tuple(names)
     lines: dict[str, None] = {}
     for event in events:
-        about = event.get("involvedObject") or event.get("regarding") or {}
-        name, kind = str(about.get("name", "")), about.get("kind")
+        about = _about(event)
+        name, kind = text_at(about, "name"), about.get("kind")
         if event.get("type") != "Warning" or kind == "Pod" or not str(event.get("reason", "")).startswith("Failed"):
             continue
         # A ReplicaSet's name is its Deployment's and a hash, which has no hyphen.
@@ -70,16 +71,16 @@ def _troubles(pod: Object, warnings: Sequence[Object]) -> list[str]:
 
 
 def _container(found: Object, warnings: Sequence[Object]) -> str | None:
-    name, state = found.get("name"), found.get("state") or {}
-    ended = state.get("terminated") or (found.get("lastState") or {}).get("terminated") or {}
-    waiting = state.get("waiting") or {}
-    reason = waiting.get("reason")
+    name, state = found.get("name"), mapping_at(found, "state")
+    ended = mapping_at(state, "terminated") or mapping_at(found, "lastState", "terminated")
+    waiting = mapping_at(state, "waiting")
+    reason = text_at(waiting, "reason")
     if reason == "CrashLoopBackOff" or (state.get("terminated") and ended.get("exitCode")):
-        output = f', last words: "{_short(ended["message"])}"' if ended.get("message") else ""
-        restarts = restarts_text(int(found.get("restartCount") or 0))
+        output = f', last words: "{_short(text_at(ended, "message"))}"' if ended.get("message") else ""
+        restarts = restarts_text(number_at(found, "restartCount"))
         return f"container {name} ended with {end_text(ended)}, {restarts}{output}"
     if reason and reason not in NORMAL:
-        return f"container {name}: {reason}: {_pull_error(found, warnings) or _short(waiting.get('message') or '')}"
+        return f"container {name}: {reason}: {_pull_error(found, warnings) or _short(text_at(waiting, 'message'))}"
     if "running" in state and not found.get("ready"):
         probe = next((_message(e) for e in warnings if e.get("reason") == "Unhealthy"), None)
         return f"container {name} runs and is not ready" + (f": {probe}" if probe else "")
@@ -95,7 +96,7 @@ def _pull_error(found: Object, warnings: Sequence[Object]) -> str | None:
 
 def _most_telling(warnings: Sequence[Object]) -> Object | None:
     ranked = [event for event in warnings if event.get("reason") in TELLING]
-    return min(ranked, key=lambda event: TELLING.index(event["reason"]), default=None)
+    return min(ranked, key=lambda event: TELLING.index(text_at(event, "reason")), default=None)
 
 
 def _quiet(pod: Object) -> str:
@@ -105,11 +106,15 @@ def _quiet(pod: Object) -> str:
 
 
 def _is_about(event: Object, pod: Object) -> bool:
-    about = event.get("involvedObject") or event.get("regarding") or {}
-    metadata = pod["metadata"]
-    if about.get("uid") and metadata.get("uid"):
-        return bool(about["uid"] == metadata["uid"])
-    return about.get("kind") == "Pod" and about.get("name") == metadata["name"]
+    about, uid = _about(event), dig(pod, "metadata", "uid")
+    if about.get("uid") and uid:
+        return about["uid"] == uid
+    return about.get("kind") == "Pod" and about.get("name") == name_of(pod)
+
+
+def _about(event: Object) -> Object:
+    """Return what an event is about; the two event APIs have different names for it."""
+    return mapping_at(event, "involvedObject") or mapping_at(event, "regarding")
 
 
 def _place(pod: Object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from sparkrig.models.json import mapping_at, mappings_at, text_at
 from sparkrig.models.objects import Judgement
 from sparkrig.readiness.context import Context
 from sparkrig.readiness.fields import Object, condition, failed, holds, progressing, ready, said
@@ -34,7 +35,7 @@ def webhooks(obj: Object, context: Context) -> Judgement:
 
     Whether it answers, only a request shows: ``apply.webhooks`` sends one.
     """
-    missing = [str(hook.get("name")) for hook in obj.get("webhooks") or () if _lacks_ca(hook)]
+    missing = [text_at(hook, "name") for hook in mappings_at(obj, "webhooks") if _lacks_ca(hook)]
     if missing and context.webhooks_served:
         more = f" and {len(missing) - 1} more" if len(missing) > 1 else ""
         return progressing(f"no CA yet for webhook {missing[0]}{more}")
@@ -42,5 +43,5 @@ def webhooks(obj: Object, context: Context) -> Judgement:
 
 
 def _lacks_ca(hook: Object) -> bool:
-    client = hook.get("clientConfig") or {}
+    client = mapping_at(hook, "clientConfig")
     return bool(client.get("service")) and not client.get("caBundle")

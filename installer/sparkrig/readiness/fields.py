@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
+from sparkrig.models.json import JsonValue, Manifest, conditions_of, mapping_at, number_at
 from sparkrig.models.objects import Judgement, Readiness
 
-Object = Mapping[str, Any]
+Object = Manifest
 
 _DOT = re.compile(r"(?<!\\)\.")
 
@@ -31,24 +31,22 @@ def failed(message: str) -> Judgement:
 
 def spec(obj: Object) -> Object:
     """Return ``spec``, empty where there is none."""
-    return obj.get("spec") or {}
+    return mapping_at(obj, "spec")
 
 
 def status(obj: Object) -> Object:
     """Return ``status``, empty where there is none."""
-    return obj.get("status") or {}
+    return mapping_at(obj, "status")
 
 
 def count(fields: Object, name: str, default: int = 0) -> int:
     """Return a number; the API server leaves zeros out."""
-    value = fields.get(name)
-    return default if value is None else int(value)
+    return number_at(fields, name, default=default)
 
 
 def condition(obj: Object, kind: str) -> Object | None:
     """Return the condition of one type, None where it is not reported."""
-    conditions: Sequence[Object] = status(obj).get("conditions") or ()
-    return next((c for c in conditions if c.get("type") == kind), None)
+    return next((c for c in conditions_of(obj) if c.get("type") == kind), None)
 
 
 def holds(obj: Object, kind: str) -> bool:
@@ -63,7 +61,7 @@ def said(found: Object) -> str:
     return " ".join(text.split())
 
 
-def value_at(obj: Any, path: str) -> Any:
+def value_at(obj: JsonValue, path: str) -> JsonValue:
     r"""Return the value at a dotted path (``\.`` is a dot in a key, a number an index), None where it is missing."""
     for part in _DOT.split(path):
         key = part.replace("\\.", ".")
@@ -81,3 +79,8 @@ def seconds_since(stamp: str | None, now: datetime.datetime | None) -> float | N
     if not stamp or now is None:
         return None
     return (now - datetime.datetime.fromisoformat(stamp)).total_seconds()
+
+
+def is_behind(obj: Object, report: Object) -> bool:
+    """True when a report (a status or a condition) is of an older generation than the object's."""
+    return number_at(report, "observedGeneration") < number_at(obj, "metadata", "generation")

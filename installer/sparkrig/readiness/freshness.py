@@ -7,19 +7,19 @@ server notes it in ``metadata.managedFields``, to the second.
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
+from sparkrig.models.json import JsonDict, JsonObject, mapping_at, mappings_at, number_at, text_at
 from sparkrig.readiness.fields import Object, status
 
 
-def digest(managed_fields: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def digest(managed_fields: Sequence[JsonObject]) -> list[JsonDict]:
     """The part of ``managedFields`` that this module reads: a hundredth of the bytes, in the same form."""
     return [
         {
             "time": entry["time"],
             **({"subresource": entry["subresource"]} if entry.get("subresource") else {}),
-            "fieldsV1": {key: {} for key in ("f:spec", "f:status") if key in (entry.get("fieldsV1") or {})},
+            "fieldsV1": {key: {} for key in ("f:spec", "f:status") if key in mapping_at(entry, "fieldsV1")},
         }
         for entry in managed_fields
         if entry.get("time")
@@ -33,12 +33,12 @@ def tells(obj: Object) -> bool:
 
 def spec_written(obj: Object) -> datetime.datetime | None:
     """When the spec was last written; None where nothing tells."""
-    return _newest(e for e in _entries(obj) if not e.get("subresource") and "f:spec" in (e.get("fieldsV1") or {}))
+    return _newest(e for e in _entries(obj) if not e.get("subresource") and "f:spec" in mapping_at(e, "fieldsV1"))
 
 
 def status_written(obj: Object) -> datetime.datetime | None:
     """When the status was last written with a change; None where nothing tells."""
-    return _newest(e for e in _entries(obj) if "f:status" in (e.get("fieldsV1") or {}))
+    return _newest(e for e in _entries(obj) if "f:status" in mapping_at(e, "fieldsV1"))
 
 
 def unseen(
@@ -50,8 +50,8 @@ def unseen(
     ``settle_s`` seconds without a write it has seen the spec. ``restarted`` is when the controller itself was last
     rolled out, which counts like a change of the spec. ``now`` is the API server's time (with a zone).
     """
-    generation = (obj.get("metadata") or {}).get("generation")
-    changed = spec_written(obj) if generation is not None and int(generation) > 1 and not tells(obj) else None
+    generation = number_at(obj, "metadata", "generation")
+    changed = spec_written(obj) if generation > 1 and not tells(obj) else None
     what = "the change of its spec"
     if restarted is not None and (changed is None or restarted > changed):
         changed, what = restarted, "the start of its controller"
@@ -71,10 +71,10 @@ def held_s(obj: Object, now: datetime.datetime | None) -> float | None:
     return max((now - written).total_seconds() - 1.0, 0.0)
 
 
-def _entries(obj: Object) -> Sequence[Mapping[str, Any]]:
-    return (obj.get("metadata") or {}).get("managedFields") or ()
+def _entries(obj: Object) -> Sequence[JsonObject]:
+    return mappings_at(obj, "metadata", "managedFields")
 
 
-def _newest(entries: Any) -> datetime.datetime | None:
-    stamps = [datetime.datetime.fromisoformat(entry["time"]) for entry in entries if entry.get("time")]
+def _newest(entries: Iterable[JsonObject]) -> datetime.datetime | None:
+    stamps = [datetime.datetime.fromisoformat(text_at(entry, "time")) for entry in entries if entry.get("time")]
     return max(stamps, default=None)

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from sparkrig.models.component import ReadinessRule
+from sparkrig.models.json import JsonObject, dig, mapping_at, texts_at
 from sparkrig.models.objects import Judgement, Readiness
 from sparkrig.readiness import custom, extensions, services, workloads
 from sparkrig.readiness.context import NO_CONTEXT, Context
-from sparkrig.readiness.fields import Object, progressing, ready, status
+from sparkrig.readiness.fields import Object, is_behind, progressing, ready, status
 
 Kind = tuple[str, str]
 """group, kind"""
@@ -126,21 +127,21 @@ def needs_window(kind: str) -> bool:
 
 
 def _leaving(obj: Object) -> Judgement | None:
-    metadata: Mapping[str, Any] = obj.get("metadata") or {}
+    metadata: JsonObject = mapping_at(obj, "metadata")
     if not metadata.get("deletionTimestamp"):
         return None
     if obj.get("kind") == "Namespace":
         return services.namespace_leaving(obj)
-    holders = metadata.get("finalizers") or ()
+    holders = texts_at(obj, "metadata", "finalizers")
     held = f", held by {', '.join(holders)}" if holders else ""
     return progressing(f"being deleted{held}")
 
 
 def _stale(obj: Object, kind: str) -> Judgement | None:
-    wanted = (obj.get("metadata") or {}).get("generation")
     seen = status(obj).get("observedGeneration")
     if seen is None:
         return progressing("its controller has not looked at it yet") if kind in _MUST_BE_SEEN else None
-    if wanted is not None and int(seen) < int(wanted):
+    if is_behind(obj, status(obj)):
+        wanted = dig(obj, "metadata", "generation")
         return progressing(f"its controller has seen generation {seen} of {wanted}")
     return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from sparkrig.models.component import NodeLeftovers, NodeStateRule
+from sparkrig.models.json import labels_of, mapping_at, name_of, sequence_at, text_at
 from sparkrig.models.objects import Judgement, Readiness
 from sparkrig.readiness.fields import Object, spec
 
@@ -43,7 +44,7 @@ class NodeState:
 def node_states(nodes: Iterable[Object], rules: Sequence[NodeStateRule]) -> list[NodeState]:
     """Each node on which something is under way, or has failed; the failed ones first."""
     found = [
-        NodeState(str(node["metadata"]["name"]), rule, str(value), is_cordoned(node))
+        NodeState(name_of(node), rule, str(value), is_cordoned(node))
         for node in nodes
         for rule in rules
         if (value := _labels(node).get(rule.label)) and value not in rule.done
@@ -62,7 +63,7 @@ def is_cordoned(node: Object) -> bool:
 
 
 def _labels(node: Object) -> Object:
-    return node["metadata"].get("labels") or {}
+    return labels_of(node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +82,12 @@ def node_marks(nodes: Iterable[Object], rules: Sequence[NodeLeftovers]) -> list[
         labels = _left(node, "labels", [(rule.labels, rule.managers) for rule in rules])
         annotations = _left(node, "annotations", [(rule.annotations, rule.managers) for rule in rules])
         if labels or annotations:
-            found.append(NodeMarks(str(node["metadata"]["name"]), labels, annotations))
+            found.append(NodeMarks(name_of(node), labels, annotations))
     return found
 
 
 def _left(node: Object, part: str, rules: Sequence[tuple[Sequence[str], Sequence[str]]]) -> tuple[str, ...]:
-    there = node["metadata"].get(part) or {}
+    there = mapping_at(node, "metadata", part)
     return tuple(
         key
         for key in sorted(there)
@@ -98,11 +99,11 @@ def _left(node: Object, part: str, rules: Sequence[tuple[Sequence[str], Sequence
 
 
 def _writers(node: Object, part: str, key: str) -> list[str]:
-    entries = node["metadata"].get("managedFields") or ()
+    entries = sequence_at(node, "metadata", "managedFields")
     return [
-        str(entry.get("manager"))
+        text_at(entry, "manager")
         for entry in entries
-        if f"f:{key}" in (((entry.get("fieldsV1") or {}).get("f:metadata") or {}).get(f"f:{part}") or {})
+        if f"f:{key}" in mapping_at(entry, "fieldsV1", "f:metadata", f"f:{part}")
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from collections.abc import Collection
 
+from sparkrig.models.json import name_of, namespace_of, owners_of
 from sparkrig.models.objects import Readiness
 from sparkrig.readiness.fields import Object, count, status
 from sparkrig.readiness.judge import judge
@@ -12,8 +13,7 @@ from sparkrig.readiness.judge import judge
 
 def owned_by(obj: Object, uids: Collection[object]) -> bool:
     """True when one of the resources owns the object."""
-    owners = (obj.get("metadata") or {}).get("ownerReferences") or ()
-    return any(owner.get("uid") in uids for owner in owners)
+    return any(owner.get("uid") in uids for owner in owners_of(obj))
 
 
 def rollout(obj: Object, now: datetime.datetime) -> str:
@@ -22,8 +22,7 @@ def rollout(obj: Object, now: datetime.datetime) -> str:
     Unlike a component's own DaemonSet, one with the update strategy OnDelete counts only once each node has a pod of
     the newest template: its controller deletes the old ones.
     """
-    metadata = obj["metadata"]
-    name = f"{obj.get('kind')} {metadata.get('namespace')}/{metadata['name']}"
+    name = f"{obj.get('kind')} {namespace_of(obj)}/{name_of(obj)}"
     verdict = judge(obj, now=now)
     if verdict.readiness is not Readiness.READY:
         return f"{name}: {verdict.message}"

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable
 
+from sparkrig.models.json import (
+    JsonObject,
+    JsonValue,
+    dig,
+    labels_of,
+    mapping_at,
+    name_of,
+    namespace_of,
+    owners_of,
+    text_at,
+)
 from sparkrig.models.objects import Judgement, Readiness
-from sparkrig.readiness.fields import Object, status
+from sparkrig.readiness.fields import Object, is_behind, status
 from sparkrig.readiness.judge import judge
 
 REVISION = "deployment.kubernetes.io/revision"
@@ -30,17 +40,16 @@ def judge_workload(
     verdicts = [(pod, judge(pod, now=now)) for pod in pods_of(obj, pods, replica_sets)]
     for pod, verdict in verdicts:
         if verdict.readiness is Readiness.FAILED:
-            return Judgement(Readiness.FAILED, f"{own.message}, pod {_name(pod)}: {verdict.message}")
+            return Judgement(Readiness.FAILED, f"{own.message}, pod {name_of(pod)}: {verdict.message}")
     for pod, verdict in verdicts:
-        if verdict.readiness is Readiness.PROGRESSING and not pod["metadata"].get("deletionTimestamp"):
+        if verdict.readiness is Readiness.PROGRESSING and not dig(pod, "metadata", "deletionTimestamp"):
             return Judgement(Readiness.PROGRESSING, f"{own.message}, {verdict.message}")
     return own
 
 
 def _unseen(obj: Object) -> bool:
     """True while the controller has not acted on the newest template: all pods there are, are older ones."""
-    seen, wanted = status(obj).get("observedGeneration"), obj["metadata"].get("generation")
-    return seen is None or (wanted is not None and int(seen) < int(wanted))
+    return status(obj).get("observedGeneration") is None or is_behind(obj, status(obj))
 
 
 def pods_of(obj: Object, pods: Iterable[Object], replica_sets: Iterable[Object] = ()) -> list[Object]:
@@ -48,17 +57,17 @@ def pods_of(obj: Object, pods: Iterable[Object], replica_sets: Iterable[Object] 
 
     ``replica_sets`` are needed for a Deployment: without its newest one, its pods are not known.
     """
-    kind, uid = obj.get("kind"), obj["metadata"].get("uid")
-    labels: Mapping[str, Any] = {}
+    kind, uid = obj.get("kind"), dig(obj, "metadata", "uid")
+    labels: JsonObject = {}
     if kind == "Deployment":
         newest = newest_replica_set(obj, replica_sets)
         if newest is None:
             return []
-        uid = newest["metadata"].get("uid")
+        uid = dig(newest, "metadata", "uid")
     elif kind == "StatefulSet":
         labels = {"controller-revision-hash": status(obj).get("updateRevision")}
     elif kind == "DaemonSet":
-        template = (obj["metadata"].get("annotations") or {}).get(TEMPLATE)
+        template = dig(obj, "metadata", "annotations", TEMPLATE)
         labels = {"pod-template-generation": template} if template else {}
     return [pod for pod in pods if _owned(pod, uid) and _carries(pod, labels)]
 
@@ -69,48 +78,41 @@ def pods_under(roots: Iterable[Object], between: Iterable[Object], pods: Iterabl
     ``between`` holds what may stand in the middle: ReplicaSets, Jobs, workloads that an operator made.
     """
     found = list(roots)
-    known = {str(item["metadata"].get("uid")) for item in found}
+    known = {text_at(item, "metadata", "uid") for item in found}
     middle = list(between)
     while more := [item for item in middle if _uid(item) not in known and _owners(item) & known]:
         known.update(map(_uid, more))
     selectors = [
-        (item["metadata"].get("namespace"), selector)
+        (namespace_of(item), selector)
         for item in found
-        if item.get("kind") == "Service" and (selector := (item.get("spec") or {}).get("selector"))
+        if item.get("kind") == "Service" and (selector := mapping_at(item, "spec", "selector"))
     ]
 
     def selected(pod: Object) -> bool:
-        return any(
-            space == pod["metadata"].get("namespace") and _carries(pod, selector) for space, selector in selectors
-        )
+        return any(space == namespace_of(pod) and _carries(pod, selector) for space, selector in selectors)
 
     return [pod for pod in pods if _uid(pod) in known or _owners(pod) & known or selected(pod)]
 
 
 def _uid(obj: Object) -> str:
-    return str(obj["metadata"].get("uid"))
+    return text_at(obj, "metadata", "uid")
 
 
 def _owners(obj: Object) -> set[str]:
-    return {str(owner.get("uid")) for owner in obj["metadata"].get("ownerReferences") or ()}
+    return {text_at(owner, "uid") for owner in owners_of(obj)}
 
 
 def newest_replica_set(deployment: Object, replica_sets: Iterable[Object]) -> Object | None:
     """Return the ReplicaSet of a Deployment's newest template; None until there is one."""
-    revision = (deployment["metadata"].get("annotations") or {}).get(REVISION)
-    mine = (each for each in replica_sets if _owned(each, deployment["metadata"].get("uid")))
-    return next((each for each in mine if (each["metadata"].get("annotations") or {}).get(REVISION) == revision), None)
+    revision = dig(deployment, "metadata", "annotations", REVISION)
+    mine = (each for each in replica_sets if _owned(each, dig(deployment, "metadata", "uid")))
+    return next((each for each in mine if dig(each, "metadata", "annotations", REVISION) == revision), None)
 
 
-def _owned(obj: Object, uid: str | None) -> bool:
-    owners: Sequence[Object] = obj["metadata"].get("ownerReferences") or ()
-    return uid is not None and any(owner.get("uid") == uid for owner in owners)
+def _owned(obj: Object, uid: JsonValue) -> bool:
+    return uid is not None and any(owner.get("uid") == uid for owner in owners_of(obj))
 
 
-def _carries(obj: Object, labels: Mapping[str, Any]) -> bool:
-    own = obj["metadata"].get("labels") or {}
+def _carries(obj: Object, labels: JsonObject) -> bool:
+    own = labels_of(obj)
     return all(own.get(key) == value for key, value in labels.items())
-
-
-def _name(obj: Object) -> str:
-    return str(obj["metadata"]["name"])

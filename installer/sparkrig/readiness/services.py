@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from sparkrig.models.json import annotations_of, mappings_at, name_of, namespace_of
 from sparkrig.models.objects import Judgement
 from sparkrig.readiness.context import Context
 from sparkrig.readiness.fields import Object, condition, count, failed, holds, progressing, ready, said, spec, status
@@ -41,11 +42,10 @@ def claim(obj: Object, context: Context) -> Judgement:
         return failed("its volume is lost")
     wanted = str(spec(obj).get("storageClassName") or "")
     if context.binding_modes.get(wanted) == LATE_BINDING:
-        metadata = obj.get("metadata") or {}
         # Waiting here would be for ever where the consumer starts later, or only on demand. The consumer's own
         # readiness tells when it does not come up.
-        consumed = (metadata.get("namespace"), metadata.get("name")) in context.consumed_claims
-        if not consumed and SELECTED_NODE not in (metadata.get("annotations") or {}):
+        consumed = (namespace_of(obj), name_of(obj)) in context.consumed_claims
+        if not consumed and SELECTED_NODE not in annotations_of(obj):
             return ready("is bound when the first pod uses it")
     return progressing(f"waiting for a volume of class {wanted}" if wanted else "waiting for a volume, has no class")
 
@@ -121,5 +121,5 @@ def node(obj: Object) -> Judgement:
 
 
 def _addresses(obj: Object) -> list[str]:
-    published = (status(obj).get("loadBalancer") or {}).get("ingress") or ()
+    published = mappings_at(status(obj), "loadBalancer", "ingress")
     return [str(each.get("hostname") or each.get("ip")) for each in published if each.get("hostname") or each.get("ip")]

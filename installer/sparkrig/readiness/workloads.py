@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 from typing import Final
 
+from sparkrig.models.json import dig, mapping_at, mappings_at
 from sparkrig.models.objects import Judgement
 from sparkrig.readiness.containers import container_trouble
 from sparkrig.readiness.fields import Object, condition, count, failed, holds, progressing, ready, said, spec, status
@@ -32,10 +33,10 @@ def deployment(obj: Object) -> Judgement:
 def stateful_set(obj: Object) -> Judgement:
     """Ready when all replicas are ready and, but for a partition or OnDelete, of the newest revision."""
     want, have = count(spec(obj), "replicas", 1), status(obj)
-    strategy = spec(obj).get("updateStrategy") or {}
+    strategy = mapping_at(spec(obj), "updateStrategy")
     running, updated = count(have, "readyReplicas"), count(have, "updatedReplicas")
     if strategy.get("type") != "OnDelete":
-        partition = count(strategy.get("rollingUpdate") or {}, "partition")
+        partition = count(mapping_at(strategy, "rollingUpdate"), "partition")
         to_update = max(want - partition, 0)
         changing = have.get("currentRevision") != have.get("updateRevision")
         if changing and updated < to_update:
@@ -52,7 +53,7 @@ def daemon_set(obj: Object) -> Judgement:
     available, updated = count(have, "numberAvailable"), count(have, "updatedNumberScheduled")
     if want == 0:
         return ready("0/0 ready, no node matches")
-    if (spec(obj).get("updateStrategy") or {}).get("type") != "OnDelete" and updated < want:
+    if dig(spec(obj), "updateStrategy", "type") != "OnDelete" and updated < want:
         return progressing(f"rolling out {updated}/{want}, {available}/{want} ready")
     return _counted(min(available, count(have, "numberReady")), want)
 
@@ -85,7 +86,7 @@ def pod(obj: Object, now: datetime.datetime | None) -> Judgement:
     scheduled = condition(obj, "PodScheduled")
     if scheduled is not None and scheduled.get("status") == "False":
         return progressing(f"unschedulable: {said(scheduled)}")
-    statuses = have.get("containerStatuses") or ()
+    statuses = mappings_at(have, "containerStatuses")
     if not statuses:
         return progressing("starting" if holds(obj, "PodScheduled") else "waiting for a node")
     running = sum(bool(s.get("ready")) for s in statuses)
@@ -126,9 +127,9 @@ def _pods(number: int) -> str:
 
 def _end_of(obj: Object) -> str:
     have = status(obj)
-    for found in have.get("containerStatuses") or ():
-        ended = (found.get("state") or {}).get("terminated")
-        if ended and ended.get("exitCode"):
+    for found in mappings_at(have, "containerStatuses"):
+        ended = mapping_at(found, "state", "terminated")
+        if ended.get("exitCode"):
             reason = ended.get("reason") or "Error"
             return f"container {found['name']} ended with exit code {ended['exitCode']} ({reason})"
     return " ".join(str(have.get("message") or have.get("reason") or "failed").split())
