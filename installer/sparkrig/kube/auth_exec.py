@@ -12,12 +12,12 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from sparkrig.defaults import EXEC_PLUGIN_TIMEOUT_S
 from sparkrig.errors import OperationError, Refused
+from sparkrig.models.json import JsonDict, JsonObject, mappings_at, text_at, texts_at
 
 GROUP = "client.authentication.k8s.io"
 VERSIONS = (f"{GROUP}/v1", f"{GROUP}/v1beta1")
@@ -48,9 +48,9 @@ class ExecPlugin:
     def __init__(
         self,
         context: str,
-        settings: Mapping[str, Any],
+        settings: JsonObject,
         server: str,
-        cluster: Mapping[str, Any],
+        cluster: JsonObject,
         on_certificate: Callable[[str, str], None] = lambda _certificate, _key: None,
     ) -> None:
         """``on_certificate`` gets each new client certificate and key, as PEM text.
@@ -126,13 +126,13 @@ class ExecPlugin:
 
     def _run(self) -> Issued:
         interactive = self._interactive()
-        spec: dict[str, Any] = {"interactive": interactive}
+        spec: JsonDict = {"interactive": interactive}
         spec |= {"cluster": self._cluster} if self._cluster is not None else {}
         info = {"apiVersion": self._version, "kind": "ExecCredential", "spec": spec}
-        own = {str(e["name"]): str(e.get("value") or "") for e in self._settings.get("env") or () if "name" in e}
+        own = {str(e["name"]): text_at(e, "value") for e in mappings_at(self._settings, "env") if "name" in e}
         try:
             done = subprocess.run(
-                [self._command, *map(str, self._settings.get("args") or ())],
+                [self._command, *texts_at(self._settings, "args")],
                 env={**os.environ, **own, "KUBERNETES_EXEC_INFO": json.dumps(info)},
                 stdin=None if interactive else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -182,10 +182,10 @@ class ExecPlugin:
         )
 
 
-def _cluster_info(server: str, cluster: Mapping[str, Any]) -> dict[str, Any]:
+def _cluster_info(server: str, cluster: JsonObject) -> JsonDict:
     """What the program is told of its cluster, where the kubeconfig asks for that."""
     names = ("tls-server-name", "insecure-skip-tls-verify", "certificate-authority-data", "proxy-url")
-    info: dict[str, Any] = {"server": server, **{name: cluster[name] for name in names if cluster.get(name)}}
+    info: JsonDict = {"server": server, **{name: cluster[name] for name in names if cluster.get(name)}}
     if (file := cluster.get("certificate-authority")) and "certificate-authority-data" not in info:
         import base64
         from pathlib import Path
@@ -194,7 +194,7 @@ def _cluster_info(server: str, cluster: Mapping[str, Any]) -> dict[str, Any]:
             info["certificate-authority-data"] = base64.b64encode(Path(str(file)).read_bytes()).decode("ascii")
         except OSError as error:
             raise OperationError(f"the certificate authority {file} cannot be read: {error.strerror}") from None
-    for extension in cluster.get("extensions") or ():
-        if isinstance(extension, Mapping) and extension.get("name") == EXTENSION:
+    for extension in mappings_at(cluster, "extensions"):
+        if extension.get("name") == EXTENSION:
             info["config"] = extension.get("extension")
     return info

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sparkrig.errors import AccessDenied
 from sparkrig.kube.client import KubeApi, NotFoundApi
+from sparkrig.models.json import JsonDict
 
 VERSIONS = ("v1", "v1beta2", "v1beta1")
 """Newest first; the group was served as beta before Kubernetes 1.34."""
 
 
-def list_claims(api: KubeApi) -> list[dict[str, Any]] | None:
+def list_claims(api: KubeApi) -> list[JsonDict] | None:
     """Return every ResourceClaim; None where they may not be listed."""
     for version in VERSIONS:
         try:

@@ -10,7 +10,7 @@ import builtins
 import datetime
 import threading
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import quote
 
 from sparkrig.defaults import FIELD_MANAGER, LIST_PAGE
@@ -33,6 +33,7 @@ from sparkrig.kube.http import Answer, Request, Transport, Unreachable
 from sparkrig.kube.kubeconfig import find_credentials
 from sparkrig.kube.stream import WatchStream
 from sparkrig.models.cluster import ClusterHandle
+from sparkrig.models.json import JsonDict, JsonObject, JsonValue, mappings_at, text_at
 from sparkrig.models.objects import ObjectRef
 
 __all__ = [
@@ -79,12 +80,12 @@ class KubeApi:
         method: str,
         path: str,
         *,
-        body: Any = None,
+        body: JsonValue = None,
         params: Mapping[str, str] | None = None,
         content_type: str | None = None,
         accept: str | None = None,
         timeout_s: float | None = None,
-    ) -> dict[str, Any]:
+    ) -> JsonDict:
         """Send one request and return the parsed answer.
 
         429 is retried for every method; 5xx and lost connections for all but POST. ``timeout_s`` bounds the whole,
@@ -97,7 +98,7 @@ class KubeApi:
         """
         return self.transport().send(Request(method, path, body, params, content_type, accept), timeout_s)
 
-    def get(self, path: str, *, missing_ok: bool = False, metadata_only: bool = False) -> dict[str, Any] | None:
+    def get(self, path: str, *, missing_ok: bool = False, metadata_only: bool = False) -> JsonDict | None:
         """Return one object, or its metadata; with ``missing_ok`` None for one that is not there, else NotFoundApi."""
         try:
             return self.request("GET", path, accept=METADATA_ITEM if metadata_only else None)
@@ -114,7 +115,7 @@ class KubeApi:
         field_selector: str | None = None,
         metadata_only: bool = False,
         timeout_s: float | None = None,
-    ) -> builtins.list[dict[str, Any]]:
+    ) -> builtins.list[JsonDict]:
         """Return all objects of a collection, ``LIST_PAGE`` a request.
 
         ``metadata_only`` leaves ``metadata`` alone of each: labels and names of large objects cost little.
@@ -137,7 +138,7 @@ class KubeApi:
         field_selector: str | None = None,
         metadata_only: bool = False,
         timeout_s: float | None = None,
-    ) -> tuple[builtins.list[dict[str, Any]], str]:
+    ) -> tuple[builtins.list[JsonDict], str]:
         """Return the objects and the resource version from which a watch goes on."""
         params = {"limit": str(LIST_PAGE)}
         params |= {"labelSelector": label_selector} if label_selector else {}
@@ -149,8 +150,8 @@ class KubeApi:
 
     def _pages(
         self, path: str, params: dict[str, str], metadata_only: bool, timeout_s: float | None
-    ) -> tuple[builtins.list[dict[str, Any]], str]:
-        items: builtins.list[dict[str, Any]] = []
+    ) -> tuple[builtins.list[JsonDict], str]:
+        items: builtins.list[JsonDict] = []
         token = ""
         while True:
             page = self.request(
@@ -166,12 +167,12 @@ class KubeApi:
                 )
             # A LIST leaves apiVersion and kind out of its items; who handles them needs both.
             kind, api_version = str(page.get("kind", "")).removesuffix("List"), page.get("apiVersion")
-            items += [{"apiVersion": api_version, "kind": kind, **item} for item in page.get("items") or ()]
-            token = page.get("metadata", {}).get("continue") or ""
+            items += [{"apiVersion": api_version, "kind": kind, **item} for item in mappings_at(page, "items")]
+            token = text_at(page, "metadata", "continue")
             if not token:
-                return items, str(page.get("metadata", {}).get("resourceVersion") or "")
+                return items, text_at(page, "metadata", "resourceVersion")
 
-    def create(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def create(self, path: str, body: JsonObject) -> JsonDict:
         """Create an object in a collection. Never sent twice after an unknown outcome.
 
         Raises:
@@ -180,19 +181,19 @@ class KubeApi:
         """
         return self.request("POST", path, body=body, params={"fieldManager": FIELD_MANAGER})
 
-    def replace(self, path: str, body: Mapping[str, Any], *, timeout_s: float | None = None) -> dict[str, Any]:
+    def replace(self, path: str, body: JsonObject, *, timeout_s: float | None = None) -> JsonDict:
         """Replace an object; ``metadata.resourceVersion`` in ``body`` makes it a compare-and-swap (Conflict)."""
         return self.request("PUT", path, body=body, params={"fieldManager": FIELD_MANAGER}, timeout_s=timeout_s)
 
     def apply(
         self,
-        manifest: Mapping[str, Any],
+        manifest: JsonObject,
         *,
         force: bool = True,
         field_manager: str = FIELD_MANAGER,
         dry_run: bool = False,
         timeout_s: float | None = None,
-    ) -> dict[str, Any]:
+    ) -> JsonDict:
         """Server-side apply: create the object or bring the fields in ``manifest`` to what it says.
 
         Raises:
@@ -205,13 +206,18 @@ class KubeApi:
         kind = PATCH_TYPES["apply"]
         return self.request("PATCH", path, body=manifest, params=params, content_type=kind, timeout_s=timeout_s)
 
-    def server_dry_run(self, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    def server_dry_run(self, manifest: JsonObject) -> JsonDict:
         """Let the API server, its admission and its webhooks judge an object without storing it."""
         return self.apply(manifest, dry_run=True)
 
     def patch(
-        self, path: str, body: Any, kind: Literal["merge", "strategic", "json"] = "merge", *, subresource: str = ""
-    ) -> dict[str, Any]:
+        self,
+        path: str,
+        body: JsonValue,
+        kind: Literal["merge", "strategic", "json"] = "merge",
+        *,
+        subresource: str = "",
+    ) -> JsonDict:
         """Patch an object, or its ``subresource`` (``status``, ``scale``)."""
         target = f"{path}/{subresource}" if subresource else path
         params = {"fieldManager": FIELD_MANAGER}
@@ -223,7 +229,7 @@ class KubeApi:
         *,
         propagation: Literal["Background", "Foreground", "Orphan"] = "Background",
         missing_ok: bool = True,
-    ) -> dict[str, Any]:
+    ) -> JsonDict:
         """Delete an object; what is left of it (finalizers) goes later. Empty answer when it was not there."""
         body = {"apiVersion": "v1", "kind": "DeleteOptions", "propagationPolicy": propagation}
         try:
@@ -358,10 +364,10 @@ class KubeApi:
         )
 
 
-def _ref_of(manifest: Mapping[str, Any]) -> ObjectRef:
+def _ref_of(manifest: JsonObject) -> ObjectRef:
     group, _, version = str(manifest.get("apiVersion", "")).rpartition("/")
     metadata = manifest.get("metadata") or {}
-    kind, name = str(manifest.get("kind") or ""), str(metadata.get("name") or "")
+    kind, name = text_at(manifest, "kind"), text_at(metadata, "name")
     if not (version and kind and name):
         raise Invalid("an object to apply needs apiVersion, kind and metadata.name")
-    return ObjectRef(group, version, kind, str(metadata.get("namespace") or ""), name)
+    return ObjectRef(group, version, kind, text_at(metadata, "namespace"), name)

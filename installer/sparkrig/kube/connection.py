@@ -25,6 +25,7 @@ from sparkrig.errors import OperationError
 from sparkrig.kube.auth_exec import ExecPlugin
 from sparkrig.kube.kubeconfig import Credentials
 from sparkrig.kube.proxy import ProxyChoice, proxy_for
+from sparkrig.models.json import JsonObject, mapping_at, text_at, text_or_none
 
 if TYPE_CHECKING:
     import urllib3
@@ -101,7 +102,7 @@ def endpoint_of(credentials: Credentials, tokens: TokenSource | None = None) -> 
     if name := credentials.cluster.get("tls-server-name"):
         arguments["server_hostname"] = str(name)
         arguments["assert_hostname"] = False if context.verify_mode == ssl.CERT_NONE else str(name)
-    proxy = proxy_for(credentials.server, credentials.cluster.get("proxy-url"), os.environ)
+    proxy = proxy_for(credentials.server, text_or_none(credentials.cluster, "proxy-url"), os.environ)
     pool, watch_pool = (_pool(proxy, maxsize, arguments) for maxsize in (API_CONNECTIONS, WATCH_CONNECTIONS))
 
     def on_certificate(certificate: str, key: str) -> None:
@@ -163,7 +164,8 @@ def _tls(credentials: Credentials) -> ssl.SSLContext:
     cluster, user = credentials.cluster, credentials.user
     try:
         context = SharedContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies certificate and host name
-        file, data = cluster.get("certificate-authority"), _decoded(cluster.get("certificate-authority-data"))
+        file = text_or_none(cluster, "certificate-authority")
+        data = _decoded(text_or_none(cluster, "certificate-authority-data"))
         if file or data:
             context.load_verify_locations(cafile=None if data else file, cadata=data)
         else:
@@ -183,9 +185,9 @@ def _tls(credentials: Credentials) -> ssl.SSLContext:
     return context
 
 
-def _load_client_certificate(context: ssl.SSLContext, user: Mapping[str, Any]) -> None:
-    certificate, key = user.get("client-certificate-data"), user.get("client-key-data")
-    certificate_file, key_file = user.get("client-certificate"), user.get("client-key")
+def _load_client_certificate(context: ssl.SSLContext, user: JsonObject) -> None:
+    certificate, key = text_at(user, "client-certificate-data"), text_at(user, "client-key-data")
+    certificate_file, key_file = text_at(user, "client-certificate"), text_at(user, "client-key")
     if not (certificate or certificate_file):
         return
     with tempfile.TemporaryDirectory(prefix="sparkrig-") as folder:  # mode 0700, gone once OpenSSL has read it
@@ -193,7 +195,7 @@ def _load_client_certificate(context: ssl.SSLContext, user: Mapping[str, Any]) -
             certificate_file = _write_private(Path(folder) / "crt", certificate)
         if key:
             key_file = _write_private(Path(folder) / "key", key)
-        context.load_cert_chain(str(certificate_file), str(key_file) if key_file else None, password="")
+        context.load_cert_chain(certificate_file, key_file or None, password="")
 
 
 def _write_private(path: Path, encoded: str) -> str:
@@ -214,11 +216,11 @@ def _encoded(pem: str) -> str:
 def _token_source(credentials: Credentials, on_certificate: Callable[[str, str], None]) -> TokenSource:
     """What a user's entry asks for; of several a token goes first, then the plugin, as in client-go."""
     user = credentials.user
-    if file := user.get("tokenFile"):
+    if file := text_at(user, "tokenFile"):
         return _TokenFile(Path(file))
     if user.get("token"):
         return _Fixed(f"Bearer {user['token']}")
-    if settings := user.get("exec"):
+    if settings := mapping_at(user, "exec"):
         return ExecPlugin(credentials.context, settings, credentials.server, credentials.cluster, on_certificate)
     if user.get("username"):
         pair = f"{user['username']}:{user.get('password') or ''}"

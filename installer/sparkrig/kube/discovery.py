@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from sparkrig.kube.errors import KindNotServed, NotFoundApi
+from sparkrig.models.json import JsonDict, JsonObject, mappings_at, name_of, text_at
 
 AGGREGATED = (
     "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList,"
@@ -18,7 +18,7 @@ AGGREGATED = (
 
 Key = tuple[str, str, str]
 """group, version, kind"""
-Fetch = Callable[[str, str | None], dict[str, Any]]
+Fetch = Callable[[str, str | None], JsonDict]
 """(path, Accept) -> body"""
 
 
@@ -107,18 +107,18 @@ class Discovery:
         except NotFoundApi:
             return []
         return [
-            ResourceInfo(group, version, r["kind"], r["name"], bool(r["namespaced"]))
-            for r in body.get("resources") or ()
-            if "/" not in r["name"]
+            ResourceInfo(group, version, text_at(r, "kind"), text_at(r, "name"), bool(r.get("namespaced")))
+            for r in mappings_at(body, "resources")
+            if "/" not in text_at(r, "name")
         ]
 
 
-def _aggregated(body: Mapping[str, Any]) -> Iterator[ResourceInfo]:
-    for item in body.get("items") or ():
-        group = item.get("metadata", {}).get("name", "")
-        for version in item.get("versions") or ():
-            for resource in version.get("resources") or ():
-                kind = (resource.get("responseKind") or {}).get("kind")
+def _aggregated(body: JsonObject) -> Iterator[ResourceInfo]:
+    for item in mappings_at(body, "items"):
+        group = name_of(item)
+        for version in mappings_at(item, "versions"):
+            for resource in mappings_at(version, "resources"):
+                kind, plural = text_at(resource, "responseKind", "kind"), text_at(resource, "resource")
                 if kind:
                     namespaced = resource.get("scope") == "Namespaced"
-                    yield ResourceInfo(group, version["version"], kind, resource["resource"], namespaced)
+                    yield ResourceInfo(group, text_at(version, "version"), kind, plural, namespaced)

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
 
 from sparkrig.errors import AccessDenied, OperationError, SparkrigError
+from sparkrig.models.json import JsonObject
 
 
 class ApiError(OperationError):
     """The API server answered with an error, or stopped answering."""
 
-    def __init__(self, message: str, *, status: int = 0, body: Mapping[str, Any] | None = None, hint: str = "") -> None:
+    def __init__(self, message: str, *, status: int = 0, body: JsonObject | None = None, hint: str = "") -> None:
         super().__init__(message, hint=hint or None)
         self.status = status
-        self.body: Mapping[str, Any] = body or {}
+        self.body: JsonObject = body or {}
 
     @property
     def reason(self) -> str:
@@ -66,7 +66,7 @@ _BY_STATUS: Mapping[int, type[ApiError]] = {400: Invalid, 404: NotFoundApi, 409:
 
 
 def translate(
-    status: int, body: Mapping[str, Any], *, method: str, path: str, server: str, location: str = "", page: bool = False
+    status: int, body: JsonObject, *, method: str, path: str, server: str, location: str = "", page: bool = False
 ) -> SparkrigError:
     """Return the exception for an answer that is not a success. ``page``: it is a web page, whatever its status."""
     if status < 400 or (page and status not in (401, 429) and status < 500):
@@ -86,7 +86,7 @@ def translate(
     return kind(f"{method} {path}: {said}", status=status, body=body)
 
 
-def _is_refusal(said: str, body: Mapping[str, Any]) -> bool:
+def _is_refusal(said: str, body: JsonObject) -> bool:
     """Whether a 403 is about the object, whoever sends it; what is no Status of Kubernetes comes from a proxy."""
     return body.get("kind") == "Status" and bool(body.get("message")) and not _RIGHTS.search(said)
 

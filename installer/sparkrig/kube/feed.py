@@ -6,11 +6,21 @@ import random
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
 
 from sparkrig.errors import AccessDenied, SparkrigError
 from sparkrig.kube.client import ApiError, Gone, KubeApi, NotFoundApi
 from sparkrig.kube.stream import WatchStream
+from sparkrig.models.json import (
+    JsonDict,
+    JsonValue,
+    Manifest,
+    dig,
+    mapping_at,
+    mappings_at,
+    name_of,
+    namespace_of,
+    text_at,
+)
 from sparkrig.readiness.freshness import digest, tells
 
 FeedKey = tuple[str, str, str, str]
@@ -42,7 +52,7 @@ class Feed(threading.Thread):
     def __init__(self, api: KubeApi, key: FeedKey, lock: threading.Lock, notify: Callable[[], None]) -> None:
         super().__init__(name=f"watch-{key[2]}-{key[3] or 'all'}", daemon=True)
         self.key = key
-        self.objects: dict[tuple[str, str], dict[str, Any]] = {}
+        self.objects: dict[tuple[str, str], JsonDict] = {}
         self.since: dict[tuple[str, str], float] = {}
         """When each object was first seen as it is now, by ``time.monotonic``."""
         self.synced = False
@@ -161,10 +171,10 @@ class Feed(threading.Thread):
             return version
         try:
             for event in stream:
-                item = event["object"]
-                version = str(item["metadata"].get("resourceVersion") or version)
-                if event["type"] != "BOOKMARK":
-                    self._take(event["type"], item)
+                item, kind = mapping_at(event, "object"), text_at(event, "type")
+                version = text_at(item, "metadata", "resourceVersion") or version
+                if kind != "BOOKMARK":
+                    self._take(kind, item)
         except ApiError as error:
             if error.status:
                 raise
@@ -173,7 +183,7 @@ class Feed(threading.Thread):
             self._stream = None
         return version
 
-    def _take(self, kind: str, item: dict[str, Any]) -> None:
+    def _take(self, kind: str, item: Manifest) -> None:
         name = _name(item)
         with self._lock:
             if kind == "DELETED":
@@ -184,10 +194,13 @@ class Feed(threading.Thread):
                 self.since[name] = time.monotonic()
         self._notify()
 
-    def _trimmed(self, item: dict[str, Any]) -> dict[str, Any]:
-        written = item["metadata"].pop("managedFields", None)
+    def _trimmed(self, manifest: Manifest) -> JsonDict:
+        item, metadata = dict(manifest), dict(mapping_at(manifest, "metadata"))
+        metadata.pop("managedFields", None)
+        written = mappings_at(manifest, "metadata", "managedFields")
         if written and "." in self.key[0] and item.get("status") and not tells(item):
-            item["metadata"]["managedFields"] = digest(written)  # who judges the status needs the times
+            metadata["managedFields"] = digest(written)  # who judges the status needs the times
+        item["metadata"] = metadata
         if self._metadata_only:  # the API server calls all of these PartialObjectMetadata
             group, version, kind, _ = self.key
             item |= {"apiVersion": f"{group}/{version}" if group else version, "kind": kind}
@@ -206,9 +219,9 @@ class Feed(threading.Thread):
         self._notify()
 
 
-def _version(item: dict[str, Any]) -> Any:
-    return item["metadata"].get("resourceVersion")
+def _version(item: Manifest) -> JsonValue:
+    return dig(item, "metadata", "resourceVersion")
 
 
-def _name(item: dict[str, Any]) -> tuple[str, str]:
-    return item["metadata"].get("namespace", ""), item["metadata"]["name"]
+def _name(item: Manifest) -> tuple[str, str]:
+    return namespace_of(item), name_of(item)

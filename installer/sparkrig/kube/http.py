@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 from sparkrig.defaults import (
@@ -30,6 +30,7 @@ from sparkrig.errors import SparkrigError
 from sparkrig.kube.connection import Endpoint
 from sparkrig.kube.errors import ConnectionLost, OutcomeUnknown, translate
 from sparkrig.kube.no_answer import explained, is_permanent, never_sent
+from sparkrig.models.json import JsonDict, JsonValue
 
 if TYPE_CHECKING:
     import urllib3
@@ -48,7 +49,7 @@ class Request:
 
     method: str
     path: str
-    body: Any = None
+    body: JsonValue = None
     params: Mapping[str, str] | None = None
     content_type: str | None = None
     accept: str | None = None
@@ -68,7 +69,7 @@ class Answer:
     """Status, parsed body (a mapping; other JSON and plain text under ``message``) and Retry-After in seconds."""
 
     status: int
-    body: dict[str, Any]
+    body: JsonDict
     retry_after_s: float | None
     location: str = ""
     """Where a redirect points, without query."""
@@ -169,7 +170,7 @@ class Transport:
             time.sleep(pause)
             attempt += 1
 
-    def send(self, request: Request, timeout_s: float | None = None) -> dict[str, Any]:
+    def send(self, request: Request, timeout_s: float | None = None) -> JsonDict:
         """Send, retry what may be retried, and return the parsed body.
 
         An API server that goes away is waited for ``API_OUTAGE_S``. ``timeout_s`` bounds the whole, retries included

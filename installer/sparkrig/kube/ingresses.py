@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
+from sparkrig.models.json import JsonObject, mappings_at, sequence_at, text_at
 from sparkrig.readiness.fields import value_at
 
 
@@ -17,30 +17,29 @@ class Route:
     path: str
     secure: bool
     """Whether the Ingress has TLS for it."""
-    ingress: Mapping[str, Any]
+    ingress: JsonObject
 
-    def url(self, entry: Mapping[str, Any], port: str = "") -> str:
+    def url(self, entry: JsonObject, port: str = "") -> str:
         """The address, with the path that ``component.yaml`` gives; ``port`` is ``:8443`` or empty."""
         return f"{'https' if self.secure else 'http'}://{self.host}{port}{entry.get('path') or self.path}"
 
 
-def wanted_host(values: Mapping[str, Any], entry: Mapping[str, Any]) -> str:
+def wanted_host(values: JsonObject, entry: JsonObject) -> str:
     """The host that a release's values ask for at the path that an entry of ``urls`` names; empty where none does."""
-    found = value_at(values, entry["host"]) if "host" in entry else None
+    found = value_at(values, text_at(entry, "host")) if "host" in entry else None
     found = found[0] if isinstance(found, list) and found else found
     return found if isinstance(found, str) else ""
 
 
-def routes(ingresses: Iterable[Mapping[str, Any]], wanted: str = "") -> list[Route]:
+def routes(ingresses: Iterable[JsonObject], wanted: str = "") -> list[Route]:
     """Everything that the Ingresses publish under a whole name, the wanted host first."""
     return sorted((route for found in ingresses for route in _routes(found)), key=lambda route: route.host != wanted)
 
 
-def _routes(ingress: Mapping[str, Any]) -> Iterator[Route]:
-    spec = ingress.get("spec") or {}
-    secured = {host for each in spec.get("tls") or () for host in each.get("hosts") or ()}
-    for rule in spec.get("rules") or ():
-        host = str(rule.get("host") or "")
-        paths: Sequence[Mapping[str, Any]] = (rule.get("http") or {}).get("paths") or ({},)
+def _routes(ingress: JsonObject) -> Iterator[Route]:
+    secured = {host for each in mappings_at(ingress, "spec", "tls") for host in sequence_at(each, "hosts")}
+    for rule in mappings_at(ingress, "spec", "rules"):
+        host = text_at(rule, "host")
+        paths = mappings_at(rule, "http", "paths") or [{}]
         if host and "*" not in host:
             yield Route(host, str(paths[0].get("path") or "/"), host in secured, ingress)

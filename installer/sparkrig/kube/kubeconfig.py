@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
 
 from sparkrig.errors import NotFound, OperationError
+from sparkrig.models.json import JsonObject, mapping_at, mappings_at, sequence_at, text_at, texts_at
 
 SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount")
 """Where a pod finds its own credentials."""
@@ -24,9 +24,9 @@ class Kubeconfig:
 
     files: tuple[Path, ...]
     current_context: str | None
-    contexts: Mapping[str, Mapping[str, Any]]
-    clusters: Mapping[str, Mapping[str, Any]]
-    users: Mapping[str, Mapping[str, Any]]
+    contexts: Mapping[str, JsonObject]
+    clusters: Mapping[str, JsonObject]
+    users: Mapping[str, JsonObject]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +35,8 @@ class Credentials:
 
     context: str
     server: str
-    cluster: Mapping[str, Any] = field(repr=False)
-    user: Mapping[str, Any] = field(repr=False)
+    cluster: JsonObject = field(repr=False)
+    user: JsonObject = field(repr=False)
 
     @property
     def needs_library(self) -> bool:
@@ -47,9 +47,9 @@ class Credentials:
         """Return the headers of a user that acts as another (``as``, ``as-groups``, ``as-uid``, ``as-user-extra``)."""
         headers = [("Impersonate-User", str(self.user["as"]))] if "as" in self.user else []
         headers += [("Impersonate-Uid", str(self.user["as-uid"]))] if "as-uid" in self.user else []
-        headers += [("Impersonate-Group", str(group)) for group in self.user.get("as-groups") or ()]
-        for key, values in (self.user.get("as-user-extra") or {}).items():
-            headers += [(f"Impersonate-Extra-{key}", str(value)) for value in values]
+        headers += [("Impersonate-Group", str(group)) for group in sequence_at(self.user, "as-groups")]
+        for key in (extra := mapping_at(self.user, "as-user-extra")):
+            headers += [(f"Impersonate-Extra-{key}", value) for value in texts_at(extra, key)]
         return headers
 
 
@@ -77,12 +77,12 @@ def read_kubeconfig(explicit: Path | None = None) -> Kubeconfig:
             hint="set KUBECONFIG, or use a cluster made on this machine: --on sim",
         )
     current: str | None = None
-    sections: dict[str, dict[str, Mapping[str, Any]]] = {"contexts": {}, "clusters": {}, "users": {}}
+    sections: dict[str, dict[str, JsonObject]] = {"contexts": {}, "clusters": {}, "users": {}}
     for file in found:
         document = _load(file)
         if document is None:  # as for kubectl, an empty file is one that says nothing
             continue
-        current = current or document.get("current-context") or None
+        current = current or text_at(document, "current-context") or None
         for section, entries in sections.items():
             for name, entry in _entries(document, section, file):
                 entries.setdefault(name, entry)
@@ -144,7 +144,7 @@ def _choices(config: Kubeconfig) -> str:
     return f"contexts there: {names}; choose one with --on context:NAME"
 
 
-def _load(file: Path) -> Mapping[str, Any] | None:
+def _load(file: Path) -> JsonObject | None:
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -160,17 +160,16 @@ def _load(file: Path) -> Mapping[str, Any] | None:
     return document
 
 
-def _entries(document: Mapping[str, Any], section: str, file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for item in document.get(section) or ():
-        if isinstance(item, Mapping) and "name" in item:
-            entry = item.get(section.removesuffix("s")) or {}
-            yield str(item["name"]), _absolute(entry, file.parent)
+def _entries(document: JsonObject, section: str, file: Path) -> Iterator[tuple[str, JsonObject]]:
+    for item in mappings_at(document, section):
+        if "name" in item:
+            yield str(item["name"]), _absolute(mapping_at(item, section.removesuffix("s")), file.parent)
 
 
-def _absolute(entry: Mapping[str, Any], folder: Path) -> Mapping[str, Any]:
+def _absolute(entry: JsonObject, folder: Path) -> JsonObject:
     """Return ``entry`` with the file names in it made absolute: they are relative to the kubeconfig's folder."""
     keys = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
-    absolute = {**entry, **{k: str(folder / entry[k]) for k in keys if entry.get(k)}}
+    absolute = {**entry, **{k: str(folder / text_at(entry, k)) for k in keys if entry.get(k)}}
     plugin = entry.get("exec")
     if isinstance(plugin, Mapping) and "/" in (command := str(plugin.get("command") or "")):
         absolute["exec"] = {

@@ -21,6 +21,7 @@ from sparkrig.kube.client import KubeApi
 from sparkrig.kube.errors import ApiError, ConnectionLost
 from sparkrig.kube.http import Answer, Request
 from sparkrig.kube.no_answer import explain_failure
+from sparkrig.models.json import JsonDict, mapping_at, mappings_at, number_at, text_at
 
 if TYPE_CHECKING:
     import websocket
@@ -177,7 +178,7 @@ def _connected(api: KubeApi, timeout_s: float) -> socket.socket:
     return raw
 
 
-def _body(data: bytes | None) -> dict[str, Any]:
+def _body(data: bytes | None) -> JsonDict:
     import json
 
     try:
@@ -198,24 +199,24 @@ def pod_behind(api: KubeApi, namespace: str, service: str, port: int | str) -> t
         OperationError: the Service has no such port, or no pod of it is ready; says which ports there are.
     """
     found = api.get(f"/api/v1/namespaces/{namespace}/services/{service}") or {}
-    ports = (found.get("spec") or {}).get("ports") or ()
-    wanted = next((p for p in ports if port in (p.get("port"), p.get("name")) or str(port) == str(p["port"])), None)
+    ports = mappings_at(found, "spec", "ports")
+    wanted = next((p for p in ports if port in (p.get("port"), p.get("name")) or str(port) == text_at(p, "port")), None)
     if wanted is None:
-        known = ", ".join(f"{p['port']}{' ' + p['name'] if p.get('name') else ''}" for p in ports) or "none"
+        known = ", ".join(f"{text_at(p, 'port')} {text_at(p, 'name')}".rstrip() for p in ports) or "none"
         raise OperationError(f"Service {namespace}/{service} has no port {port}; it has {known}")
     slices = api.list(
         f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices",
         label_selector=f"kubernetes.io/service-name={service}",
     )
-    waiting, name = 0, wanted.get("name", "")
+    waiting, name = 0, text_at(wanted, "name")
     for each in slices:
-        number = next((p.get("port") for p in each.get("ports") or () if p.get("name", "") == name), 0)
-        for endpoint in each.get("endpoints") or ():
-            target = endpoint.get("targetRef") or {}
+        number = next((number_at(p, "port") for p in mappings_at(each, "ports") if text_at(p, "name") == name), 0)
+        for endpoint in mappings_at(each, "endpoints"):
+            target = mapping_at(endpoint, "targetRef")
             if target.get("kind") != "Pod" or not number:
                 continue
-            if (endpoint.get("conditions") or {}).get("ready", True):
-                return str(target["name"]), int(number)
+            if mapping_at(endpoint, "conditions").get("ready", True):
+                return text_at(target, "name"), number
             waiting += 1
     what = f"none of its {waiting} pods is ready" if waiting else "no pod is behind it"
     raise OperationError(f"Service {namespace}/{service}: {what}")

@@ -6,10 +6,11 @@ import contextlib
 import json
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sparkrig.kube.errors import ConnectionLost
 from sparkrig.kube.http import Answer
+from sparkrig.models.json import JsonDict, mapping_at, number_at
 
 if TYPE_CHECKING:
     import urllib3
@@ -26,7 +27,7 @@ class WatchStream:
         self._closed = threading.Event()
         self._iterating = False
 
-    def __iter__(self) -> Iterator[dict[str, Any]]:
+    def __iter__(self) -> Iterator[JsonDict]:
         """Yield events until the server ends the watch or it is closed.
 
         Raises:
@@ -38,8 +39,8 @@ class WatchStream:
             for line in self._lines():
                 event = _decoded(line)
                 if event.get("type") == "ERROR":
-                    status = event.get("object") or {}
-                    raise self._to_error(Answer(int(status.get("code") or 500), status, None))
+                    status = dict(mapping_at(event, "object"))
+                    raise self._to_error(Answer(number_at(status, "code") or 500, status, None))
                 yield event
         finally:
             self._closed.set()
@@ -80,7 +81,7 @@ class WatchStream:
                 raise ConnectionLost(f"the watch was cut off: {type(error).__name__}") from error
 
 
-def _decoded(line: bytes) -> dict[str, Any]:
+def _decoded(line: bytes) -> JsonDict:
     try:
         event = json.loads(line)
     except ValueError as error:  # of both kinds: not UTF-8, not JSON

@@ -11,13 +11,14 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from sparkrig.defaults import API_CONNECTIONS, API_READ_TIMEOUT_S
 from sparkrig.errors import OperationError, SparkrigError
 from sparkrig.kube.client import KindNotServed, KubeApi
 from sparkrig.kube.feed import BY_NAMESPACE, METADATA_ONLY, Feed, FeedKey
+from sparkrig.models.json import JsonDict, JsonValue, dig, mapping_at, namespace_of
 from sparkrig.models.objects import ObjectRef
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class ObjectWatch:
         self._generation = 0
         self._closed = False
         self._subscribers: list[Callable[[], None]] = []
-        self._seen: WeakKeyDictionary[asyncio.Task[Any], int] = WeakKeyDictionary()
+        self._seen: WeakKeyDictionary[asyncio.Task[JsonValue], int] = WeakKeyDictionary()
 
     def ensure(self, refs: Iterable[ObjectRef], wait_s: float = API_READ_TIMEOUT_S) -> None:
         """Watch the kinds of these objects, and return once each has been listed; anew where a ``look`` has done so.
@@ -97,7 +98,7 @@ class ObjectWatch:
         followed = {feed.key for feed in feeds if feed.started}
         self.ensure([ref for ref in wanted if self._key(ref) in followed])
 
-    def get(self, ref: ObjectRef) -> dict[str, Any] | None:
+    def get(self, ref: ObjectRef) -> JsonDict | None:
         """Return the object as last seen, None when it does not exist or its kind is not watched."""
         with self._lock:
             feed = self._find(ref)
@@ -109,19 +110,19 @@ class ObjectWatch:
             feed = self._find(ref)
             return feed.since.get((ref.namespace if feed.namespaced else "", ref.name)) if feed else None
 
-    def whole(self, ref: ObjectRef) -> dict[str, Any] | None:
+    def whole(self, ref: ObjectRef) -> JsonDict | None:
         """Return the object as last seen, but for ``managedFields``; None also where only its metadata is kept."""
         found = None if (ref.group, ref.kind) in METADATA_ONLY else self.get(ref)
-        if found is None or "managedFields" not in found["metadata"]:
+        if found is None or dig(found, "metadata", "managedFields") is None:
             return found
-        return {**found, "metadata": {k: v for k, v in found["metadata"].items() if k != "managedFields"}}
+        return {**found, "metadata": {k: v for k, v in mapping_at(found, "metadata").items() if k != "managedFields"}}
 
-    def all_of(self, group: str, version: str, kind: str, namespace: str = "") -> list[dict[str, Any]]:
+    def all_of(self, group: str, version: str, kind: str, namespace: str = "") -> list[JsonDict]:
         """Return every object of a watched kind as last seen; with ``namespace`` those in it."""
         with self._lock:
             feeds = [feed for key, feed in self._feeds.items() if key[:3] == (group, version, kind)]
             found = [item for feed in feeds for item in feed.objects.values()]
-        return [item for item in found if not namespace or item["metadata"].get("namespace") == namespace]
+        return [item for item in found if not namespace or namespace_of(item) == namespace]
 
     def synced(self, ref: ObjectRef) -> bool:
         """True when the object's kind has been listed, so that ``get`` returning None means that it is gone."""

@@ -5,15 +5,18 @@ The counters are the API server's own (``/metrics``); with several API servers t
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from sparkrig.defaults import API_CONNECTIONS, API_READ_TIMEOUT_S
 from sparkrig.errors import SparkrigError
 from sparkrig.kube.client import KubeApi
 from sparkrig.kube.http import Request
+from sparkrig.models.json import Manifest, labels_of, name_of
 
 ADMISSION: Final = "/apis/admissionregistration.k8s.io/v1"
 _FIELDS: Final = {
@@ -30,36 +33,63 @@ _CALLERS: Final = frozenset({"MutatingAdmissionWebhook", "ValidatingAdmissionWeb
 """The admission plugins that call webhooks."""
 
 
-def read_admission(api: KubeApi) -> dict[str, Any]:
-    """The parts of ``plan.server_webhooks.Admission``, answers as ``{name: {asked, seconds, failed_open}}``.
+@dataclass(slots=True)
+class Counters:
+    """How a webhook answered since the API server started."""
+
+    asked: int = 0
+    seconds: float = 0.0
+    """All answers together."""
+    failed_open: int = 0
+    """Requests that went on without its answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookReading:
+    """The webhooks of a cluster, and what tells whether they answer."""
+
+    configurations: Sequence[Manifest]
+    services: Sequence[Manifest]
+    slices: Sequence[Manifest]
+    namespaces: Mapping[str, Mapping[str, str]]
+    """Namespace -> its labels."""
+    answers: Mapping[str, Counters]
+    """Webhook -> its answers."""
+
+
+def read_admission(api: KubeApi) -> WebhookReading:
+    """The admission webhooks, and what is needed to judge whether they answer.
 
     What may not be read is left empty: it serves to explain, and must not be a reason to fail.
     """
-    questions: dict[str, Callable[[], Any]] = {
+    questions: dict[str, Callable[[], Sequence[Manifest]]] = {
         "validating": lambda: api.list(f"{ADMISSION}/validatingwebhookconfigurations"),
         "mutating": lambda: api.list(f"{ADMISSION}/mutatingwebhookconfigurations"),
         "services": lambda: api.list("/api/v1/services"),
         "slices": lambda: api.list("/apis/discovery.k8s.io/v1/endpointslices"),
         "namespaces": lambda: api.list("/api/v1/namespaces", metadata_only=True),
-        "answers": lambda: read_answers(api),
     }
-    found: dict[str, Any] = {}
+    found: dict[str, Sequence[Manifest]] = {}
+    answers: Mapping[str, Counters] = {}
     with ThreadPoolExecutor(API_CONNECTIONS, "webhooks") as pool:
+        answering = pool.submit(read_answers, api)
         for name, future in [(name, pool.submit(ask)) for name, ask in questions.items()]:
             try:
                 found[name] = future.result()
             except SparkrigError:
-                found[name] = {} if name == "answers" else []
-    return {
-        "configurations": [*found["validating"], *found["mutating"]],
-        "services": found["services"],
-        "slices": found["slices"],
-        "namespaces": {i["metadata"]["name"]: i["metadata"].get("labels") or {} for i in found["namespaces"]},
-        "answers": found["answers"],
-    }
+                found[name] = []
+        with contextlib.suppress(SparkrigError):
+            answers = answering.result()
+    return WebhookReading(
+        configurations=[*found["validating"], *found["mutating"]],
+        services=found["services"],
+        slices=found["slices"],
+        namespaces={name_of(i): labels_of(i) for i in found["namespaces"]},
+        answers=answers,
+    )
 
 
-def read_answers(api: KubeApi) -> dict[str, dict[str, Any]]:
+def read_answers(api: KubeApi) -> dict[str, Counters]:
     """How each webhook answered since the API server started.
 
     Raises:
@@ -85,15 +115,20 @@ def calls_webhooks(text: str) -> bool:
     return not plugins or bool(plugins & _CALLERS)
 
 
-def parse_answers(text: str) -> dict[str, dict[str, Any]]:
+def parse_answers(text: str) -> dict[str, Counters]:
     """The counters of the admission webhooks in a page of metrics, by webhook."""
-    found: dict[str, dict[str, Any]] = {}
+    found: dict[str, Counters] = {}
     for metric, labels, value in _lines(text):
         field, name = _FIELDS.get(metric), _NAME.search(labels)
         if field is None or name is None:
             continue
-        counters = found.setdefault(name["name"], {"asked": 0, "seconds": 0.0, "failed_open": 0})
-        counters[field] += float(value) if field == "seconds" else int(float(value))
+        counters = found.setdefault(name["name"], Counters())
+        if field == "seconds":
+            counters.seconds += float(value)
+        elif field == "asked":
+            counters.asked += int(float(value))
+        else:
+            counters.failed_open += int(float(value))
     return found
 
 

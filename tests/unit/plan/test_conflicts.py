@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sparkrig.kube.webhooks import parse_answers
+from sparkrig.kube.webhooks import Counters, parse_answers
 from sparkrig.models.objects import ObjectRef
 from sparkrig.plan.diff.fields import path_text
 from sparkrig.plan.server.answers import contested, path_of, refused
@@ -68,13 +68,14 @@ def test_which_webhooks_are_asked(case: dict[str, Any]) -> None:
 
 def test_the_counters_of_the_api_server_name_who_does_not_answer() -> None:
     read = parse_answers(METRICS)
-    assert read == {"open.example.org": {"asked": 3, "seconds": 30.0, "failed_open": 3}}
+    assert read == {"open.example.org": Counters(3, 30.0, 3)}
     rule = {"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["*"], "resources": ["deployments"]}
     hook = {"name": "open.example.org", "failurePolicy": "Ignore", "rules": [rule]}
     hook["clientConfig"] = {"url": "https://127.0.0.1:1/x"}
     configuration = {"kind": "MutatingWebhookConfiguration", "metadata": {"name": "open"}, "webhooks": [hook]}
     request = Request(REF, "deployments")
-    admission = Admission([configuration], answers={name: Answers(**found) for name, found in read.items()})
+    answers = {name: Answers(one.asked, one.seconds, one.failed_open) for name, one in read.items()}
+    admission = Admission([configuration], answers=answers)
     (silent,) = silent_webhooks(admission, [request])
     assert silent.text() == (
         "webhook open.example.org (MutatingWebhookConfiguration open) delays Deployment lab/d: its server at "
