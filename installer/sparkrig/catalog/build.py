@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, cast
+from typing import Final, Literal, cast
 
 from sparkrig.defaults import CONTROLLER_SETTLE_S, READY_TIMEOUT_S
 from sparkrig.models.component import (
@@ -25,13 +24,25 @@ from sparkrig.models.component import (
     RunningRule,
     SecurityException,
 )
+from sparkrig.models.json import (
+    JsonObject,
+    JsonValue,
+    mapping_at,
+    mapping_or_none,
+    mappings_at,
+    sequence_at,
+    text_at,
+    text_map_at,
+    text_or_none,
+    texts_at,
+)
 from sparkrig.models.problem import Position
 
 CHECK_TIMEOUT_S: Final = 60.0
 """A check asks what is ready already; a minute is for a first inference or a small Spark job."""
 
 State = Literal["true", "false", "auto"]
-Data = Mapping[str, Any]
+Data = JsonObject
 
 
 def state_of(value: object) -> State:
@@ -41,128 +52,163 @@ def state_of(value: object) -> State:
 
 def component_from(data: Data, folder: Path, position: Position) -> Component:
     """The record of a component; ``data`` must meet ``component.schema.json``."""
-    meta, release, crds = data["metadata"], data.get("release", {}), data.get("crds", {})
-    name = meta["name"]
+    meta, release, crds = mapping_at(data, "metadata"), mapping_at(data, "release"), mapping_at(data, "crds")
+    name = text_at(meta, "name")
     return Component(
         name=name,
         folder=folder,
-        description=meta["description"],
-        homepage=meta["homepage"],
-        licence=meta["licence"],
-        chart=_chart(data["chart"], folder),
-        release=release.get("name", name),
-        namespace=release.get("namespace", name),
-        namespace_labels=release.get("namespaceLabels", {}),
+        description=text_at(meta, "description"),
+        homepage=text_at(meta, "homepage"),
+        licence=text_at(meta, "licence"),
+        chart=_chart(mapping_at(data, "chart"), folder),
+        release=text_at(release, "name", default=name),
+        namespace=text_at(release, "namespace", default=name),
+        namespace_labels=text_map_at(release, "namespaceLabels"),
         enabled=state_of(data.get("enabled", True)),
-        auto_fact=data.get("autoFact"),
-        profiles={profile: state_of(state) for profile, state in data.get("profiles", {}).items()},
-        needs=tuple(data.get("needs", ())),
-        uses=tuple(data.get("uses", ())),
-        provides=tuple(data.get("provides", ())),
-        requires=data.get("requires", {}),
-        facts=tuple(FactRule(r["fact"], r["equals"], r["set"], r["reason"]) for r in data.get("facts", ())),
-        globals=tuple(GlobalRule(**rule) for rule in data.get("globals", ())),
-        crd_owner=CrdOwner(crds.get("owner", "none")),
-        crd_off_values=crds.get("switchOff", {}),
-        crd_labels=crds.get("labels", {}),
-        rollback=data.get("rollback", "reversible"),
-        disturbs=data.get("disturbs"),
+        auto_fact=text_or_none(data, "autoFact"),
+        profiles={profile: state_of(state) for profile, state in mapping_at(data, "profiles").items()},
+        needs=_texts(data, "needs"),
+        uses=_texts(data, "uses"),
+        provides=_texts(data, "provides"),
+        requires=mapping_at(data, "requires"),
+        facts=tuple(map(_fact, mappings_at(data, "facts"))),
+        globals=tuple(map(_global, mappings_at(data, "globals"))),
+        crd_owner=CrdOwner(text_at(crds, "owner", default="none")),
+        crd_off_values=mapping_at(crds, "switchOff"),
+        crd_labels=text_map_at(crds, "labels"),
+        rollback="forward-only" if data.get("rollback") == "forward-only" else "reversible",
+        disturbs=text_or_none(data, "disturbs"),
         disturbs_pods=_disturbed(data.get("disturbsPods")),
-        blocked_rollbacks=tuple(BlockedRollback(**pair) for pair in data.get("blockedRollbacks", ())),
-        keep=tuple(data.get("keep", ())),
-        readiness=tuple(_readiness(rule) for rule in data.get("readiness", ())),
-        checks=tuple(_check(check) for check in data.get("checks", ())),
-        images=tuple(data.get("images", ())),
-        security_exceptions=tuple(SecurityException(**e) for e in data.get("podSecurity", {}).get("exceptions", ())),
-        urls=tuple(data.get("urls", ())),
-        timeout_s=float(data.get("timeout", READY_TIMEOUT_S)),
-        renamed_values=tuple(data.get("renamed", ())),
+        blocked_rollbacks=tuple(map(_blocked, mappings_at(data, "blockedRollbacks"))),
+        keep=_texts(data, "keep"),
+        readiness=tuple(map(_readiness, mappings_at(data, "readiness"))),
+        checks=tuple(map(_check, mappings_at(data, "checks"))),
+        images=_texts(data, "images"),
+        security_exceptions=tuple(
+            SecurityException(**text_map_at(each)) for each in mappings_at(data, "podSecurity", "exceptions")
+        ),
+        urls=tuple(mappings_at(data, "urls")),
+        timeout_s=_seconds(data, "timeout", READY_TIMEOUT_S),
+        renamed_values=tuple(map(text_map_at, mappings_at(data, "renamed"))),
         position=position,
-        secret_namespaces=tuple(data.get("secretNamespaces", ())),
-        detect=tuple(_detect(name, rule) for rule in data.get("detect", ())),
-        follows=tuple(FollowRule(**rule) for rule in data.get("follows", ())),
-        leaves=tuple(data.get("leaves", ())),
-        node_states=tuple(_node_state(rule) for rule in data.get("nodeStates", ())),
-        node_leftovers=_node_leftovers(data["nodeLeftovers"]) if "nodeLeftovers" in data else None,
-        running=tuple(_running(rule) for rule in data.get("running", ())),
+        secret_namespaces=_texts(data, "secretNamespaces"),
+        detect=tuple(_detect(name, rule) for rule in mappings_at(data, "detect")),
+        follows=tuple(map(_follow, mappings_at(data, "follows"))),
+        leaves=tuple(mappings_at(data, "leaves")),
+        node_states=tuple(map(_node_state, mappings_at(data, "nodeStates"))),
+        node_leftovers=_node_leftovers(mapping_at(data, "nodeLeftovers")) if "nodeLeftovers" in data else None,
+        running=tuple(map(_running, mappings_at(data, "running"))),
+    )
+
+
+def _texts(data: Data, key: str) -> tuple[str, ...]:
+    return tuple(texts_at(data, key))
+
+
+def _seconds(data: Data, key: str, default: float) -> float:
+    return float(text_at(data, key) or default)
+
+
+def _fact(rule: Data) -> FactRule:
+    return FactRule(text_at(rule, "fact"), rule["equals"], mapping_at(rule, "set"), text_at(rule, "reason"))
+
+
+def _global(rule: Data) -> GlobalRule:
+    return GlobalRule(text_at(rule, "key"), text_at(rule, "path"), text_or_none(rule, "template"), rule.get("each"))
+
+
+def _blocked(pair: Data) -> BlockedRollback:
+    newer, older, reason, instead = (text_at(pair, key) for key in ("newer", "older", "reason", "instead"))
+    return BlockedRollback(newer, older, reason, instead, mapping_or_none(pair, "when"))
+
+
+def _follow(rule: Data) -> FollowRule:
+    return FollowRule(
+        component=text_at(rule, "component"),
+        value=text_at(rule, "value"),
+        reason=text_at(rule, "reason"),
+        path=text_or_none(rule, "path"),
+        same=bool(rule.get("same")),
+        equals=rule.get("equals"),
+        set=mapping_at(rule, "set"),
     )
 
 
 def _detect(component: str, rule: Data) -> DetectRule:
     return DetectRule(
         component=component,
-        name=rule["name"],
-        crds=tuple(rule.get("crds", ())),
-        image=rule.get("image"),
-        ingress_controller=rule.get("ingressController"),
-        api_service=rule.get("apiService"),
-        fact=rule.get("fact"),
-        stands_in=rule.get("standsIn", False),
+        name=text_at(rule, "name"),
+        crds=_texts(rule, "crds"),
+        image=text_or_none(rule, "image"),
+        ingress_controller=text_or_none(rule, "ingressController"),
+        api_service=text_or_none(rule, "apiService"),
+        fact=text_or_none(rule, "fact"),
+        stands_in=bool(rule.get("standsIn")),
     )
 
 
-def _disturbed(data: Data | str | None) -> DisturbedPods | None:
+def _disturbed(data: JsonValue) -> DisturbedPods | None:
     if data is None:
         return None
     if isinstance(data, str):
         return DisturbedPods((data,))
     return DisturbedPods(
-        resources=tuple(data["resources"]),
-        drivers=tuple(data.get("drivers", ())),
-        changes=tuple(_disturbing(change) for change in data.get("changes", ())),
-        removal=data.get("removal"),
-        when=data.get("when"),
+        resources=tuple(texts_at(data, "resources")),
+        drivers=tuple(texts_at(data, "drivers")),
+        changes=tuple(map(_disturbing, mappings_at(data, "changes"))),
+        removal=text_or_none(data, "removal"),
+        when=mapping_or_none(data, "when"),
     )
 
 
 def _disturbing(change: Data) -> DisturbingChange:
-    return DisturbingChange(
-        change["group"], change["kind"], tuple(change["paths"]), change["does"], tuple(change.get("ignore", ()))
-    )
+    group, kind, does = (text_at(change, key) for key in ("group", "kind", "does"))
+    return DisturbingChange(group, kind, _texts(change, "paths"), does, _texts(change, "ignore"))
 
 
 def _chart(chart: Data, folder: Path) -> ChartRef:
-    path = chart.get("path")
+    path = text_or_none(chart, "path")
     return ChartRef(
-        name=chart["name"],
-        version=chart["version"],
-        repository=chart.get("repository"),
+        name=text_at(chart, "name"),
+        version=text_at(chart, "version"),
+        repository=text_or_none(chart, "repository"),
         path=(folder / path).resolve() if path is not None else None,
     )
 
 
 def _readiness(rule: Data) -> ReadinessRule:
     return ReadinessRule(
-        rule["group"],
-        rule["kind"],
-        rule["ready"],
-        rule.get("failed"),
-        optional=rule.get("optional", False),
-        real_pods="real-pods" in rule.get("needs", ()),
-        settle_s=float(rule.get("settle", CONTROLLER_SETTLE_S)),
+        text_at(rule, "group"),
+        text_at(rule, "kind"),
+        mapping_at(rule, "ready"),
+        mapping_or_none(rule, "failed"),
+        optional=bool(rule.get("optional")),
+        real_pods="real-pods" in sequence_at(rule, "needs"),
+        settle_s=_seconds(rule, "settle", CONTROLLER_SETTLE_S),
     )
 
 
 def _node_state(rule: Data) -> NodeStateRule:
-    return NodeStateRule(rule["label"], rule["what"], tuple(rule["done"]), tuple(rule.get("failed", ())))
+    return NodeStateRule(text_at(rule, "label"), text_at(rule, "what"), _texts(rule, "done"), _texts(rule, "failed"))
 
 
 def _node_leftovers(data: Data) -> NodeLeftovers:
-    return NodeLeftovers(tuple(data.get("labels", ())), tuple(data.get("annotations", ())), tuple(data["managers"]))
+    return NodeLeftovers(_texts(data, "labels"), _texts(data, "annotations"), _texts(data, "managers"))
 
 
 def _running(rule: Data) -> RunningRule:
-    return RunningRule(rule["group"], rule["kind"], tuple(rule["rests"]), rule["without"])
+    rests = tuple(mappings_at(rule, "rests"))
+    return RunningRule(text_at(rule, "group"), text_at(rule, "kind"), rests, text_at(rule, "without"))
 
 
 def _check(check: Data) -> CheckSpec:
     return CheckSpec(
-        name=check["name"],
-        kind=check["kind"],
-        gate=check.get("gate", True),
-        timeout_s=float(check.get("timeout", CHECK_TIMEOUT_S)),
-        needs=tuple(check.get("needs", ())),
-        hint=check.get("hint", ""),
-        parameters=check.get("with", {}),
-        when=check.get("when"),
+        name=text_at(check, "name"),
+        kind=text_at(check, "kind"),
+        gate=bool(check.get("gate", True)),
+        timeout_s=_seconds(check, "timeout", CHECK_TIMEOUT_S),
+        needs=_texts(check, "needs"),
+        hint=text_at(check, "hint"),
+        parameters=mapping_at(check, "with"),
+        when=mapping_or_none(check, "when"),
     )

@@ -7,10 +7,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sparkrig.catalog.sources import SourceTexts
 from sparkrig.models.component import Component, CrdOwner
+from sparkrig.models.json import JsonObject
 from sparkrig.models.problem import Position, Problem, Severity
 from sparkrig.yaml.load import Loaded
 from sparkrig.yaml.nodes import MapNode, Step, place
@@ -72,7 +73,7 @@ class ComponentFiles:
         return self._profiles[name]
 
     @functools.cached_property
-    def schema(self) -> Mapping[str, Any] | Problem | None:
+    def schema(self) -> JsonObject | Problem | None:
         """``values.schema.json``; None where there is none, a problem where it is not a JSON object."""
         path = self.folder / "values.schema.json"
         if not path.is_file():

@@ -14,7 +14,7 @@ from sparkrig.catalog.validate import check_document, schema_file
 from sparkrig.errors import InvalidInput
 from sparkrig.models.component import Component
 from sparkrig.models.problem import Position, Problem, Severity
-from sparkrig.yaml.nodes import MapNode, place, to_python
+from sparkrig.yaml.nodes import MapNode, place
 
 COMPONENT_FILE: Final = "component.yaml"
 SCHEMA: Final = Path(__file__).with_name("component.schema.json")
@@ -105,7 +105,7 @@ def _load_component(path: Path, sources: SourceTexts, problems: list[Problem]) -
     problems.extend(wrong)
     if wrong:
         return None
-    component = component_from(to_python(document), path.parent.absolute(), place(document, ("metadata", "name")))
+    component = component_from(document.value, path.parent.absolute(), place(document, ("metadata", "name")))
     problems.extend(check_component(component, document))
     return component, document
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from sparkrig.models.json import JsonObject, JsonValue
 from sparkrig.readiness.fields import value_at
 
 REFERENCE: Final = re.compile(r"\$\{(?P<name>[^}:]+)(?::-(?P<default>[^}]*))?\}")
@@ -31,10 +32,10 @@ class Scope:
     release: str
     namespace: str
     stack: str
-    values: Mapping[str, Any]
+    values: JsonObject
     name: str = ""
 
-    def expand(self, node: Any) -> Any:
+    def expand(self, node: JsonValue) -> JsonValue:
         """Return ``node`` with every reference replaced. A text that is one reference becomes the value itself.
 
         Raises:
@@ -51,7 +52,7 @@ class Scope:
             return self._value(whole)
         return REFERENCE.sub(lambda match: str(self._value(match)), node)
 
-    def _value(self, match: re.Match[str]) -> Any:
+    def _value(self, match: re.Match[str]) -> JsonValue:
         name, default = match["name"], match["default"]
         found = value_at(self.values, name.removeprefix(VALUES)) if name.startswith(VALUES) else self._plain(name)
         if found not in (None, ""):
@@ -64,7 +65,7 @@ class Scope:
         return str(getattr(self, name)) if name in NAMES else None
 
 
-def references(node: Any) -> list[str]:
+def references(node: JsonValue) -> list[str]:
     """Every name that is referred to in ``node``."""
     if isinstance(node, Mapping):
         return [name for value in node.values() for name in references(value)]

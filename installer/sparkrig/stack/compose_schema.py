@@ -7,11 +7,12 @@ merged values. Draft 7, which is what yaml-language-server handles best.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
 
 from sparkrig.catalog.catalog import Catalog, ComponentFiles
 from sparkrig.models.component import Component
+from sparkrig.models.json import JsonDict, JsonObject, JsonValue, dig, mapping_at, sequence_at, texts_at
 from sparkrig.stack.file import stack_schema
 
 DRAFT: Final = "http://json-schema.org/draft-07/schema#"
@@ -23,29 +24,28 @@ _MAPS: Final = ("properties", "patternProperties", "definitions", "$defs")
 _LISTS: Final = ("anyOf", "oneOf")
 
 
-def compose(catalog: Catalog) -> dict[str, Any]:
+def compose(catalog: Catalog) -> JsonDict:
     """The stack file's schema in which ``components`` knows each component of the catalogue."""
-    schema: dict[str, Any] = dict(stack_schema())
-    definitions = dict(schema.get("definitions", {}))
+    schema: JsonDict = dict(stack_schema())
+    definitions = dict(mapping_at(schema, "definitions"))
     base = definitions.pop("component")
     names = {}
     for name, component in catalog.components.items():
         files = catalog.files[name]
-        definitions[f"component-{name}"] = _component(base, component, files)
+        definitions[f"component-{name}"] = _component(mapping_at(base), component, files)
         if isinstance(files.schema, Mapping):
             definitions[f"values-{name}"] = values_schema(files.schema, f"values-{name}")
         names[name] = {"$ref": f"#/definitions/component-{name}"}
-    components = dict(schema["properties"]["components"])
-    components.update(properties=names, additionalProperties=False)
-    properties = {**schema["properties"], "components": components}
-    schema.update({"$schema": DRAFT, "properties": properties, "definitions": definitions})
-    return _for_editors(schema)  # type: ignore[no-any-return]
+    known = mapping_at(schema, "properties")
+    components = {**mapping_at(known, "components"), "properties": names, "additionalProperties": False}
+    schema.update({"$schema": DRAFT, "properties": {**known, "components": components}, "definitions": definitions})
+    return dict(mapping_at(_for_editors(schema)))
 
 
-def _component(base: Mapping[str, Any], component: Component, files: ComponentFiles) -> dict[str, Any]:
-    fields = dict(base["properties"])
-    choices = [True, False] if component.auto_fact is None else [True, False, "auto"]
-    state: Any = {"true": True, "false": False}.get(component.enabled, component.enabled)
+def _component(base: JsonObject, component: Component, files: ComponentFiles) -> JsonDict:
+    fields = dict(mapping_at(base, "properties"))
+    choices: list[JsonValue] = [True, False] if component.auto_fact is None else [True, False, "auto"]
+    state: JsonValue = {"true": True, "false": False}.get(component.enabled, component.enabled)
     auto = f"; auto: on where {component.auto_fact} is true" if component.auto_fact else ""
     fields["enabled"] = {
         "description": f"Whether {component.name} is installed{auto}.",
@@ -57,14 +57,14 @@ def _component(base: Mapping[str, Any], component: Component, files: ComponentFi
             "description": f"Values of the chart {component.chart.name} {component.chart.version}; they win over ours.",
             "$ref": f"#/definitions/values-{component.name}",
         }
-    fields["namespace"] = {**fields["namespace"], "default": component.namespace}
+    fields["namespace"] = {**mapping_at(fields, "namespace"), "default": component.namespace}
     if component.chart.path is not None:
         fields["version"] = {
             "description": "The chart is part of the catalogue; leave the version out.",
             "const": component.chart.version,
         }
     else:
-        fields["version"] = {**fields["version"], "default": component.chart.version}
+        fields["version"] = {**mapping_at(fields, "version"), "default": component.chart.version}
     return {**base, "title": component.name, "description": _about(component), "properties": fields}
 
 
@@ -72,7 +72,7 @@ def _about(component: Component) -> str:
     return f"{component.description}. {component.homepage} ({component.licence})"
 
 
-def values_schema(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
+def values_schema(schema: JsonObject, name: str) -> JsonDict:
     """A component's schema for what a person writes: any part of the values, null to take a default out.
 
     ``name`` is the definition under which it will be: its own references are turned to it.
@@ -82,19 +82,21 @@ def values_schema(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
     return part
 
 
-def _partial(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
-    result: dict[str, Any] = {}
+def _partial(schema: JsonObject, name: str) -> JsonDict:
+    result: JsonDict = {}
     for keyword, value in schema.items():
         if keyword in _WHOLE_VALUES:
             continue
         if keyword == "$ref" and isinstance(value, str) and value.startswith("#"):
             result[keyword] = f"#/definitions/{name}{value[1:]}"
         elif keyword in ("definitions", "$defs"):
-            result[keyword] = {key: _moved(below, name) for key, below in value.items()}
+            result[keyword] = {key: _moved(below, name) for key, below in mapping_at(value).items()}
         elif keyword in _MAPS and isinstance(value, Mapping):
             result[keyword] = {key: _nullable(below, name) for key, below in value.items()}
         elif keyword in _LISTS:
-            result[keyword] = [_partial(below, name) if isinstance(below, Mapping) else below for below in value]
+            result[keyword] = [
+                _partial(below, name) if isinstance(below, Mapping) else below for below in sequence_at(value)
+            ]
         elif keyword == "additionalProperties":
             result[keyword] = _nullable(value, name)
         elif keyword == "items":
@@ -104,28 +106,33 @@ def _partial(schema: Mapping[str, Any], name: str) -> dict[str, Any]:
     return result
 
 
-def _nullable(schema: Any, name: str) -> Any:
+def _nullable(schema: JsonValue, name: str) -> JsonValue:
     """The schema, or null: in a layer null takes the default out."""
     if not isinstance(schema, Mapping):
         return schema
     part = _partial(schema, name)
     if "$ref" in part or "not" in part:
-        words = {key: part.pop(key) for key in ("description", "default", "examples") if key in part}
+        words: JsonDict = {key: part.pop(key) for key in ("description", "default", "examples") if key in part}
         return {**words, "anyOf": [part, {"type": "null"}]}
     if "type" in part:
-        types = [part["type"]] if isinstance(part["type"], str) else list(part["type"])
+        types = [part["type"]] if isinstance(part["type"], str) else sequence_at(part, "type")
         part["type"] = types if "null" in types else [*types, "null"]
     if "const" in part:
         part["enum"] = [part.pop("const"), None]
-    elif "enum" in part and None not in part["enum"]:
-        part["enum"] = [*part["enum"], None]
+    elif "enum" in part and None not in sequence_at(part, "enum"):
+        part["enum"] = [*sequence_at(part, "enum"), None]
     for keyword in _LISTS:
-        if keyword in part and not any("null" in str(below.get("type")) for below in part[keyword]):
-            part[keyword] = [*part[keyword], {"type": "null"}]
+        if keyword in part and not any("null" in _types(below) for below in sequence_at(part, keyword)):
+            part[keyword] = [*sequence_at(part, keyword), {"type": "null"}]
     return part
 
 
-def _moved(schema: Any, name: str) -> Any:
+def _types(schema: JsonValue) -> Sequence[str]:
+    named = dig(schema, "type")
+    return [named] if isinstance(named, str) else texts_at(named)
+
+
+def _moved(schema: JsonValue, name: str) -> JsonValue:
     """A schema as it is, with its references turned to where it will be."""
     if isinstance(schema, list):
         return [_moved(item, name) for item in schema]
@@ -139,13 +146,13 @@ def _moved(schema: Any, name: str) -> Any:
     }
 
 
-def _for_editors(node: Any, *, names: bool = False) -> Any:
+def _for_editors(node: JsonValue, *, names: bool = False) -> JsonValue:
     """Our own words under the keywords that editors show; ``names``: the keys are names, not keywords."""
     if isinstance(node, list):
         return [_for_editors(item) for item in node]
     if not isinstance(node, Mapping):
         return node
-    result: dict[str, Any] = {}
+    result: JsonDict = {}
     for key, value in node.items():
         if names:
             result[key] = _for_editors(value)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from sparkrig.catalog.build import state_of
 from sparkrig.catalog.catalog import DEFAULT_PROFILE, PROFILES
 from sparkrig.catalog.sources import SourceTexts
 from sparkrig.catalog.validate import check_document, schema_file
 from sparkrig.errors import InvalidInput
+from sparkrig.models.json import JsonObject, mapping_at
 from sparkrig.models.problem import Position, Problem
 from sparkrig.models.secret import SecretSpec
 from sparkrig.stack.secrets.references import check_secrets
@@ -66,7 +67,7 @@ class StackFile:
 
     name: str
     profile: str
-    globals: Mapping[str, Any]
+    globals: JsonObject
     secrets: tuple[SecretSpec, ...]
     """Where the values of each Secret come from; references only, never resolved here."""
     components: Mapping[str, ComponentEntry]
@@ -85,7 +86,7 @@ class StackFile:
         return place(self.document, path)
 
 
-def stack_schema() -> Mapping[str, Any]:
+def stack_schema() -> JsonObject:
     """The JSON Schema of the stack file."""
     return schema_file(_SCHEMA)
 
@@ -150,13 +151,13 @@ def _text(node: Node | None) -> str | None:
     return node.value if isinstance(node, ScalarNode) and isinstance(node.value, str) else None
 
 
-def _globals(document: MapNode, problems: Sequence[Problem]) -> Mapping[str, Any]:
+def _globals(document: MapNode, problems: Sequence[Problem]) -> JsonObject:
     """The global settings; one that has a problem would cause more of them in every component."""
     node = document.get("global")
     if not isinstance(node, MapNode):
         return {}
     wrong = {problem.position.line for problem in problems if problem.position is not None}
-    known = stack_schema()["properties"]["global"]["properties"]
+    known = mapping_at(stack_schema(), "properties", "global", "properties")
     return {
         key: to_python(entry.node)
         for key, entry in node.entries.items()

@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sparkrig.models.component import Component, FollowRule
+from sparkrig.models.json import JsonObject, JsonValue
 from sparkrig.models.problem import Position, Problem, Severity
 from sparkrig.yaml.merge import Layer, MergedValues, merge_nodes
 from sparkrig.yaml.nodes import Entry, ListNode, MapNode, Node, find, node_from, parse_path, to_python
@@ -92,7 +93,7 @@ def nested(dotted: str, node: Node) -> MapNode:
     return node
 
 
-def settings(values: Mapping[str, Any], position: Position) -> MapNode:
+def settings(values: JsonObject, position: Position) -> MapNode:
     """A tree for ``dotted path: value``, all at one place."""
     root: Node = MapNode({}, position)
     for dotted, value in values.items():
@@ -123,17 +124,17 @@ def _differing(component: Component, values: MergedValues, found: Followed) -> I
     )
 
 
-def _alike(one: Any, other: Any) -> bool:
+def _alike(one: JsonValue, other: JsonValue) -> bool:
     """Equal; of two lists of scalars the order does not count."""
     if isinstance(one, list) and isinstance(other, list):
         return _sorted(one) == _sorted(other)
     return _same(one, other)
 
 
-def _sorted(items: Sequence[Any]) -> list[str]:
+def _sorted(items: Sequence[JsonValue]) -> list[str]:
     return sorted(json.dumps(item, sort_keys=True) for item in items)
 
 
-def _same(one: Any, other: Any) -> bool:
+def _same(one: JsonValue, other: JsonValue) -> bool:
     """Equal, without Python's True == 1."""
     return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sparkrig.catalog.catalog import Catalog
 from sparkrig.catalog.sources import SourceTexts
 from sparkrig.models.component import Component, FactRule, GlobalRule
+from sparkrig.models.json import JsonObject, JsonValue
 from sparkrig.models.problem import Position, Problem, Severity
 from sparkrig.models.release import Overrides
 from sparkrig.stack.file import NamedFile, StackFile
@@ -118,7 +119,7 @@ class LayerSource:
     catalog: Catalog
     sources: SourceTexts
     flags: Flags
-    fact: Callable[[str], Any]
+    fact: Callable[[str], JsonValue]
     """Fact name -> its value, None where it is unknown."""
     on: Collection[str] = ()
     """The components that are on: only these are followed by others."""
@@ -167,7 +168,7 @@ class LayerSource:
         value = self.fact(rule.fact)
         return value is not None and value == rule.equals and isinstance(value, bool) == isinstance(rule.equals, bool)
 
-    def _settings(self, component: Component, path: tuple[str | int, ...], settings: Mapping[str, Any]) -> Node:
+    def _settings(self, component: Component, path: tuple[str | int, ...], settings: JsonObject) -> Node:
         """A tree for ``dotted path: value`` lines of component.yaml, each standing at its line."""
         document = self.catalog.documents[component.name]
         root: Node = MapNode({}, place(document, path))
@@ -203,7 +204,7 @@ def _file_layer(name: str, shown: str, loaded: Loaded | None, problems: Problems
     return [] if loaded.document is None else [Layer(name, shown, loaded.document)]
 
 
-def global_value(rule: GlobalRule, value: Any, stack: str) -> Any:
+def global_value(rule: GlobalRule, value: JsonValue, stack: str) -> JsonValue:
     """What a key of ``global`` becomes under a rule of component.yaml."""
     if rule.each is not None:
         items = value if isinstance(value, list) else [value]
@@ -211,7 +212,7 @@ def global_value(rule: GlobalRule, value: Any, stack: str) -> Any:
     return value if rule.template is None else _filled(rule.template, {"value": str(value), "stack": stack})
 
 
-def _filled(template: Any, words: Mapping[str, str]) -> Any:
+def _filled(template: JsonValue, words: Mapping[str, str]) -> JsonValue:
     if isinstance(template, Mapping):
         return {key: _filled(value, words) for key, value in template.items()}
     if isinstance(template, list):
@@ -222,7 +223,7 @@ def _filled(template: Any, words: Mapping[str, str]) -> Any:
     return template
 
 
-def _nested(dotted: str, value: Any, position: Position) -> Node:
+def _nested(dotted: str, value: JsonValue, position: Position) -> Node:
     node = node_from(value, position)
     for step in reversed(parse_path(dotted)):
         node = MapNode({str(step): Entry(str(step), position, node)}, position)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from sparkrig.catalog.references import Scope
 from sparkrig.models.component import Component
+from sparkrig.models.json import JsonObject, mapping_at
 from sparkrig.models.objects import ObjectRef
 
 
-def left_behind(component: Component, values: Mapping[str, Any], stack: str) -> tuple[ObjectRef, ...]:
+def left_behind(component: Component, values: JsonObject, stack: str) -> tuple[ObjectRef, ...]:
     """The objects of the component's ``leaves``, as these values name them."""
     scope = Scope(component.name, component.release, component.namespace, stack, values)
-    return tuple(_ref(scope.expand(rule)) for rule in component.leaves)
+    return tuple(_ref(mapping_at(scope.expand(rule))) for rule in component.leaves)
 
 
-def _ref(named: Mapping[str, Any]) -> ObjectRef:
+def _ref(named: JsonObject) -> ObjectRef:
     group, _, version = str(named["apiVersion"]).rpartition("/")
     return ObjectRef(group, version, str(named["kind"]), str(named.get("namespace", "")), str(named["name"]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit, urlunsplit
 
 from sparkrig.catalog.sources import SourceTexts
@@ -17,6 +17,7 @@ from sparkrig.catalog.validate import check_document, schema_file
 from sparkrig.errors import InvalidInput
 from sparkrig.models.chart import Chart, ChartOrigin
 from sparkrig.models.component import ChartRef, Component
+from sparkrig.models.json import JsonDict, JsonValue, mappings_at, text_at, text_map_at
 from sparkrig.models.objects import API_VERSION
 from sparkrig.models.problem import Position, Problem, Severity
 from sparkrig.yaml.nodes import MapNode, find, place
@@ -99,9 +100,10 @@ def load_lock(path: Path, sources: SourceTexts) -> ChartLock | None:
     )
 
 
-def _locked(data: Any) -> LockedChart:
-    subcharts = tuple(Subchart(**item) for item in data.get("subcharts", ()))
-    return LockedChart(data["name"], data["version"], data["digest"], data["source"], subcharts)
+def _locked(data: JsonValue) -> LockedChart:
+    subcharts = tuple(Subchart(**text_map_at(item)) for item in mappings_at(data, "subcharts"))
+    name, version, digest, source = (text_at(data, key) for key in ("name", "version", "digest", "source"))
+    return LockedChart(name, version, digest, source, subcharts)
 
 
 def source_of(ref: ChartRef, chart: Chart) -> str:
@@ -243,7 +245,7 @@ def lock_text(charts: Mapping[str, LockedChart]) -> str:
     return _HEAD + dump(lock_document(charts))
 
 
-def lock_document(charts: Mapping[str, LockedChart]) -> dict[str, Any]:
+def lock_document(charts: Mapping[str, LockedChart]) -> JsonDict:
     """The lock as plain data."""
     return {
         "apiVersion": API_VERSION,
@@ -252,8 +254,8 @@ def lock_document(charts: Mapping[str, LockedChart]) -> dict[str, Any]:
     }
 
 
-def _entry(chart: LockedChart) -> dict[str, Any]:
-    entry: dict[str, Any] = {
+def _entry(chart: LockedChart) -> JsonDict:
+    entry: JsonDict = {
         "name": chart.name,
         "version": chart.version,
         "digest": chart.digest,

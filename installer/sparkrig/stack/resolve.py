@@ -10,7 +10,6 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sparkrig.catalog.catalog import CRD, CRD_FACT, Catalog, waits_for
 from sparkrig.catalog.graph import ordered
@@ -20,6 +19,7 @@ from sparkrig.errors import InvalidInput, NotFound
 from sparkrig.models.chart import Chart
 from sparkrig.models.cluster import ClusterFacts
 from sparkrig.models.component import Component, CrdOwner
+from sparkrig.models.json import JsonDict, JsonObject, JsonValue
 from sparkrig.models.problem import Position, Problem, Severity
 from sparkrig.models.release import DesiredRelease, Overrides, ResolvedStack
 from sparkrig.models.secret import DesiredSecret
@@ -170,7 +170,7 @@ def written_problems(
     return problems
 
 
-def _fact(name: str, facts: ClusterFacts, crds: frozenset[str]) -> Any:
+def _fact(name: str, facts: ClusterFacts, crds: frozenset[str]) -> JsonValue:
     if name in crds:
         return True
     # Without a cluster nobody knows its CRDs; that none is there is the answer that holds for the stack alone.
@@ -340,14 +340,14 @@ def _release(
     )
 
 
-def handed_values(component: Component, layers: Sequence[Layer], catalog: Catalog) -> dict[str, Any]:
+def handed_values(component: Component, layers: Sequence[Layer], catalog: Catalog) -> JsonDict:
     """What Helm is given: all layers, without the ``values.yaml`` that is a chart's own default already."""
     if catalog.files[component.name].own_chart:
         layers = [layer for layer in layers if layer.name != COMPONENT_LAYER]
     return to_values(merge(layers))
 
 
-def _digest(component: Component, chart: Chart, values: Mapping[str, Any]) -> str:
+def _digest(component: Component, chart: Chart, values: JsonObject) -> str:
     """Over everything that changes the cluster; equal input, equal digest."""
     text = json.dumps(
         {

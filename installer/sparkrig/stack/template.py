@@ -10,10 +10,11 @@ import json
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from sparkrig.catalog.catalog import CRD_FACT, Catalog
 from sparkrig.models.component import Component
+from sparkrig.models.json import JsonObject, JsonValue, mapping_at, mappings_at, sequence_at, text_at, texts_at
 from sparkrig.models.objects import API_VERSION
 from sparkrig.stack.explain.schema import ABSENT, document, leaves, one_line
 from sparkrig.stack.file import stack_schema
@@ -39,7 +40,7 @@ class _Branch:
 
 @dataclass(frozen=True, slots=True)
 class _Leaf:
-    value: Any
+    value: JsonValue
     text: str
 
 
@@ -78,22 +79,21 @@ def stack_template(catalog: Catalog, name: str, profile: str, schema: str, *, ev
 
 
 def _profile(profile: str) -> list[str]:
-    schema = stack_schema()["properties"]["profile"]
-    names = ", ".join(str(choice) for choice in schema["enum"])
+    names = ", ".join(texts_at(stack_schema(), "properties", "profile", "enum"))
     return [*_prose(f"{_described('profile')} One of {names}."), f"profile: {profile}"]
 
 
 def _section(key: str) -> Iterator[str]:
     """A part of the stack file that is only suggested."""
-    schema = stack_schema()["properties"][key]
+    schema = mapping_at(stack_schema(), "properties", key)
     yield from _prose(_described(key))
     yield f"# {key}:"
-    for name, below in schema.get("properties", {}).items():
-        if below.get("examples"):
-            yield from _suggested(_prose(below.get("description", "")), "  ")
-            yield from _suggested(dump({name: below["examples"][0]}).splitlines(), "  ")
+    for name, below in mapping_at(schema, "properties").items():
+        if examples := sequence_at(below, "examples"):
+            yield from _suggested(_prose(text_at(below, "description")), "  ")
+            yield from _suggested(dump({name: examples[0]}).splitlines(), "  ")
     # One line for each, so that no line depends on one below it.
-    for name, below in next(iter(schema.get("examples", ())), {}).items():
+    for name, below in next(iter(mappings_at(schema, "examples")), {}).items():
         yield from _suggested([f"{name}: {_one_line(below)}"], "  ")
 
 
@@ -132,7 +132,7 @@ def _values(catalog: Catalog, component: Component, profile: str, *, everything:
         node = find(effective, path)
         value = to_python(node) if node is not None else part.get("default")
         if value is None:
-            value = next(iter(part.get("examples", ())), None)
+            value = next(iter(sequence_at(part, "examples")), None)
         if value is not None:
             _put(root, path, _Leaf(value, _about(component, path, part)))
     return root
@@ -148,7 +148,7 @@ def _put(root: _Branch, path: Path, leaf: _Leaf) -> None:
     branch.below[str(path[-1])] = leaf
 
 
-def _about(component: Component, path: Path, schema: Mapping[str, Any]) -> str:
+def _about(component: Component, path: Path, schema: JsonObject) -> str:
     doc = document(schema, "sparkrig")
     if doc is None:
         return ""
@@ -170,11 +170,11 @@ def _about(component: Component, path: Path, schema: Mapping[str, Any]) -> str:
     return " ".join(sentences)
 
 
-def _flow(value: Any) -> str:
+def _flow(value: JsonValue) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _one_line(value: Any) -> str:
+def _one_line(value: JsonValue) -> str:
     """YAML in flow style."""
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{_one_line(key)}: {_one_line(below)}" for key, below in value.items()) + "}"
@@ -195,7 +195,7 @@ def _branch(branch: _Branch, width: int) -> Iterator[str]:
 
 
 def _described(key: str) -> str:
-    return str(stack_schema()["properties"][key].get("description", ""))
+    return text_at(stack_schema(), "properties", key, "description")
 
 
 def _prose(text: str, indent: str = "", *, width: int = WIDTH) -> list[str]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
+from sparkrig.models.json import JsonObject
 from sparkrig.models.problem import Position
 from sparkrig.yaml.load import load_values
 from sparkrig.yaml.merge import Layer
@@ -65,7 +66,7 @@ class ChartDefaults:
 
     layers: tuple[Layer, ...] = ()
     """Weakest first; empty where the chart was not looked at, or is one of our own (``component`` is its default)."""
-    schemas: tuple[tuple[Path, Mapping[str, Any]], ...] = ()
+    schemas: tuple[tuple[Path, JsonObject], ...] = ()
     """Where a schema's values begin, and the schema; the chart's own first."""
     texts: Mapping[str, str] = field(default_factory=dict)
     """Shown name -> text of each values.yaml."""
@@ -77,7 +78,7 @@ class ChartDefaults:
 def read_defaults(chart: ChartTexts, shown: str) -> ChartDefaults:
     """The defaults of a chart and of its subcharts; ``shown`` is what its archive or folder is called."""
     layers: list[Layer] = []
-    schemas: list[tuple[Path, Mapping[str, Any]]] = []
+    schemas: list[tuple[Path, JsonObject]] = []
     texts: dict[str, str] = {}
     _read(chart, shown, (), layers, schemas, texts)
     # A parent's values for a subchart win over the subchart's own.
@@ -89,7 +90,7 @@ def _read(
     shown: str,
     path: Path,
     layers: list[Layer],
-    schemas: list[tuple[Path, Mapping[str, Any]]],
+    schemas: list[tuple[Path, JsonObject]],
     texts: dict[str, str],
 ) -> None:
     file = f"{shown}/values.yaml"
@@ -114,7 +115,7 @@ def _nested(path: Path, node: Node) -> Node:
     return node
 
 
-def _schema(text: str) -> Mapping[str, Any] | None:
+def _schema(text: str) -> JsonObject | None:
     try:
         schema = json.loads(text) if text.strip() else None
     except ValueError:

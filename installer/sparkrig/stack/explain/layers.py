@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
 from sparkrig.catalog.catalog import CRD_FACT, Catalog
 from sparkrig.models.cluster import ClusterFacts
 from sparkrig.models.component import Component, FollowRule
+from sparkrig.models.json import JsonObject, JsonValue
 from sparkrig.models.problem import Position
 from sparkrig.stack.explain.chart import ChartDefaults
 from sparkrig.stack.explain.comments import comment_at
@@ -54,7 +55,7 @@ class Said:
     """None for a flag."""
     where: str
     """The place as it is shown: ``stack.yaml:14:7`` or ``--set web.replicas=3``."""
-    value: Any
+    value: JsonValue
     """Concealed."""
     role: Role
     why: str | None
@@ -66,7 +67,7 @@ class Leaf:
     """One value below a map that is explained."""
 
     path: str
-    value: Any
+    value: JsonValue
     said: Said | None
 
 
@@ -75,8 +76,8 @@ class MayBe:
     """A rule of the component that would speak of the path if a fact of the cluster were known."""
 
     fact: str
-    equals: Any
-    value: Any
+    equals: JsonValue
+    value: JsonValue
     reason: str
 
 
@@ -88,7 +89,7 @@ class Explanation:
     path: str
     """With the component in front, as a person writes it."""
     state: State
-    value: Any
+    value: JsonValue
     said: tuple[Said, ...]
     """Strongest first."""
     leaves: tuple[Leaf, ...]
@@ -113,7 +114,7 @@ class Subject:
     """Without the chart's, weakest first."""
     defaults: ChartDefaults
     own_chart: bool
-    schema: Mapping[str, Any] | None
+    schema: JsonObject | None
     texts: Mapping[str, str] = field(default_factory=dict)
     """Shown name -> text of the files that the layers come from."""
     facts: ClusterFacts = field(default_factory=ClusterFacts)
@@ -148,7 +149,7 @@ class Subject:
     def _defaults(self) -> MapNode:
         return merge(self.default_layers).root
 
-    def conceal(self, path: Path, value: Any) -> Any:
+    def conceal(self, path: Path, value: JsonValue) -> JsonValue:
         """``value`` of ``path`` without its secrets; who stands beside it counts, in any layer."""
         roots = [self.values, *(layer.root for layer in (*self.default_layers, *self.layers) if layer.root is not None)]
         for depth, step in enumerate(path):
@@ -223,7 +224,7 @@ def explain(subject: Subject, path: Path) -> Explanation:
     )
 
 
-def conceal_at(subject: Subject, path: Path, node: Node | None) -> Any:
+def conceal_at(subject: Subject, path: Path, node: Node | None) -> JsonValue:
     """The node as plain Python without its secrets; None where there is none."""
     return None if node is None else subject.conceal(path, to_python(node))
 
@@ -273,7 +274,7 @@ def _flag(subject: Subject, assignment: Assignment) -> str:
     return f"--set {subject.name}.{show_path(assignment.path)}={flag_value(value)}"
 
 
-def flag_value(value: Any) -> str:
+def flag_value(value: JsonValue) -> str:
     """A value in the syntax of ``--set``."""
     if isinstance(value, list):
         return "{" + ",".join(flag_value(item) for item in value) + "}"

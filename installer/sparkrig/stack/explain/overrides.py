@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
+from sparkrig.models.json import JsonValue
 from sparkrig.stack.explain.layers import Said, Subject, conceal_at, is_users, paths_of, what_was_said
 from sparkrig.stack.follows import FOLLOWS
 from sparkrig.stack.layers import CRDS_LAYER
@@ -20,7 +20,7 @@ class Override:
 
     path: str
     """With the component in front."""
-    value: Any
+    value: JsonValue
     """The effective value; None also where a null took it away."""
     removed: bool
     said: tuple[Said, ...]
@@ -109,7 +109,7 @@ def _changes_nothing(subject: Subject, node: Node, below: Node | None) -> bool:
     return same(to_python(node), to_python(below))
 
 
-def same(first: Any, second: Any) -> bool:
+def same(first: JsonValue, second: JsonValue) -> bool:
     """Equal as JSON values: 1 is 1.0, but not true."""
     if isinstance(first, bool) or isinstance(second, bool):
         return first is second

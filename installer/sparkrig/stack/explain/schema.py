@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import enum
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from sparkrig.models.json import JsonObject, JsonValue, dig, mapping_at, sequence_at, texts_at
 from sparkrig.yaml.nodes import Path, Step
 from sparkrig.yaml.phrases import found
 
-ABSENT: Final = object()
+
+class Absent(enum.Enum):
+    """No default; a default may be None."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
 """Stands for a default that there is not; ``None`` is one."""
 
-Schema = Mapping[str, Any]
+Schema = JsonObject
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,18 +34,18 @@ class ValueDoc:
     description: str
     type: str
     """``integer``, ``string or null``; empty where the schema leaves it open."""
-    allowed: tuple[Any, ...]
+    allowed: tuple[JsonValue, ...]
     """All allowed values; empty where they are not listed."""
     limits: tuple[str, ...]
     """``1 or more``, ``a quantity such as 10Gi``."""
-    default: Any
+    default: JsonValue | Absent
     """``ABSENT`` where there is none."""
-    examples: tuple[Any, ...]
+    examples: tuple[JsonValue, ...]
 
 
 def schema_at(root: Schema, path: Sequence[Step]) -> Schema | None:
     """The part of the schema that speaks of ``path``; None where it says nothing about it."""
-    node: Any = root
+    node: JsonValue = root
     for step in path:
         node = _below(root, resolved(root, node), step)
         if node is None:
@@ -45,12 +54,12 @@ def schema_at(root: Schema, path: Sequence[Step]) -> Schema | None:
     return node if isinstance(node, Mapping) else None
 
 
-def resolved(root: Schema, node: Any) -> Any:
+def resolved(root: Schema, node: JsonValue) -> JsonValue:
     """A local ``$ref`` followed; what stands beside it is kept and wins."""
     for _ in range(32):
         if not isinstance(node, Mapping) or "$ref" not in node:
             return node
-        target: Any = root
+        target: JsonValue = root
         reference = node["$ref"]
         if not isinstance(reference, str) or not reference.startswith("#"):
             return None
@@ -63,7 +72,7 @@ def resolved(root: Schema, node: Any) -> Any:
     return None
 
 
-def _below(root: Schema, schema: Any, step: Step) -> Any:
+def _below(root: Schema, schema: JsonValue, step: Step) -> JsonValue:
     if not isinstance(schema, Mapping):
         return None
     if isinstance(step, int):
@@ -71,14 +80,14 @@ def _below(root: Schema, schema: Any, step: Step) -> Any:
         if isinstance(items, list):
             return items[step] if step < len(items) else schema.get("additionalItems")
         return items
-    direct = schema.get("properties", {}).get(step)
+    direct = dig(schema, "properties", step)
     if direct is not None:
         return direct
-    for pattern, below in schema.get("patternProperties", {}).items():
+    for pattern, below in mapping_at(schema, "patternProperties").items():
         if re.search(pattern, step):
             return below
     for keyword in ("allOf", "anyOf", "oneOf"):
-        for part in schema.get(keyword, ()):
+        for part in sequence_at(schema, keyword):
             inner = _below(root, resolved(root, part), step)
             if inner is not None:
                 return inner
@@ -92,7 +101,7 @@ def leaves(schema: Schema) -> Iterator[tuple[Path, Schema]]:
 
 
 def _leaves(root: Schema, schema: Schema, path: Path) -> Iterator[tuple[Path, Schema]]:
-    properties = schema.get("properties")
+    properties = mapping_at(schema, "properties")
     if not properties:
         yield path, schema
         return
@@ -104,7 +113,7 @@ def _leaves(root: Schema, schema: Schema, path: Path) -> Iterator[tuple[Path, Sc
 
 def groups(schema: Schema) -> Iterator[tuple[Path, Schema]]:
     """Every documented map of documented values, the root left out."""
-    for key, below in (schema.get("properties") or {}).items():
+    for key, below in mapping_at(schema, "properties").items():
         if isinstance(below, Mapping) and below.get("properties"):
             yield (key,), below
             for path, inner in groups(below):
@@ -115,9 +124,11 @@ def document(schema: Schema | None, source: str) -> ValueDoc | None:
     """What a schema's part says, in a form to show; None where it says nothing worth showing."""
     if schema is None:
         return None
-    allowed = tuple(schema["enum"]) if "enum" in schema else (schema["const"],) if "const" in schema else ()
-    types = schema.get("type", ())
-    names = [types] if isinstance(types, str) else list(types)
+    allowed = (
+        tuple(sequence_at(schema, "enum")) if "enum" in schema else (schema["const"],) if "const" in schema else ()
+    )
+    types = schema.get("type")
+    names = [types] if isinstance(types, str) else texts_at(types)
     doc = ValueDoc(
         source=source,
         description=" ".join(str(schema.get("description", "")).split()),
@@ -125,7 +136,7 @@ def document(schema: Schema | None, source: str) -> ValueDoc | None:
         allowed=allowed,
         limits=tuple(_limits(schema)),
         default=schema.get("default", ABSENT),
-        examples=tuple(schema.get("examples", ())),
+        examples=tuple(sequence_at(schema, "examples")),
     )
     says = doc.description or doc.type or doc.allowed or doc.limits or doc.default is not ABSENT
     return doc if says else None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from sparkrig.errors import NotFound
+from sparkrig.models.json import JsonObject, texts_at
 from sparkrig.stack.explain.layers import Subject, leaf_nodes
 from sparkrig.stack.explain.schema import leaves, resolved, schema_at
 from sparkrig.yaml.nodes import ListNode, MapNode, Node, Path, ScalarNode, Step, find, show_path
@@ -73,7 +74,7 @@ def _speaks(subject: Subject, path: Path) -> Iterator[bool]:
         yield any(assignment.path[: len(path)] == path for assignment in layer.assignments)
 
 
-def _documented(schema: Mapping[str, Any], path: Path) -> bool:
+def _documented(schema: JsonObject, path: Path) -> bool:
     """Whether a schema names the path itself; one that any key would fit is no name."""
     if not path:
         return True
@@ -89,7 +90,8 @@ def _open(subject: Subject, parent: Path, step: Step) -> bool:
         return False
     schema = schema_at(subject.schema, parent) if subject.schema is not None else None
     if schema is not None and parent:
-        if "object" not in schema.get("type", "object"):
+        types = schema.get("type", "object")
+        if "object" not in ([types] if isinstance(types, str) else texts_at(types)):
             return False
         others = schema.get("additionalProperties")
         if others is False:

@@ -6,14 +6,14 @@ Names decide (``documents.secret_names``); a schema can say ``x-secret: true`` o
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from sparkrig.models.json import JsonObject, JsonValue, dig
 from sparkrig.stack.explain.schema import resolved, schema_at
 from sparkrig.yaml.nodes import Step
 from sparkrig.yaml.secret_names import HIDDEN, is_container_name, is_secret_name, only_refers, without_addresses
 
 
-def conceal(path: Sequence[Step], value: Any, schema: Mapping[str, Any] | None = None) -> Any:
+def conceal(path: Sequence[Step], value: JsonValue, schema: JsonObject | None = None) -> JsonValue:
     """``value`` at ``path`` with every secret in it replaced by ``HIDDEN``."""
     inside = False
     for step in path:
@@ -29,12 +29,12 @@ def _below(above: bool, key: str) -> bool:
     return (above and not only_refers(key)) or is_container_name(key)
 
 
-def _inside(above: bool, key: str, value: Any) -> bool:
+def _inside(above: bool, key: str, value: JsonValue) -> bool:
     """Whether the value of a key is secret; a short name such as ``auth`` speaks of a text only."""
     return _below(above, key) or (is_secret_name(key) and not isinstance(value, Mapping | list))
 
 
-def _conceal(value: Any, root: Mapping[str, Any], schema: Any, inside: bool) -> Any:
+def _conceal(value: JsonValue, root: JsonObject, schema: JsonValue, inside: bool) -> JsonValue:
     inside = inside or (
         isinstance(schema, Mapping) and (schema.get("x-secret") is True or schema.get("writeOnly") is True)
     )
@@ -59,14 +59,14 @@ def _conceal(value: Any, root: Mapping[str, Any], schema: Any, inside: bool) -> 
     return without_addresses(value) if isinstance(value, str) else value
 
 
-def _child(root: Mapping[str, Any], schema: Any, step: Step) -> Any:
+def _child(root: JsonObject, schema: JsonValue, step: Step) -> JsonValue:
     if not isinstance(schema, Mapping):
         return None
-    below = schema.get("items") if isinstance(step, int) else (schema.get("properties") or {}).get(step)
+    below = schema.get("items") if isinstance(step, int) else dig(schema, "properties", step)
     return resolved(root, below)
 
 
-def is_hidden(value: Any) -> bool:
+def is_hidden(value: JsonValue) -> bool:
     """Whether something of a concealed value is not shown."""
     if isinstance(value, Mapping):
         return any(is_hidden(item) for item in value.values())

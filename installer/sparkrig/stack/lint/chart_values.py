@@ -10,8 +10,9 @@ import functools
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
+from sparkrig.models.json import JsonDict, JsonObject, mapping_at
 from sparkrig.models.problem import Position
 from sparkrig.stack.lint.chart_words import Words, commented_keys, words_of
 from sparkrig.yaml.load import load_values
@@ -66,14 +67,17 @@ class ChartLike(Protocol):
         """What is in charts/."""
 
 
+Switches = tuple[tuple[tuple[Path, ...], tuple[str, ...]], ...]
+
+
 @dataclass(frozen=True, slots=True)
 class SchemaAt:
     """A chart's ``values.schema.json`` and where in the whole tree of values it applies."""
 
     path: Path
-    schema: Mapping[str, Any]
+    schema: JsonObject
     chart: str
-    switches: tuple[tuple[tuple[Path, ...], tuple[str, ...]], ...]
+    switches: Switches
     """For each chart on the way down: paths of its conditions, and its tags."""
 
 
@@ -117,7 +121,7 @@ class ChartDefaults:
                 return path[length:]
         return path
 
-    def _read(self, chart: ChartLike, shown: str, path: Path, switches: tuple[Any, ...]) -> MapNode:
+    def _read(self, chart: ChartLike, shown: str, path: Path, switches: Switches) -> MapNode:
         file = f"{shown}/values.yaml"
         text = chart.files.get("values.yaml", b"").decode("utf-8", "replace").removeprefix("\ufeff")
         loaded = load_values(text, file)
@@ -159,12 +163,12 @@ def _under(
 ) -> MapNode:
     """The parent's tree with a subchart's defaults below its own words about it."""
     top = Position(file, 1, 1)
-    known: dict[str, Any] = {}
+    known: JsonDict = {}
     for condition in conditions:
         if find(root, condition) is None:
             _put(known, condition)
     if tags:
-        known.setdefault("tags", {}).update(dict.fromkeys(tags))
+        known["tags"] = {**mapping_at(known, "tags"), **dict.fromkeys(tags)}
     sub_globals = below.entries.get(GLOBAL)
     without = MapNode({k: e for k, e in below.entries.items() if k != GLOBAL}, below.position)
     weak: dict[str, Entry] = {key: Entry(key, below.position, without)}
@@ -176,13 +180,16 @@ def _under(
     return tree
 
 
-def _put(target: dict[str, Any], path: Path) -> None:
+def _put(target: JsonDict, path: Path) -> None:
     for step in path[:-1]:
-        target = target.setdefault(str(step), {})
+        below = target.setdefault(str(step), {})
+        if not isinstance(below, dict):
+            return
+        target = below
     target[str(path[-1])] = None
 
 
-def _schema(files: Mapping[str, bytes]) -> Mapping[str, Any] | None:
+def _schema(files: Mapping[str, bytes]) -> JsonObject | None:
     text = files.get("values.schema.json")
     if text is None:
         return None

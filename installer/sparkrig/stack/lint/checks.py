@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import dropwhile
-from typing import Any, Final
+from typing import Final
 
 from sparkrig.catalog.validate import check_values
 from sparkrig.models.component import Component
+from sparkrig.models.json import JsonObject
 from sparkrig.models.problem import Problem, Severity
 from sparkrig.stack.follows import FOLLOWS
 from sparkrig.stack.layers import COMPONENT_LAYER, CRDS_LAYER, without_nulls
@@ -78,7 +79,7 @@ def _version(text: str) -> tuple[int, ...]:
 
 
 def check_written(
-    component: Component, values: MergedValues, ours: Mapping[str, Any] | None, chart: ChartLike | None
+    component: Component, values: MergedValues, ours: JsonObject | None, chart: ChartLike | None
 ) -> list[Problem]:
     """Everything about one component's values that its chart, or the field's conventions, can tell.
 
@@ -168,7 +169,7 @@ def _base(values: MergedValues, defaults: ChartDefaults | None) -> Node:
     return merge_nodes(defaults.tree, shipped) if defaults is not None else shipped
 
 
-def _types(path: Path, *, ours: Mapping[str, Any] | None, defaults: ChartDefaults | None, base: Node) -> frozenset[str]:
+def _types(path: Path, *, ours: JsonObject | None, defaults: ChartDefaults | None, base: Node) -> frozenset[str]:
     """JSON types that are expected at ``path``: of our schema, the chart's, else of the default."""
     pieces = [_along(Piece(ours, ours), path)] if ours is not None else []
     for schema in defaults.schemas if defaults is not None else ():

@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from sparkrig.models.json import JsonValue
 from sparkrig.models.problem import Position, Problem, Severity
 from sparkrig.stack.lint.chart_values import ChartDefaults
 from sparkrig.yaml.merge import MergedValues
@@ -28,7 +29,7 @@ _NAMES: Final = ("name", "key", "host", "path", "alert", "record")
 class _Default:
     """A list below the one that wins."""
 
-    items: list[Any]
+    items: list[JsonValue]
     position: Position
 
 
@@ -47,7 +48,7 @@ def _replaced(
     effective = values.get(path)
     if not isinstance(node, ListNode) or not isinstance(effective, ListNode) or not effective.items:
         return
-    new = to_python(effective)
+    new = effective.value
     below = _below(path, values, defaults)
     if below is None or len(below.items) <= len(new):
         return
@@ -79,14 +80,14 @@ def _below(path: Path, values: MergedValues, defaults: ChartDefaults | None) -> 
     default = defaults.find(path) if defaults is not None else None
     if not isinstance(default, ListNode) or defaults is None:
         return None
-    return _Default(to_python(default), place(defaults.tree, path))
+    return _Default(default.value, place(defaults.tree, path))
 
 
 def _where(position: Position) -> str:
     return position.file if is_flag(position) else f"{position.file}:{position.line}"
 
 
-def _named(item: Any) -> Any:
+def _named(item: JsonValue) -> JsonValue:
     """What tells an entry from its neighbours: two entries of one name are the same entry, changed."""
     if isinstance(item, Mapping):
         for key in _NAMES:
@@ -96,7 +97,7 @@ def _named(item: Any) -> Any:
     return item
 
 
-def _shown(item: Any) -> str:
+def _shown(item: JsonValue) -> str:
     if isinstance(item, Mapping):
         name = next((item[key] for key in _NAMES if isinstance(item.get(key), str)), None)
         text = name if name is not None else json.dumps(item)

@@ -11,10 +11,11 @@ template names has no effect.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
+from sparkrig.models.json import JsonObject
 from sparkrig.models.problem import Problem, Severity
 from sparkrig.stack.lint.chart_values import GLOBAL, ChartDefaults
 from sparkrig.stack.lint.chart_values_schema import Piece
@@ -44,7 +45,7 @@ def unknown_keys(
     values: MapNode,
     defaults: ChartDefaults,
     subject: str,
-    ours: Mapping[str, Any] | None,
+    ours: JsonObject | None,
     skip: Sequence[Path] = (),
     *,
     doubtful: bool = False,

@@ -13,16 +13,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from sparkrig.models.json import JsonDict, JsonObject, mapping_at, mappings_at, text_at
 from sparkrig.stack.manifests.removed import minor
 
 _DEFINITIONS = "_definitions.json"
 _REF = "/api/_definitions.json#"
 _NULLABLE = re.compile(r'\[\s*("\w+"),\s*"null"\s*\]')
 _NUMBER = r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)"
-_PORT: Final = {"type": "integer", "minimum": 1, "maximum": 65535}
-_LABELS: Final = {
+_PORT: Final[JsonObject] = {"type": "integer", "minimum": 1, "maximum": 65535}
+_LABELS: Final[JsonObject] = {
     "type": ["object"],
     "additionalProperties": {
         "type": ["string"],
@@ -36,7 +37,7 @@ _QUANTITY: Final = {
     "pattern": rf"^{_NUMBER}([KMGTPE]i|[numkMGTPE]|[eE][+-]?[0-9]+)?$",
     "x-pattern": "a quantity such as 500m, 2 or 10Gi",
 }
-_PATCHES: Final[Mapping[str, Mapping[str, Any]]] = {
+_PATCHES: Final[Mapping[str, Mapping[str, JsonObject]]] = {
     # What the API server checks beyond its schemas, and people get wrong.
     "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta": {"labels": _LABELS},
     "io.k8s.api.core.v1.ContainerPort": {"containerPort": _PORT},
@@ -69,10 +70,10 @@ class ApiSchemas:
         self.package = package
         """Name and version of where the schemas come from."""
         self._versions = versions
-        self._definitions: Mapping[str, Any] | None = None
-        self._found: dict[tuple[str, str], Mapping[str, Any] | None] = {}
+        self._definitions: JsonObject | None = None
+        self._found: dict[tuple[str, str], JsonObject | None] = {}
 
-    def schema(self, api_version: str, kind: str) -> Mapping[str, Any] | None:
+    def schema(self, api_version: str, kind: str) -> JsonObject | None:
         """A JSON Schema with its definitions in it; None where this Kubernetes has no such kind of its own."""
         key = (api_version, kind)
         if key not in self._found:
@@ -88,7 +89,7 @@ class ApiSchemas:
         newer = [v for v in having if (minor(v) or here) > here]
         return Unknown(newer[0], True) if newer else Unknown(having[-1], False)
 
-    def _load(self, api_version: str, kind: str) -> Mapping[str, Any] | None:
+    def _load(self, api_version: str, kind: str) -> JsonObject | None:
         piece = _file(self.version, api_version, kind)
         if piece is None:
             return None
@@ -131,7 +132,7 @@ def _short(version: str) -> str:
 
 
 @functools.cache
-def _file(version: str, api_version: str, kind: str) -> Mapping[str, Any] | None:
+def _file(version: str, api_version: str, kind: str) -> JsonObject | None:
     if not re.fullmatch(r"[A-Za-z0-9]+", kind) or not re.fullmatch(r"[A-Za-z0-9./-]+", api_version):
         return None
     group, _, number = api_version.rpartition("/")
@@ -141,29 +142,28 @@ def _file(version: str, api_version: str, kind: str) -> Mapping[str, Any] | None
     except (FileNotFoundError, LookupError):
         return None
     # Groups are told apart by their first word in the file's name only: another group's kind is none of ours.
-    known = piece.get("x-kubernetes-group-version-kind", ())
-    if not any((g.get("group", ""), g.get("version")) == (group, number) for g in known):
+    known = mappings_at(piece, "x-kubernetes-group-version-kind")
+    if not any((text_at(g, "group"), g.get("version")) == (group, number) for g in known):
         return None
     return {key: value for key, value in piece.items() if key not in ("$id", "$schema")}
 
 
-def _definitions(version: str) -> Mapping[str, Any]:
-    definitions: dict[str, Any] = dict(_contents(version, _DEFINITIONS)["$defs"])
+def _definitions(version: str) -> JsonObject:
+    definitions: JsonDict = dict(mapping_at(_contents(version, _DEFINITIONS), "$defs"))
     definitions["io.k8s.apimachinery.pkg.api.resource.Quantity"] = _QUANTITY
     definitions["io.k8s.apimachinery.pkg.util.intstr.IntOrString"] = {"type": ["string", "integer"]}
     for name, properties in _PATCHES.items():
-        known = definitions.get(name)
-        if known is not None:
-            definitions[name] = {**known, "properties": {**known.get("properties", {}), **properties}}
+        if known := mapping_at(definitions, name):
+            definitions[name] = {**known, "properties": {**mapping_at(known, "properties"), **properties}}
     return definitions
 
 
-def _contents(version: str, name: str) -> dict[str, Any]:
+def _contents(version: str, name: str) -> JsonDict:
     home = _home()
     if home is None:
         raise FileNotFoundError(name)
     path = home / f"v{version}.0-local-strict" / name
     # Nulls are taken out of the objects before, so that no message needs to speak of them.
     text = _NULLABLE.sub(r"\1", path.read_text(encoding="utf-8").replace(_REF, "#"))
-    contents: dict[str, Any] = json.loads(text)
+    contents: JsonDict = json.loads(text)
     return contents

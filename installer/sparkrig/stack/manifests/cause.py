@@ -7,8 +7,9 @@ then changes was it that value. What is not proven is not said.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
+from sparkrig.models.json import JsonDict, JsonObject, JsonValue, dig, mapping_at, name_of, sequence_at
 from sparkrig.stack.manifests.check import Complaint
 from sparkrig.yaml.nodes import ListNode, MapNode, Node, Path, ScalarNode, Step, to_python
 
@@ -44,7 +45,7 @@ def _score(path: Path, leaf: Node, complaint: Complaint) -> int:
     return (6 if same else 2) + (3 if alike else 0)
 
 
-def _in(text: str, value: Any) -> bool:
+def _in(text: str, value: JsonValue) -> bool:
     if isinstance(value, str):
         return bool(text) and text in value
     return str(value) == text
@@ -65,13 +66,12 @@ def _leaves(node: Node, path: Path) -> Iterator[tuple[Path, Node]]:
         yield path, node
 
 
-def changed(values: Mapping[str, Any], path: Path, value: Any) -> dict[str, Any]:
+def changed(values: JsonObject, path: Path, value: JsonValue) -> JsonDict:
     """``values`` with another value of the same type than ``value`` at ``path``."""
-    result: dict[str, Any] = _with(values, path, _other(value))
-    return result
+    return dict(mapping_at(_with(values, path, _other(value))))
 
 
-def _with(node: Any, path: Sequence[Step], value: Any) -> Any:
+def _with(node: JsonValue, path: Sequence[Step], value: JsonValue) -> JsonValue:
     if not path:
         return value
     step, rest = path[0], path[1:]
@@ -83,7 +83,7 @@ def _with(node: Any, path: Sequence[Step], value: Any) -> Any:
     return node
 
 
-def _other(value: Any) -> Any:
+def _other(value: JsonValue) -> JsonValue:
     if isinstance(value, bool):
         return not value
     if isinstance(value, int | float):
@@ -91,7 +91,7 @@ def _other(value: Any) -> Any:
     return _MARK if isinstance(value, str) else None
 
 
-def moved(complaint: Complaint, before: Sequence[Mapping[str, Any]], after: Sequence[Mapping[str, Any]] | None) -> bool:
+def moved(complaint: Complaint, before: Sequence[JsonObject], after: Sequence[JsonObject] | None) -> bool:
     """Whether the place that the complaint is about differs between two renderings; one that failed says nothing."""
     if after is None or complaint.index >= len(before):
         return False
@@ -100,18 +100,19 @@ def moved(complaint: Complaint, before: Sequence[Mapping[str, Any]], after: Sequ
     return new is not None and _at(old, complaint.path) != _at(new, complaint.path)
 
 
-def _same_object(complaint: Complaint, old: Mapping[str, Any], after: Sequence[Mapping[str, Any]]) -> Any:
+def _same_object(complaint: Complaint, old: JsonObject, after: Sequence[JsonObject]) -> JsonValue:
     for item in after:
-        if item.get("kind") == old.get("kind") and (item.get("metadata") or {}).get("name") == complaint.name:
+        if item.get("kind") == old.get("kind") and name_of(item) == complaint.name:
             return item
     at_index = after[complaint.index] if complaint.index < len(after) else None
     return at_index if at_index is not None and at_index.get("kind") == old.get("kind") else None
 
 
-def _at(item: Any, path: Path) -> Any:
+def _at(item: JsonValue, path: Path) -> JsonValue:
     for step in path:
-        try:
-            item = item[step]
-        except (KeyError, IndexError, TypeError):
-            return None
+        if isinstance(step, str):
+            item = dig(item, step)
+        else:
+            items = sequence_at(item)
+            item = items[step] if step < len(items) else None
     return item

@@ -5,15 +5,16 @@ What is found is a complaint about an object; ``manifests_cause`` leads it back 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sparkrig.models.json import JsonObject, JsonValue, mapping_at, name_of, sequence_at, texts_at
 from sparkrig.stack.manifests.api import ApiSchemas
 from sparkrig.stack.manifests.crds import CrdSchemas
 from sparkrig.stack.manifests.removed import removed
 from sparkrig.yaml.nodes import Path, show_path
-from sparkrig.yaml.phrases import found, phrase
+from sparkrig.yaml.phrases import Failure, found, phrase
 from sparkrig.yaml.schema import did_you_mean, known_keys
 
 MAX_COMPLAINTS: Final = 20
@@ -33,7 +34,7 @@ class Complaint:
     path: Path
     """In the object; empty for the object as a whole."""
     message: str
-    value: Any = None
+    value: JsonValue = None
     """The offending value; None for an object as a whole, and in a Secret."""
     key: str | None = None
     """The field that is not known."""
@@ -47,23 +48,22 @@ class Complaint:
 
 
 def check_objects(
-    objects: Sequence[Mapping[str, Any]], api: ApiSchemas | None, crds: CrdSchemas, kubernetes: str | None
+    objects: Sequence[JsonObject], api: ApiSchemas | None, crds: CrdSchemas, kubernetes: str | None
 ) -> list[Complaint]:
     """Everything that is wrong with rendered objects. ``kubernetes`` is the version they are for."""
     return [complaint for index, item in enumerate(objects) for complaint in _check(index, item, api, crds, kubernetes)]
 
 
 def _check(
-    index: int, item: Mapping[str, Any], api: ApiSchemas | None, crds: CrdSchemas, kubernetes: str | None
+    index: int, item: JsonObject, api: ApiSchemas | None, crds: CrdSchemas, kubernetes: str | None
 ) -> Iterator[Complaint]:
     api_version, kind = str(item.get("apiVersion", "")), str(item.get("kind", ""))
-    metadata = item.get("metadata")
-    name = str(metadata.get("name", "")) if isinstance(metadata, Mapping) else ""
+    name = name_of(item)
 
     def no_api(message: str) -> Complaint:
         return Complaint(index, api_version, kind, name, ("apiVersion",), message, api_version, None, True)
 
-    def complaint(path: Path, message: str, value: Any = None, key: str | None = None) -> Complaint:
+    def complaint(path: Path, message: str, value: JsonValue = None, key: str | None = None) -> Complaint:
         if kind == _SECRET and path:
             # What a Secret holds is in no message.
             message, value = f"{show_path(path)} is not what Kubernetes takes there", None
@@ -83,7 +83,7 @@ def _check(
 
 
 def _unknown(
-    no_api: Any, api_version: str, kind: str, name: str, api: ApiSchemas | None, crds: CrdSchemas
+    no_api: Callable[[str], Complaint], api_version: str, kind: str, name: str, api: ApiSchemas | None, crds: CrdSchemas
 ) -> Iterator[Complaint]:
     if crds.brings(api_version, kind):
         yield no_api(f"{kind} {name} is of {api_version}, a version that its CRD does not serve")
@@ -96,30 +96,31 @@ def _unknown(
         yield no_api(f"{kind} {name} is of {api_version}, which {when}, not {api.version}")
 
 
-def _errors(item: Any, schema: Mapping[str, Any]) -> Iterator[tuple[Path, str, Any, str | None]]:
+def _errors(item: JsonValue, schema: JsonObject) -> Iterator[tuple[Path, str, JsonValue, str | None]]:
     from jsonschema import Draft202012Validator
 
     seen: set[tuple[Path, str | None]] = set()
-    for error in Draft202012Validator(schema).iter_errors(item):
+    validator: Any = Draft202012Validator(schema)
+    for error in validator.iter_errors(item):
         for path, message, value, key in _said(error):
             if (path, key) not in seen:
                 seen.add((path, key))
                 yield path, message, value, key
 
 
-def _said(error: Any) -> Iterator[tuple[Path, str, Any, str | None]]:
+def _said(error: Failure) -> Iterator[tuple[Path, str, JsonValue, str | None]]:
     path: Path = tuple(error.absolute_path)
     where = show_path(path) or "the object"
     if error.validator == "additionalProperties":
         known = known_keys(error.schema)
-        for key in error.instance:
+        for key, value in mapping_at(error.instance).items():
             if key not in known:
                 close = did_you_mean(str(key), known)
                 meant = f", did you mean '{close}'?" if close else ""
-                yield (*path, key), f"{where} has no field '{key}'{meant}", error.instance[key], str(key)
+                yield (*path, key), f"{where} has no field '{key}'{meant}", value, str(key)
     elif error.validator == "required":
-        for key in error.validator_value:
-            if key not in error.instance:
+        for key in texts_at(error.validator_value):
+            if key not in mapping_at(error.instance):
                 yield path, f"{where} lacks '{key}'", None, None
     elif error.validator in ("anyOf", "oneOf"):
         yield path, f"{where} is {found(error.instance)}, which Kubernetes refuses", error.instance, None
@@ -128,11 +129,11 @@ def _said(error: Any) -> Iterator[tuple[Path, str, Any, str | None]]:
         yield path, message, error.instance, None
 
 
-def _without_nulls(value: Any, schema: Any) -> Any:
+def _without_nulls(value: JsonValue, schema: JsonValue) -> JsonValue:
     """The API server takes a null for a field that is not there, but where the schema of a CRD allows nulls."""
     below = schema if isinstance(schema, Mapping) else {}
     if isinstance(value, Mapping):
-        fields, others = below.get("properties") or {}, below.get("additionalProperties")
+        fields, others = mapping_at(below, "properties"), below.get("additionalProperties")
         known = {str(key): fields.get(key, others) for key in value}
         return {
             str(key): _without_nulls(item, known[str(key)])
@@ -144,5 +145,5 @@ def _without_nulls(value: Any, schema: Any) -> Any:
     return value
 
 
-def _nullable(schema: Any) -> bool:
-    return isinstance(schema, Mapping) and isinstance(schema.get("type"), list) and "null" in schema["type"]
+def _nullable(schema: JsonValue) -> bool:
+    return "null" in sequence_at(schema, "type")

@@ -9,9 +9,19 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from sparkrig.errors import InvalidInput
+from sparkrig.models.json import (
+    JsonDict,
+    JsonObject,
+    dig,
+    mapping_at,
+    mapping_or_none,
+    mappings_at,
+    sequence_at,
+    text_at,
+    texts_at,
+)
 from sparkrig.stack.lint.chart_values import ChartLike
 from sparkrig.yaml.plain import load_plain_all
 
@@ -51,17 +61,17 @@ def crds_of(chart: ChartLike) -> list[CrdText]:
     return found
 
 
-def api_versions(objects: Iterable[Mapping[str, Any]]) -> list[str]:
+def api_versions(objects: Iterable[JsonObject]) -> list[str]:
     """What ``helm template --api-versions`` is told of the CRDs among objects."""
     found: dict[str, None] = {}
     for item in objects:
         spec = item.get("spec") if item.get("kind") == _CRD else None
         if not isinstance(spec, Mapping):
             continue
-        for version in spec.get("versions") or ():
+        for version in mappings_at(spec, "versions"):
             if version.get("served", True):
                 name = f"{spec.get('group')}/{version.get('name')}"
-                found |= {name: None, f"{name}/{(spec.get('names') or {}).get('kind')}": None}
+                found |= {name: None, f"{name}/{dig(spec, 'names', 'kind')}": None}
     return list(found)
 
 
@@ -87,8 +97,8 @@ def _parsed(document: str, file: str) -> Iterator[CrdText]:
         spec = item.get("spec") if isinstance(item, Mapping) and item.get("kind") == _CRD else None
         if not isinstance(spec, Mapping):
             continue
-        kind = (spec.get("names") or {}).get("kind")
-        versions = tuple(str(v["name"]) for v in spec.get("versions") or () if isinstance(v, Mapping) and "name" in v)
+        kind = dig(spec, "names", "kind")
+        versions = tuple(text_at(v, "name") for v in mappings_at(spec, "versions") if "name" in v)
         if kind and spec.get("group"):
             yield CrdText(str(spec["group"]), str(kind), versions, document, file)
 
@@ -96,13 +106,13 @@ def _parsed(document: str, file: str) -> Iterator[CrdText]:
 class CrdSchemas:
     """Schemas of custom resources by API version and kind, made when first asked for."""
 
-    def __init__(self, texts: Iterable[CrdText], rendered: Iterable[Mapping[str, Any]] = ()) -> None:
+    def __init__(self, texts: Iterable[CrdText], rendered: Iterable[JsonObject] = ()) -> None:
         self._texts = {(crd.group, crd.kind): crd for crd in texts}
-        self._found: dict[tuple[str, str], Mapping[str, Any] | None] = {}
+        self._found: dict[tuple[str, str], JsonObject | None] = {}
         for item in rendered:
             self._take(item)
 
-    def schema(self, api_version: str, kind: str) -> Mapping[str, Any] | None:
+    def schema(self, api_version: str, kind: str) -> JsonObject | None:
         """A JSON Schema, or None where no chart of the stack brings that kind."""
         key = (api_version, kind)
         if key not in self._found:
@@ -117,48 +127,48 @@ class CrdSchemas:
         """Whether a chart brings a CRD of that group and kind, of whatever version."""
         return (api_version.rpartition("/")[0], kind) in self._texts
 
-    def _take(self, item: Mapping[str, Any]) -> None:
+    def _take(self, item: JsonObject) -> None:
         if item.get("kind") != "CustomResourceDefinition":
             return
-        spec = item.get("spec") or {}
-        for version in spec.get("versions") or ():
-            schema = (version.get("schema") or {}).get("openAPIV3Schema")
+        spec = mapping_at(item, "spec")
+        for version in mappings_at(spec, "versions"):
+            schema = dig(version, "schema", "openAPIV3Schema")
             if isinstance(schema, Mapping) and version.get("served", True):
-                kind = (spec.get("names") or {}).get("kind")
+                kind = dig(spec, "names", "kind")
                 key = (f"{spec.get('group')}/{version.get('name')}", str(kind))
                 self._found[key] = _root(schema)
 
 
-def _root(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+def _root(schema: JsonObject) -> JsonObject:
     converted = dict(converted_schema(schema))
     own = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"}}
     if "properties" in converted:
-        converted["properties"] = {**converted["properties"], **own}
+        converted["properties"] = {**mapping_at(converted, "properties"), **own}
     return converted
 
 
-def converted_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
+def converted_schema(schema: JsonObject) -> JsonObject:
     """A structural schema as JSON Schema: fields that it does not name are errors, as the API server has it.
 
     OpenAPI's ``nullable`` and Kubernetes' int-or-string become types; CEL rules say nothing here. The API server fills
     in defaults before it looks for required fields, so one with a default may be left out.
     """
-    kept = {key: schema[key] for key in _KEPT & schema.keys()}
+    kept: JsonDict = {key: schema[key] for key in _KEPT & schema.keys()}
     _exclude_limits(kept)
     if "pattern" in kept and (pattern := _in_python(str(kept.pop("pattern")))) is not None:
         kept["pattern"] = pattern
     if "required" in kept:
-        fields = schema.get("properties") or {}
-        kept["required"] = [key for key in kept["required"] if "default" not in (fields.get(key) or {})]
+        fields = mapping_at(schema, "properties")
+        kept["required"] = [key for key in texts_at(kept, "required") if "default" not in mapping_at(fields, key)]
     if schema.get("x-kubernetes-int-or-string"):
         kept["type"] = ["integer", "string"]
         kept.pop("anyOf", None)
     if schema.get("nullable") and isinstance(kept.get("type"), str):
         kept["type"] = [kept["type"], "null"]
         if "enum" in kept:
-            kept["enum"] = [*kept["enum"], None]
-    if isinstance(schema.get("properties"), Mapping):
-        properties = {key: converted_schema(below) for key, below in schema["properties"].items()}
+            kept["enum"] = [*sequence_at(kept, "enum"), None]
+    if (named := mapping_or_none(schema, "properties")) is not None:
+        properties = {key: converted_schema(mapping_at(below)) for key, below in named.items()}
         if schema.get("x-kubernetes-embedded-resource"):
             properties = {"apiVersion": {}, "kind": {}, "metadata": {}, **properties}
         kept["properties"] = properties
@@ -167,12 +177,12 @@ def converted_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
         kept["additionalProperties"] = converted_schema(extra)
     elif "properties" in kept and extra is None and not schema.get("x-kubernetes-preserve-unknown-fields"):
         kept["additionalProperties"] = False
-    if isinstance(schema.get("items"), Mapping):
-        kept["items"] = converted_schema(schema["items"])
+    if (items := mapping_or_none(schema, "items")) is not None:
+        kept["items"] = converted_schema(items)
     return kept
 
 
-def _exclude_limits(schema: dict[str, Any]) -> None:
+def _exclude_limits(schema: JsonDict) -> None:
     """OpenAPI 3.0 says with a truth value that a limit is excluded; JSON Schema has the limit itself there."""
     for limit, excluded in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
         if schema.pop(excluded, False) is True and limit in schema:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from sparkrig.models.json import JsonObject, JsonValue
 from sparkrig.yaml.nodes import ListNode, MapNode, Node, Path, ScalarNode, show_path, to_python
 
 LEAST: Final = 1_000_000
@@ -31,7 +32,7 @@ class Rounded:
     """``ConfigMap x: data.conf``."""
 
 
-def rounded(objects: Sequence[Mapping[str, Any]], values: Node) -> list[Rounded]:
+def rounded(objects: Sequence[JsonObject], values: Node) -> list[Rounded]:
     """Each large whole number of the values that stands with an exponent in a text of an object, once."""
     numbers = {number: (path, node) for path, node, number in _numbers(values, ())}
     if not numbers:
@@ -65,7 +66,7 @@ def _numbers(node: Node, path: Path) -> Iterator[tuple[Path, ScalarNode, int]]:
             yield path, node, value
 
 
-def _texts(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
+def _texts(value: JsonValue, path: Path) -> Iterator[tuple[Path, str]]:
     if isinstance(value, str):
         if "e+" in value:
             yield path, value

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from sparkrig.catalog.sources import SourceTexts
 from sparkrig.catalog.validate import check_document
 from sparkrig.errors import InvalidInput
+from sparkrig.models.json import JsonObject, mapping_at
 from sparkrig.models.objects import API_VERSION
 from sparkrig.models.problem import Position
 from sparkrig.stack.file import stack_schema
 from sparkrig.stack.secrets.references import check_secrets
 from sparkrig.stack.secrets.wanted import reference
-from sparkrig.yaml.nodes import ListNode, MapNode, Node, ScalarNode, to_python
+from sparkrig.yaml.nodes import ListNode, MapNode, Node, ScalarNode
 
 KIND: Final = "ChartSources"
 
@@ -28,9 +29,9 @@ class ChartSource:
     position: Position
     folder: Path
     """Where a command runs."""
-    username: Mapping[str, Any] | None = None
+    username: JsonObject | None = None
     """A reference, or ``{"text": …}``."""
-    password: Mapping[str, Any] | None = None
+    password: JsonObject | None = None
     certificate: Path | None = None
     key: Path | None = None
     ca_file: Path | None = None
@@ -84,7 +85,7 @@ def load_user_sources(path: Path, sources: SourceTexts) -> tuple[ChartSource, ..
     return chart_sources(loaded.document, path.parent, own=True)
 
 
-def _user_schema() -> Mapping[str, Any]:
+def _user_schema() -> JsonObject:
     whole = stack_schema()
     return {
         "type": "object",
@@ -93,7 +94,7 @@ def _user_schema() -> Mapping[str, Any]:
         "properties": {
             "apiVersion": {"const": API_VERSION},
             "kind": {"const": KIND},
-            "sources": whole["properties"]["sources"],
+            "sources": mapping_at(whole, "properties", "sources"),
         },
         "definitions": whole["definitions"],
     }
@@ -103,9 +104,9 @@ def _text(node: Node | None) -> str:
     return node.value if isinstance(node, ScalarNode) and isinstance(node.value, str) else ""
 
 
-def _reference(node: Node | None, folder: Path) -> Mapping[str, Any] | None:
+def _reference(node: Node | None, folder: Path) -> JsonObject | None:
     if isinstance(node, MapNode):
-        return reference(to_python(node), folder)
+        return reference(node.value, folder)
     return {"text": _text(node)} if _text(node) else None
 
 

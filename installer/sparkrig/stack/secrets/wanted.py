@@ -1,22 +1,23 @@
 """Which Secrets a stack wants, and where. Pure; references only, never values.
 
 A pull secret that ``global.imagePullSecrets`` names goes wherever the stack has pods: the namespaces
-of its components and those that their charts make. Any other Secret goes to the components that the
+of its components and those that their charts make. JsonValue other Secret goes to the components that the
 stack file names for it, and nowhere else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from sparkrig.catalog.catalog import Catalog
 from sparkrig.models.component import Component
+from sparkrig.models.json import JsonDict, JsonObject, texts_at
 from sparkrig.models.problem import Problem, Severity
 from sparkrig.models.secret import DesiredSecret, SecretField, SecretSpec
 from sparkrig.yaml.merge import MergedValues
-from sparkrig.yaml.nodes import ListNode, MapNode, Node, ScalarNode, find, to_python
+from sparkrig.yaml.nodes import ListNode, MapNode, Node, ScalarNode, find
 from sparkrig.yaml.schema import did_you_mean
 
 if TYPE_CHECKING:
@@ -50,12 +51,12 @@ def _fields(node: MapNode, folder: Path) -> Iterator[SecretField]:
         if key == "registry":
             continue
         if isinstance(entry.node, MapNode):
-            yield SecretField(key, reference(to_python(entry.node), folder), entry.position)
+            yield SecretField(key, reference(entry.node.value, folder), entry.position)
         elif text := _text(entry.node):
             yield SecretField(key, {"text": text}, entry.position)
 
 
-def reference(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def reference(data: JsonObject, folder: Path) -> JsonDict:
     """A reference as written, its file made absolute."""
     path = data.get("fromFile")
     return {**data, "fromFile": str(folder.absolute() / path)} if isinstance(path, str) else dict(data)
@@ -76,7 +77,7 @@ def desired_secrets(
 
     ``components`` are those that are on, with their merged ``values``.
     """
-    pulled = file.globals.get("imagePullSecrets") or ()
+    pulled = texts_at(file.globals, "imagePullSecrets")
     found = []
     for spec in file.secrets:
         entry = find(file.document, ("secrets", spec.name))
@@ -87,7 +88,7 @@ def desired_secrets(
         made: list[tuple[str, str]] = []
         if spec.name in pulled:
             if spec.type != PULL:
-                problems.append(_no_pull_secret(file, spec, list(pulled).index(spec.name)))
+                problems.append(_no_pull_secret(file, spec, pulled.index(spec.name)))
             spaces |= dict.fromkeys(component.namespace for component in components.values())
             made = [pair for component in components.values() for pair in _made(component, values)]
         spaces |= dict.fromkeys(_texts(find(entry, ("namespaces",))))
@@ -125,7 +126,7 @@ def _texts(node: Node | None) -> list[str]:
     return [_text(item) for item in node.items if _text(item)] if isinstance(node, ListNode) else []
 
 
-def _not_in(names: Sequence[str], known: Mapping[str, Any]) -> list[tuple[int, str]]:
+def _not_in(names: Sequence[str], known: Container[str]) -> list[tuple[int, str]]:
     return [(index, name) for index, name in enumerate(names) if name not in known]
 
 
