@@ -25,6 +25,7 @@ from sparkrig.helm.errors import HelmError, killed, translate
 from sparkrig.helm.storage.recovery import SecretApi, stored_manifest
 from sparkrig.models.cluster import ClusterHandle
 from sparkrig.models.component import CrdOwner
+from sparkrig.models.json import JsonDict, mapping_at, number_at, text_at
 from sparkrig.models.release import DesiredRelease
 from sparkrig.yaml.plain import objects
 
@@ -284,7 +285,7 @@ class HelmClient:
             for row in rows
         )
 
-    def stored_manifest(self, api: SecretApi, name: str, namespace: str, revision: int) -> list[dict[str, Any]]:
+    def stored_manifest(self, api: SecretApi, name: str, namespace: str, revision: int) -> list[JsonDict]:
         """Returns the objects a Helm revision's Secret holds; no helm process; blocks for one request."""
         return objects(stored_manifest(api, name, namespace, revision))
 
@@ -361,10 +362,10 @@ def _helm_timeout(deadline_s: float) -> str:
 
 
 def _result(release: Any) -> HelmResult:
-    information = release.get("info") or {}
+    information = mapping_at(release, "info")
     return HelmResult(
-        revision=int(release["version"]),
-        status=information.get("status", ""),
-        manifest=release.get("manifest", ""),
-        notes=information.get("notes", ""),
+        revision=number_at(release, "version"),
+        status=text_at(information, "status"),
+        manifest=text_at(release, "manifest"),
+        notes=text_at(information, "notes"),
     )

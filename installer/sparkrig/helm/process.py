@@ -19,7 +19,7 @@ import logging
 import os
 import shlex
 import signal
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -182,7 +182,7 @@ def _slots() -> asyncio.Semaphore:
     return slots
 
 
-async def _insist(ending: Any, process: asyncio.subprocess.Process) -> bool:
+async def _insist(ending: Coroutine[Any, Any, bool], process: asyncio.subprocess.Process) -> bool:
     """Waits for ``ending`` even when cancelled meanwhile; a second cancel shortens the grace to nothing."""
     task = asyncio.ensure_future(ending)
     while not task.done():

@@ -10,11 +10,11 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sparkrig.helm.charts.archive import ChartFiles
+from sparkrig.models.json import JsonObject
 
 LIMIT_BYTES: Final = 1 << 20
 """Largest sum of a Secret's values that the API server takes."""
@@ -37,7 +37,7 @@ class Size:
         return self.total < LIMIT_BYTES
 
 
-def estimate(chart: ChartFiles, values: Mapping[str, Any], manifest: str) -> Size:
+def estimate(chart: ChartFiles, values: JsonObject, manifest: str) -> Size:
     """The size of the release that helm would store."""
     files = {name: base64.b64encode(content).decode() for name, content in chart.files.items()}
     stored = {
@@ -62,7 +62,7 @@ def estimate(chart: ChartFiles, values: Mapping[str, Any], manifest: str) -> Siz
     return Size(_packed(whole), tuple(sorted(named, key=lambda part: -part[1])[:5]))
 
 
-def _text(part: Any) -> bytes:
+def _text(part: object) -> bytes:
     return json.dumps(part).encode()
 
 

@@ -2,7 +2,7 @@
 
 A revision records the digest of each CRD. The content lies beside the revisions in ``sparkrig-system``, in Secrets of
 type ``sparkrig.dev/crds``: one set for each release and content, split when large, so that revisions with the same CRDs
-share one. Any machine can then return to a revision, whether or not it still has that chart.
+share one. JsonValue machine can then return to a revision, whether or not it still has that chart.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import gzip
 import hashlib
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 from sparkrig.defaults import LABEL_STACK, SECRET_PART_BYTES, SYSTEM_NAMESPACE
 from sparkrig.errors import OperationError
 from sparkrig.history.store import PARTS, SECRETS
 from sparkrig.kube.client import KubeApi
+from sparkrig.models.json import JsonDict, JsonObject, annotations_of, labels_of, name_of, text_at
 from sparkrig.models.release import ReleaseState
 from sparkrig.plan.crds.drift import DIGEST
 
@@ -37,9 +38,9 @@ class CrdStore:
         self._api = api
         self._stack = stack
 
-    def keep(self, crds: Sequence[Mapping[str, Any]]) -> None:
+    def keep(self, crds: Sequence[JsonObject]) -> None:
         """Stores CRDs that carry their digest; does nothing where the same ones are stored already."""
-        key = set_key({str(crd["metadata"]["name"]): str(crd["metadata"]["annotations"][DIGEST]) for crd in crds})
+        key = set_key({name_of(crd): str(annotations_of(crd)[DIGEST]) for crd in crds})
         if self._first(key) is not None:
             return
         text = json.dumps(list(crds), ensure_ascii=False, separators=(",", ":"), sort_keys=True)
@@ -52,7 +53,7 @@ class CrdStore:
         """Whether the CRDs that a release recorded are stored."""
         return bool(state.crd_digests) and self._first(set_key(state.crd_digests)) is not None
 
-    def read(self, state: ReleaseState) -> list[dict[str, Any]]:
+    def read(self, state: ReleaseState) -> list[JsonDict]:
         """The CRDs that a release recorded, as they were applied.
 
         Raises:
@@ -64,11 +65,11 @@ class CrdStore:
         try:
             if found is None:
                 raise ValueError("it does not exist")
-            parts = int((found["metadata"].get("annotations") or {}).get(PARTS, "1"))
+            parts = int(annotations_of(found).get(PARTS, "1"))
             rest = [self._api.get(f"{SECRETS}/{self._name(key, part)}") for part in range(2, parts + 1)]
-            texts = [secret["data"]["crds"] for secret in (found, *rest) if secret]
+            texts = [text_at(secret, "data", "crds") for secret in (found, *rest) if secret]
             data = b"".join(base64.b64decode(text, validate=True) for text in texts)
-            crds: list[dict[str, Any]] = json.loads(gzip.decompress(data))
+            crds: list[JsonDict] = json.loads(gzip.decompress(data))
         except (ValueError, KeyError, TypeError, EOFError, OSError, binascii.Error) as error:
             raise OperationError(
                 f"the CRDs recorded for {state.component} {state.version} cannot be read "
@@ -82,17 +83,17 @@ class CrdStore:
         needed = {set_key(state.crd_digests) for state in kept if state.crd_digests}
         selector = f"{LABEL_STACK}={self._stack},{LABEL_CRDS}"
         for item in self._api.list(SECRETS, label_selector=selector, metadata_only=True):
-            if item["metadata"]["labels"][LABEL_CRDS] not in needed:
-                self._api.delete(f"{SECRETS}/{item['metadata']['name']}")
+            if labels_of(item)[LABEL_CRDS] not in needed:
+                self._api.delete(f"{SECRETS}/{name_of(item)}")
 
-    def _first(self, key: str) -> dict[str, Any] | None:
+    def _first(self, key: str) -> JsonDict | None:
         return self._api.get(f"{SECRETS}/{self._name(key, 1)}", missing_ok=True)
 
     def _name(self, key: str, part: int) -> str:
         name = f"sparkrig.{self._stack}.crds.{key}"
         return name if part == 1 else f"{name}.part{part}"
 
-    def _secret(self, key: str, part: int, parts: int, piece: bytes) -> dict[str, Any]:
+    def _secret(self, key: str, part: int, parts: int, piece: bytes) -> JsonDict:
         return {
             "apiVersion": "v1",
             "kind": "Secret",

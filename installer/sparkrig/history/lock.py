@@ -17,9 +17,8 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from sparkrig.defaults import (
     LABEL_STACK,
@@ -33,6 +32,7 @@ from sparkrig.defaults import (
 from sparkrig.errors import AccessDenied, Locked, SparkrigError
 from sparkrig.history import process
 from sparkrig.kube.client import Conflict, KubeApi, NotFoundApi, OutcomeUnknown
+from sparkrig.models.json import JsonDict, JsonObject, dig, mapping_at, number_at, text_at
 
 LEASES = f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM_NAMESPACE}/leases"
 
@@ -72,8 +72,8 @@ def at_work(api: KubeApi, stack: str) -> str | None:
         lease = api.get(f"{LEASES}/sparkrig.{stack}", missing_ok=True)
     except AccessDenied:
         return None
-    spec = (lease or {}).get("spec") or {}
-    holder = str(spec.get("holderIdentity") or "")
+    spec = mapping_at(lease, "spec")
+    holder = text_at(spec, "holderIdentity")
     if lease is None or not holder or _stale(spec) or _died(lease) or _is_here(lease, holder):
         return ""
     return holder.partition(MARK)[0]
@@ -100,7 +100,7 @@ class Lock:
         self._on_lost = on_lost
         self._holder = f"{identity()}{MARK}{secrets.token_hex(8)}"
         self._mark = process.mark()
-        self._lease: dict[str, Any] = {}
+        self._lease: JsonDict = {}
         self._renewed = float("-inf")
         self._lost: str | None = None
         self._end = threading.Event()
@@ -178,8 +178,8 @@ class Lock:
                 self._lease = self._api.create(LEASES, self._fresh())
                 self._renewed = time.monotonic()
                 return None
-            spec = lease.get("spec") or {}
-            holder = spec.get("holderIdentity") or ""
+            spec = mapping_at(lease, "spec")
+            holder = text_at(spec, "holderIdentity")
             if holder and holder != self._holder and not (_stale(spec) or _died(lease)):
                 return Held(holder.partition(MARK)[0], _since(spec))
             self._lease = lease
@@ -188,7 +188,7 @@ class Lock:
             return Held("another run that was quicker")
         return None
 
-    def _fresh(self) -> dict[str, Any]:
+    def _fresh(self) -> JsonDict:
         now = self._now()
         return {
             "apiVersion": "coordination.k8s.io/v1",
@@ -210,12 +210,12 @@ class Lock:
 
     def _put(self, *, holder: str, renewed: str, acquired: bool = False, timeout_s: float | None = None) -> None:
         """Writes the Lease, refused by the server when somebody else wrote it since."""
-        spec = dict(self._lease.get("spec") or {})
+        spec = dict(mapping_at(self._lease, "spec"))
         spec |= {"holderIdentity": holder, "renewTime": renewed, "leaseDurationSeconds": self._duration_s}
         if acquired:
-            spec |= {"acquireTime": renewed, "leaseTransitions": int(spec.get("leaseTransitions") or 0) + 1}
-        metadata = dict(self._lease["metadata"])
-        metadata["annotations"] = {**(metadata.get("annotations") or {}), PROCESS: self._mark if holder else ""}
+            spec |= {"acquireTime": renewed, "leaseTransitions": number_at(spec, "leaseTransitions") + 1}
+        metadata = dict(mapping_at(self._lease, "metadata"))
+        metadata["annotations"] = {**mapping_at(metadata, "annotations"), PROCESS: self._mark if holder else ""}
         sent = time.monotonic()
         body = {**self._lease, "metadata": metadata, "spec": spec}
         self._lease = self._api.replace(self._path, body, timeout_s=timeout_s)
@@ -246,8 +246,8 @@ class Lock:
             return False
         except SparkrigError:
             return True  # nobody knows: the next heartbeat asks again, while there is time
-        mark = (lease["metadata"].get("annotations") or {}).get(PROCESS)
-        if (lease.get("spec") or {}).get("holderIdentity") != self._holder or mark != self._mark:
+        mark = dig(lease, "metadata", "annotations", PROCESS)
+        if dig(lease, "spec", "holderIdentity") != self._holder or mark != self._mark:
             return False
         self._lease = lease
         return True
@@ -261,29 +261,29 @@ class Lock:
         return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
-def _died(lease: Mapping[str, Any]) -> bool:
+def _died(lease: JsonObject) -> bool:
     """True when the holder ran on this machine and is certainly dead, so that nobody waits for its lease."""
-    return process.is_dead(str((lease["metadata"].get("annotations") or {}).get(PROCESS) or ""))
+    return process.is_dead(text_at(lease, "metadata", "annotations", PROCESS))
 
 
-def _is_here(lease: Mapping[str, Any], holder: str) -> bool:
+def _is_here(lease: JsonObject, holder: str) -> bool:
     """Whether this very process holds it; the mark is empty where a machine gives processes none."""
     mark = process.mark()
-    theirs = str((lease["metadata"].get("annotations") or {}).get(PROCESS) or "")
+    theirs = text_at(lease, "metadata", "annotations", PROCESS)
     return theirs == mark if mark else holder.partition(MARK)[0] == identity()
 
 
-def _stale(spec: Mapping[str, Any]) -> bool:
-    age = _age_s(spec.get("renewTime"))
-    return age is None or age > float(spec.get("leaseDurationSeconds") or 0)
+def _stale(spec: JsonObject) -> bool:
+    age = _age_s(text_at(spec, "renewTime"))
+    return age is None or age > number_at(spec, "leaseDurationSeconds")
 
 
-def _since(spec: Mapping[str, Any]) -> str:
-    held, renewed = _age_s(spec.get("acquireTime")), _age_s(spec.get("renewTime"))
+def _since(spec: JsonObject) -> str:
+    held, renewed = _age_s(text_at(spec, "acquireTime")), _age_s(text_at(spec, "renewTime"))
     return f"for {held or 0:.0f} s, last heard of {renewed or 0:.0f} s ago"
 
 
-def _age_s(moment: str | None) -> float | None:
+def _age_s(moment: str) -> float | None:
     """Seconds since an RFC 3339 time; None when there is none or it cannot be read."""
     if not moment:
         return None

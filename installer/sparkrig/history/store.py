@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from sparkrig.defaults import LABEL_REVISION, LABEL_STACK, LABEL_STATUS, SECRET_PART_BYTES, SYSTEM_NAMESPACE
 from sparkrig.errors import Locked, OperationError
 from sparkrig.history.codec import DamagedRecord, decode, encode
 from sparkrig.kube.client import Conflict, KubeApi
+from sparkrig.models.json import JsonDict, JsonObject, annotations_of, labels_of, name_of, text_map_at
 from sparkrig.models.revision import Revision, RevisionStatus
 
 TYPE: Final = "sparkrig.dev/revision"
@@ -146,7 +147,7 @@ class History:
         return len(secrets)
 
 
-def _secrets(revision: Revision) -> Iterator[dict[str, Any]]:
+def _secrets(revision: Revision) -> Iterator[JsonDict]:
     data = encode(revision)
     pieces = [data[start : start + SECRET_PART_BYTES] for start in range(0, len(data), SECRET_PART_BYTES)]
     for part, piece in enumerate(pieces, start=1):
@@ -182,27 +183,26 @@ def _superseding(stored: Sequence[RevisionInfo]) -> tuple[RevisionInfo, ...]:
     )
 
 
-def _info(item: Mapping[str, Any]) -> RevisionInfo:
-    metadata = item["metadata"]
-    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+def _info(item: JsonObject) -> RevisionInfo:
+    labels, annotations = labels_of(item), annotations_of(item)
     try:
         return RevisionInfo(
             int(labels[LABEL_REVISION]), RevisionStatus(labels[LABEL_STATUS]), int(annotations.get(PARTS, "1"))
         )
     except (KeyError, ValueError) as error:
         raise OperationError(
-            f"Secret {SYSTEM_NAMESPACE}/{metadata.get('name')} is not a readable revision: {error}",
+            f"Secret {SYSTEM_NAMESPACE}/{name_of(item)} is not a readable revision: {error}",
             hint="its labels were changed by hand; restore them or delete the Secret",
         ) from error
 
 
-def _payload(secret: Mapping[str, Any] | None, name: str) -> bytes:
+def _payload(secret: JsonObject | None, name: str) -> bytes:
     if secret is None:
         raise OperationError(
             f"Secret {SYSTEM_NAMESPACE}/{name}, a part of a revision, is gone",
             hint="restore it from a backup, or delete the remaining parts of that revision",
         )
     try:
-        return base64.b64decode(secret["data"]["revision"], validate=True)
+        return base64.b64decode(text_map_at(secret, "data")["revision"], validate=True)
     except (KeyError, binascii.Error) as error:
         raise DamagedRecord(f"{name}: {type(error).__name__}: {error}") from error

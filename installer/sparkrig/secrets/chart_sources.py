@@ -6,11 +6,11 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 from sparkrig.errors import InvalidInput, Refused
 from sparkrig.helm.charts.access import Access, below
+from sparkrig.models.json import JsonObject
 from sparkrig.models.problem import Commands, Problem, Severity
 from sparkrig.secrets.reading import CommandNotRun, Reader, SecretUnavailable
 from sparkrig.stack.secrets.sources import ChartSource
@@ -62,7 +62,7 @@ class SourceBook:
             plain_http=source.plain_http,
         )
 
-    def _read(self, source: ChartSource, what: str, reference: Mapping[str, Any] | None) -> str:
+    def _read(self, source: ChartSource, what: str, reference: JsonObject | None) -> str:
         if reference is None:
             return ""
         runs = self._commands is Commands.ALL or (source.own and self._commands is Commands.OWN)

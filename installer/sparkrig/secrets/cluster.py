@@ -10,12 +10,13 @@ import base64
 import secrets
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final
+from typing import Final
 
 from sparkrig.defaults import API_CONNECTIONS, FIELD_MANAGER, LABEL_FORMER, LABEL_SECRET, LABEL_STACK, SYSTEM_NAMESPACE
 from sparkrig.errors import InvalidInput, OperationError, Refused
 from sparkrig.kube.client import KubeApi
 from sparkrig.kube.errors import AlreadyExists
+from sparkrig.models.json import JsonDict, JsonObject, annotations_of, labels_of, name_of, namespace_of, text_at
 from sparkrig.models.problem import Problem
 from sparkrig.models.secret import DesiredSecret, SecretSpec
 from sparkrig.secrets.objects import FINGERPRINT, content, fingerprint, manifest, unavailable
@@ -42,9 +43,7 @@ class SecretBook:
         selector = f"{LABEL_FORMER if former else LABEL_STACK}={self._stack},{LABEL_SECRET}"
         found = {}
         for item in self._api.list("/api/v1/secrets", label_selector=selector, metadata_only=True):
-            metadata = item["metadata"]
-            mark = (metadata.get("annotations") or {}).get(FINGERPRINT, "")
-            found[metadata["namespace"], metadata["name"]] = mark
+            found[namespace_of(item), name_of(item)] = annotations_of(item).get(FINGERPRINT, "")
         return found
 
     def fingerprints(self, specs: Iterable[SecretSpec]) -> dict[str, str]:
@@ -134,11 +133,11 @@ class SecretBook:
 
     def _key(self) -> bytes | None:
         found = self._api.get(_path(SYSTEM_NAMESPACE, self._key_name), missing_ok=True)
-        return base64.b64decode(found["data"][_KEY]) if found else None
+        return base64.b64decode(text_at(found, "data", _KEY)) if found else None
 
     def _make_key(self) -> bytes:
         made = secrets.token_bytes(_KEY_BYTES)
-        body = {
+        body: JsonDict = {
             "apiVersion": "v1",
             "kind": "Secret",
             "metadata": {
@@ -178,14 +177,14 @@ def _foreign(namespace: str, name: str) -> str:
     return f"Secret {namespace}/{name} is there already and is not of this stack"
 
 
-def _is_ours(found: Mapping[str, Any], stack: str) -> bool:
-    labels = found["metadata"].get("labels") or {}
+def _is_ours(found: JsonObject, stack: str) -> bool:
+    labels = labels_of(found)
     return labels.get(LABEL_STACK) == stack and LABEL_SECRET in labels
 
 
-def _was_ours(found: Mapping[str, Any], stack: str) -> bool:
+def _was_ours(found: JsonObject, stack: str) -> bool:
     """Whether the stack gave it up, and nobody claimed it since."""
-    labels = found["metadata"].get("labels") or {}
+    labels = labels_of(found)
     return labels.get(LABEL_FORMER) == stack and LABEL_STACK not in labels and LABEL_SECRET in labels
 
 

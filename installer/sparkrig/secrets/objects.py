@@ -7,10 +7,11 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from sparkrig.defaults import FIELD_MANAGER, LABEL_SECRET, LABEL_STACK
 from sparkrig.errors import InvalidInput
+from sparkrig.models.json import JsonDict
 from sparkrig.models.problem import Problem, Severity
 from sparkrig.models.secret import SecretField, SecretSpec
 from sparkrig.secrets.reading import Hidden, Reader, SecretUnavailable
@@ -61,7 +62,7 @@ def fingerprint(spec: SecretSpec, data: Mapping[str, Hidden], key: bytes) -> str
     return total.hexdigest()[:32]
 
 
-def manifest(stack: str, spec: SecretSpec, namespace: str, data: Mapping[str, Hidden], mark: str) -> dict[str, Any]:
+def manifest(stack: str, spec: SecretSpec, namespace: str, data: Mapping[str, Hidden], mark: str) -> JsonDict:
     """The Secret as it is applied; ``mark`` is its fingerprint."""
     return {
         "apiVersion": "v1",

@@ -16,10 +16,11 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sparkrig.defaults import MAX_SECRET_BYTES, SECRET_COMMAND_TIMEOUT_S
 from sparkrig.errors import SparkrigError
+from sparkrig.models.json import JsonObject, text_at, text_map_at, text_or_none, texts_at
 
 if TYPE_CHECKING:
     from sparkrig.kube.client import KubeApi
@@ -70,20 +71,20 @@ class Reader:
         self._environ = environ
         self._run_commands = run_commands
 
-    def lacking(self, reference: Mapping[str, Any], folder: Path) -> str | None:
+    def lacking(self, reference: JsonObject, folder: Path) -> str | None:
         """Why a value is certainly not available, without running or reading anything; None when it may be.
 
         ``folder`` is where a command runs: a program with a slash in its name is relative to it, as in a shell.
         """
-        if (name := reference.get("fromEnv")) is not None:
+        if (name := text_or_none(reference, "fromEnv")) is not None:
             return None if name in self._environ else f"environment variable {name} is not set"
-        if (path := reference.get("fromFile")) is not None:
+        if (path := text_or_none(reference, "fromFile")) is not None:
             return None if Path(path).is_file() else f"there is no file {path}"
-        if (argv := reference.get("fromCommand")) is not None:
+        if argv := texts_at(reference, "fromCommand"):
             return None if _program(argv[0], folder) else f"there is no program {argv[0]}"
         return None
 
-    def read(self, reference: Mapping[str, Any], folder: Path) -> Hidden:
+    def read(self, reference: JsonObject, folder: Path) -> Hidden:
         """The value of a reference; a command runs in ``folder``.
 
         Raises:
@@ -97,12 +98,12 @@ class Reader:
         if "text" in reference:
             return Hidden(str(reference["text"]).encode())
         if "fromEnv" in reference:
-            return _checked(os.fsencode(self._environ[reference["fromEnv"]]))
+            return _checked(os.fsencode(self._environ[text_at(reference, "fromEnv")]))
         if "fromFile" in reference:
-            return _file(Path(reference["fromFile"]))
+            return _file(Path(text_at(reference, "fromFile")))
         if "fromCommand" in reference:
-            return _command(reference["fromCommand"], folder)
-        return self._from_cluster(reference["fromSecret"])
+            return _command(texts_at(reference, "fromCommand"), folder)
+        return self._from_cluster(text_map_at(reference, "fromSecret"))
 
     def _from_cluster(self, place: Mapping[str, str]) -> Hidden:
         where = f"Secret {place['namespace']}/{place['name']}"
@@ -112,7 +113,7 @@ class Reader:
         found = self._api.get(path, missing_ok=True)
         if found is None:
             raise SecretUnavailable(f"there is no {where}")
-        data = found.get("data") or {}
+        data = text_map_at(found, "data")
         if place["key"] not in data:
             raise SecretUnavailable(f"{where} has no key {place['key']}, it has {', '.join(sorted(data)) or 'none'}")
         with contextlib.suppress(binascii.Error):

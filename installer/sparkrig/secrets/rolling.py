@@ -9,9 +9,10 @@ the kubelet reads them when it pulls, and pods that run have their images.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from sparkrig.kube.client import KubeApi
+from sparkrig.models.json import JsonObject, containers_of, mapping_at, mappings_at, text_at
 from sparkrig.models.objects import ObjectRef
 from sparkrig.models.release import ReleaseState
 
@@ -30,7 +31,7 @@ def roll(api: KubeApi, state: ReleaseState, names: Collection[str], marks: Mappi
         if ref.group != "apps" or ref.kind not in KINDS:
             continue
         live = api.get(api.path_of(ref), missing_ok=True)
-        read = secrets_of(live["spec"]["template"]["spec"]) if live else frozenset()
+        read = secrets_of(mapping_at(live, "spec", "template", "spec"))
         if read.isdisjoint(names):
             continue
         text = ",".join(f"{name}={marks[name]}" for name in sorted(read & marks.keys()))
@@ -46,21 +47,20 @@ def roll(api: KubeApi, state: ReleaseState, names: Collection[str], marks: Mappi
     return rolled
 
 
-def secrets_of(pod: Mapping[str, Any]) -> frozenset[str]:
+def secrets_of(pod: JsonObject) -> frozenset[str]:
     """Names of the Secrets that a pod's containers get: by variables, and by volumes."""
-    containers = [*(pod.get("initContainers") or ()), *(pod.get("containers") or ())]
-    return frozenset(name for part in (*map(_variables, containers), _volumes(pod)) for name in part if name)
+    return frozenset(name for part in (*map(_variables, containers_of(pod)), _volumes(pod)) for name in part if name)
 
 
-def _variables(container: Mapping[str, Any]) -> Iterator[str]:
-    for variable in container.get("env") or ():
-        yield ((variable.get("valueFrom") or {}).get("secretKeyRef") or {}).get("name", "")
-    for source in container.get("envFrom") or ():
-        yield (source.get("secretRef") or {}).get("name", "")
+def _variables(container: JsonObject) -> Iterator[str]:
+    for variable in mappings_at(container, "env"):
+        yield text_at(variable, "valueFrom", "secretKeyRef", "name")
+    for source in mappings_at(container, "envFrom"):
+        yield text_at(source, "secretRef", "name")
 
 
-def _volumes(pod: Mapping[str, Any]) -> Iterator[str]:
-    for volume in pod.get("volumes") or ():
-        yield (volume.get("secret") or {}).get("secretName", "")
-        for source in (volume.get("projected") or {}).get("sources") or ():
-            yield (source.get("secret") or {}).get("name", "")
+def _volumes(pod: JsonObject) -> Iterator[str]:
+    for volume in mappings_at(pod, "volumes"):
+        yield text_at(volume, "secret", "secretName")
+        for source in mappings_at(volume, "projected", "sources"):
+            yield text_at(source, "secret", "name")

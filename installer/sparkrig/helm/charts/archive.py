@@ -14,13 +14,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any
 
 from sparkrig.helm.charts import dependencies as subcharts_of
 from sparkrig.helm.charts.crd_texts import parsed_before
 from sparkrig.helm.charts.metadata import Dependency, Metadata, read_metadata
 from sparkrig.helm.charts.reading import MAX_ARCHIVE_DEPTH, Budget, read_archive, read_folder
 from sparkrig.helm.errors import ChartError
+from sparkrig.models.json import JsonDict, JsonObject, JsonValue
 
 _MANIFESTS = (".yaml", ".yml", ".json")
 _REQUIREMENTS = ("requirements.yaml", "requirements.lock")
@@ -67,9 +67,9 @@ class ChartFiles:
         return self._text("values.schema.json")
 
     @cached_property
-    def values(self) -> Mapping[str, Any]:
+    def values(self) -> JsonObject:
         """The chart's defaults, parsed."""
-        merged: dict[str, Any] = {}
+        merged: JsonDict = {}
         for document in _load_all(self.values_text, f"{self.where}: values.yaml"):
             if isinstance(document, dict):
                 _lay_over(merged, document)
@@ -83,14 +83,14 @@ class ChartFiles:
             total.update(f"{name}\0{hashlib.sha256(content).hexdigest()}\n".encode())
         return f"sha256:{total.hexdigest()}"
 
-    def crds(self, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+    def crds(self, values: JsonObject) -> list[JsonDict]:
         """Returns what is in crds/ of the chart and of the subcharts that ``values`` leave on.
 
         Raises:
             InvalidInput: a file is not YAML.
             ChartError: something else than a CRD is in it. Helm would try to create that as well, and fail.
         """
-        found: list[dict[str, Any]] = []
+        found: list[JsonDict] = []
         for chart in subcharts_of.enabled_charts(self, values):
             for name in sorted(chart.files):
                 if name.startswith("crds/") and name.lower().endswith(_MANIFESTS):
@@ -150,7 +150,7 @@ def digest(path: Path) -> str:
     return read_chart(path).digest
 
 
-def crds(path: Path, values: Mapping[str, Any]) -> list[dict[str, Any]]:
+def crds(path: Path, values: JsonObject) -> list[JsonDict]:
     """Returns the CRDs that an archive or folder brings with these values; see ``ChartFiles.crds``."""
     return read_chart(path).crds(values)
 
@@ -160,16 +160,16 @@ def _parsed(text: str, where: str) -> str:
     return parsed_before(text, lambda: _load_all(text, where))
 
 
-def _documents(text: str, where: str) -> list[Any]:
+def _documents(text: str, where: str) -> list[JsonValue]:
     """The documents of a file of CRDs, parsed once: preflight, the plan and what applies them all ask.
 
     JSON in between, because everybody gets objects of his own, and reading it takes a twentieth of reading YAML.
     """
-    documents: list[Any] = json.loads(_parsed(text, where))
+    documents: list[JsonValue] = json.loads(_parsed(text, where))
     return documents
 
 
-def _a_crd(item: Any, where: str) -> dict[str, Any]:
+def _a_crd(item: JsonValue, where: str) -> JsonDict:
     if isinstance(item, dict) and item.get("kind") == "CustomResourceDefinition":
         if isinstance(item.get("metadata"), dict) and isinstance(item["metadata"].get("name"), str):
             return item
@@ -212,20 +212,20 @@ def _subchart(name: str, files: Mapping[str, bytes], where: str, budget: Budget,
     return _build({rest: content for rest, content in files.items() if rest}, place, budget, depth + 1)
 
 
-def _one(files: Mapping[str, bytes], name: str, where: str) -> Any:
+def _one(files: Mapping[str, bytes], name: str, where: str) -> JsonValue:
     documents = _load_all(files[name], f"{where}: {name}")
     return documents[0] if documents else None
 
 
-def _load_all(text: str | bytes, where: str) -> list[Any]:
+def _load_all(text: str | bytes, where: str) -> list[JsonValue]:
     from sparkrig.yaml.plain import load_plain_all
 
     return load_plain_all(text, where)
 
 
-def _lay_over(below: dict[str, Any], above: Mapping[str, Any]) -> None:
+def _lay_over(below: JsonDict, above: JsonObject) -> None:
     for key, value in above.items():
-        if isinstance(value, dict) and isinstance(below.get(key), dict):
-            _lay_over(below[key], value)
+        if isinstance(value, dict) and isinstance(own := below.get(key), dict):
+            _lay_over(own, value)
         else:
             below[key] = value

@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 
 from sparkrig.cache import keep, recall
+from sparkrig.models.json import JsonValue
 from sparkrig.tools import cache_dir
 
 FORM: Final = 1
@@ -20,7 +21,7 @@ WORTH_KEEPING: Final = 20_000
 """Characters of a file below which reading it is as quick."""
 
 
-def parsed_before(text: str, parse: Callable[[], list[Any]]) -> str:
+def parsed_before(text: str, parse: Callable[[], list[JsonValue]]) -> str:
     """The documents of ``text`` as a JSON list: from the cache, else parsed and kept there.
 
     Raises what ``parse`` does; a cache that is damaged, or cannot be written, costs time only.

@@ -11,12 +11,13 @@ taken, else the first, without Helm's version ranges.
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Generic, Protocol, Self, TypeVar
 
 from sparkrig.errors import SparkrigError
 from sparkrig.helm.charts.metadata import Dependency
 from sparkrig.helm.errors import ChartError
+from sparkrig.models.json import JsonDict, JsonObject, JsonValue, dig, mapping_at
 
 _GLOBAL = "global"
 
@@ -37,27 +38,27 @@ class ChartTree(Protocol):
         """What Chart.yaml asks for."""
 
     @property
-    def values(self) -> Mapping[str, Any]:
+    def values(self) -> JsonObject:
         """The chart's defaults."""
 
     @property
-    def subcharts(self) -> Sequence[ChartTree]:
+    def subcharts(self) -> Sequence[Self]:
         """What is in charts/."""
 
 
 _C = TypeVar("_C", bound=ChartTree)
 
 
-class _Enabled:
+class _Enabled(Generic[_C]):
     """A chart under the name its parent gives it, with those subcharts that count."""
 
-    def __init__(self, chart: ChartTree, name: str) -> None:
+    def __init__(self, chart: _C, name: str) -> None:
         self.chart = chart
         self.name = name
-        self.children = [_Enabled(sub, sub.name) for sub in chart.subcharts]
+        self.children: list[_Enabled[_C]] = [_Enabled(sub, sub.name) for sub in chart.subcharts]
 
 
-def enabled_charts(chart: _C, values: Mapping[str, Any]) -> list[_C]:
+def enabled_charts(chart: _C, values: JsonObject) -> list[_C]:
     """Returns the chart and those of its subcharts that are on, parents first.
 
     Raises:
@@ -65,18 +66,16 @@ def enabled_charts(chart: _C, values: Mapping[str, Any]) -> list[_C]:
     """
     root = _Enabled(chart, chart.name)
     _process(root, copy.deepcopy(dict(values)), "")
-    found: list[_C] = []
-    _collect(root, found)
-    return found
+    return list(_collected(root))
 
 
-def _collect(node: _Enabled, into: list[Any]) -> None:
-    into.append(node.chart)
+def _collected(node: _Enabled[_C]) -> Iterator[_C]:
+    yield node.chart
     for child in node.children:
-        _collect(child, into)
+        yield from _collected(child)
 
 
-def _process(node: _Enabled, values: dict[str, Any], path: str) -> None:
+def _process(node: _Enabled[_C], values: JsonDict, path: str) -> None:
     wanted = node.chart.dependencies
     if not wanted:
         # Nothing is asked for: helm takes all that lies in charts/ and looks no deeper.
@@ -91,13 +90,13 @@ def _process(node: _Enabled, values: dict[str, Any], path: str) -> None:
         _process(child, coalesced, f"{path}{child.name}.")
 
 
-def _pick(children: Sequence[_Enabled], dependency: Dependency) -> ChartTree | None:
+def _pick(children: Sequence[_Enabled[_C]], dependency: Dependency) -> _C | None:
     named = [child.chart for child in children if child.chart.name == dependency.name]
     exact = (chart for chart in named if chart.version == dependency.version)
     return next(exact, named[0] if named else None)
 
 
-def _by_tags(dependency: Dependency, values: Mapping[str, Any]) -> bool:
+def _by_tags(dependency: Dependency, values: JsonObject) -> bool:
     table = values.get("tags")
     if not isinstance(table, Mapping):
         return True
@@ -105,7 +104,7 @@ def _by_tags(dependency: Dependency, values: Mapping[str, Any]) -> bool:
     return any(states) or not states
 
 
-def _by_condition(dependency: Dependency, values: Mapping[str, Any], path: str, otherwise: bool) -> bool:
+def _by_condition(dependency: Dependency, values: JsonObject, path: str, otherwise: bool) -> bool:
     """The first of the comma-separated paths that leads to a boolean decides."""
     for condition in dependency.condition.strip().split(","):
         found = _at(values, f"{path}{condition}") if condition else None
@@ -114,19 +113,14 @@ def _by_condition(dependency: Dependency, values: Mapping[str, Any], path: str, 
     return otherwise
 
 
-def _at(values: Mapping[str, Any], path: str) -> Any:
-    found: Any = values
-    for step in path.split("."):
-        if not isinstance(found, Mapping):
-            return None
-        found = found.get(step)
-    return found
+def _at(values: JsonObject, path: str) -> JsonValue:
+    return dig(values, *path.split("."))
 
 
 # ------------------------------------------------------------------ values below values
 
 
-def _coalesce(node: _Enabled, given: dict[str, Any]) -> dict[str, Any]:
+def _coalesce(node: _Enabled[_C], given: JsonDict) -> JsonDict:
     """Lays the defaults of a chart and its subcharts under ``given``, which is changed."""
     names = {child.name for child in node.children}
     for key, default in copy.deepcopy(dict(node.chart.values)).items():
@@ -135,9 +129,9 @@ def _coalesce(node: _Enabled, given: dict[str, Any]) -> dict[str, Any]:
                 given[key] = _without_nulls(default)
         elif given[key] is None:
             del given[key]
-        elif isinstance(given[key], dict) and isinstance(default, dict):
+        elif isinstance(own := given[key], dict) and isinstance(default, dict):
             keep_nulls = key in names
-            _fill(given[key], default if keep_nulls else _without_nulls(default), keep_nulls)
+            _fill(own, default if keep_nulls else mapping_at(_without_nulls(default)), keep_nulls)
     for child in node.children:
         below = given.setdefault(child.name, {})
         if not isinstance(below, dict):
@@ -147,18 +141,18 @@ def _coalesce(node: _Enabled, given: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _fill(given: dict[str, Any], default: Mapping[str, Any], keep_nulls: bool) -> None:
+def _fill(given: JsonDict, default: JsonObject, keep_nulls: bool) -> None:
     for key, value in default.items():
         if key not in given:
             given[key] = value
         elif given[key] is None:
             if not keep_nulls and value is not None:
                 del given[key]
-        elif isinstance(given[key], dict) and isinstance(value, Mapping):
-            _fill(given[key], value, keep_nulls)
+        elif isinstance(own := given[key], dict) and isinstance(value, Mapping):
+            _fill(own, value, keep_nulls)
 
 
-def _hand_down_globals(given: Mapping[str, Any], below: dict[str, Any]) -> None:
+def _hand_down_globals(given: JsonObject, below: JsonDict) -> None:
     source, target = given.get(_GLOBAL, {}), below.setdefault(_GLOBAL, {})
     if not isinstance(source, Mapping) or not isinstance(target, dict):
         return
@@ -173,7 +167,7 @@ def _hand_down_globals(given: Mapping[str, Any], below: dict[str, Any]) -> None:
             target[key] = copy.deepcopy(value)
 
 
-def _without_nulls(value: Any) -> Any:
+def _without_nulls(value: JsonValue) -> JsonValue:
     if isinstance(value, dict):
         return {key: _without_nulls(item) for key, item in value.items() if item is not None}
     return value

@@ -12,10 +12,10 @@ import os
 import threading
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from sparkrig.cache import read_memory, write_memory
 from sparkrig.helm.charts.archive import ChartFiles, read_chart
+from sparkrig.models.json import JsonDict
 
 _FORMAT = 1
 _KEY = "charts"
@@ -38,7 +38,7 @@ class Identities:
     def __init__(self, file: Path) -> None:
         self._file = file
         self._lock = threading.Lock()
-        self._known: dict[str, Any] | None = None
+        self._known: JsonDict | None = None
 
     def of(self, path: Path) -> Identity:
         """Returns what the chart at ``path`` is; a complete one, ready for helm.
@@ -58,12 +58,12 @@ class Identities:
             self._remember(key, {"stamp": stamp, "identity": asdict(identity)})
         return identity
 
-    def _read(self) -> dict[str, Any]:
+    def _read(self) -> JsonDict:
         if self._known is None:
             self._known = read_memory(self._file, _KEY, _FORMAT)
         return self._known
 
-    def _remember(self, key: str, entry: dict[str, Any]) -> None:
+    def _remember(self, key: str, entry: JsonDict) -> None:
         with self._lock:
             # Another run may have written meanwhile: what it learned is kept.
             self._known = {**read_memory(self._file, _KEY, _FORMAT), **self._read(), key: entry}

@@ -13,9 +13,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any
 
 from sparkrig.helm.errors import ChartError
+from sparkrig.models.json import JsonDict, JsonObject, JsonValue, text_at, texts_at
 
 _TEXTS = (
     "name",
@@ -70,7 +70,7 @@ class Metadata:
     """The same for a folder and its package."""
 
 
-def read_metadata(document: Any, requirements: Any, where: str) -> Metadata:
+def read_metadata(document: JsonValue, requirements: JsonValue, where: str) -> Metadata:
     """Makes the record out of the parsed Chart.yaml (and requirements.yaml of an old chart).
 
     Raises:
@@ -78,13 +78,14 @@ def read_metadata(document: Any, requirements: Any, where: str) -> Metadata:
     """
     if not isinstance(document, Mapping):
         raise ChartError(f"{where}: Chart.yaml is not a map")
-    fields: dict[str, Any] = {name: _text(document.get(name)) for name in _TEXTS}
-    fields["apiVersion"] = fields["apiVersion"] or "v1"
+    texts = {name: _text(document.get(name)) for name in _TEXTS}
+    texts["apiVersion"] = texts["apiVersion"] or "v1"
     for name, allowed in (("name", _NAME), ("version", _VERSION)):
-        if not fields[name]:
+        if not texts[name]:
             raise ChartError(f"{where}: Chart.yaml has no {name}")
-        if not allowed.fullmatch(fields[name]):
-            raise ChartError(f"{where}: Chart.yaml: {fields[name]!r} cannot be a chart's {name}")
+        if not allowed.fullmatch(texts[name]):
+            raise ChartError(f"{where}: Chart.yaml: {texts[name]!r} cannot be a chart's {name}")
+    fields: JsonDict = {**texts}
     fields |= {name: [_text(item) for item in _items(document.get(name))] for name in _LISTS}
     fields["maintainers"] = [_record(item, _MAINTAINER) for item in _items(document.get("maintainers"))]
     fields["deprecated"] = document.get("deprecated") is True
@@ -93,23 +94,23 @@ def read_metadata(document: Any, requirements: Any, where: str) -> Metadata:
     listed = requirements if isinstance(requirements, Mapping) and "dependencies" in requirements else document
     dependencies = [_dependency(item) for item in _items(listed.get("dependencies")) if isinstance(item, Mapping)]
     # Packages of the old format keep theirs in requirements.yaml, a plain file.
-    fields["dependencies"] = dependencies if fields["apiVersion"] != "v1" else []
+    fields["dependencies"] = dependencies if texts["apiVersion"] != "v1" else []
     return Metadata(
-        api_version=fields["apiVersion"],
-        name=fields["name"],
-        version=fields["version"],
-        app_version=fields["appVersion"],
-        kube_version=fields["kubeVersion"],
-        type=fields["type"],
-        description=fields["description"],
+        api_version=texts["apiVersion"],
+        name=texts["name"],
+        version=texts["version"],
+        app_version=texts["appVersion"],
+        kube_version=texts["kubeVersion"],
+        type=texts["type"],
+        description=texts["description"],
         dependencies=tuple(
             Dependency(
-                name=item["name"],
-                version=item["version"],
-                repository=item["repository"],
-                condition=item["condition"],
-                tags=tuple(item["tags"]),
-                alias=item["alias"],
+                name=text_at(item, "name"),
+                version=text_at(item, "version"),
+                repository=text_at(item, "repository"),
+                condition=text_at(item, "condition"),
+                tags=tuple(texts_at(item, "tags")),
+                alias=text_at(item, "alias"),
             )
             for item in dependencies
         ),
@@ -117,7 +118,7 @@ def read_metadata(document: Any, requirements: Any, where: str) -> Metadata:
     )
 
 
-def _dependency(item: Mapping[str, Any]) -> dict[str, Any]:
+def _dependency(item: JsonObject) -> JsonDict:
     return {
         **_record(item, _DEPENDENCY),
         "tags": [_text(tag) for tag in _items(item.get("tags"))],
@@ -125,15 +126,15 @@ def _dependency(item: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _record(item: Any, names: tuple[str, ...]) -> dict[str, str]:
+def _record(item: JsonValue, names: tuple[str, ...]) -> dict[str, str]:
     return {name: _text(item.get(name)) for name in names} if isinstance(item, Mapping) else {}
 
 
-def _items(value: Any) -> list[Any]:
+def _items(value: JsonValue) -> list[JsonValue]:
     return list(value) if isinstance(value, list | tuple) else []
 
 
-def _pruned(value: Any) -> Any:
+def _pruned(value: JsonValue) -> JsonValue:
     """Leaves out what is empty."""
     if isinstance(value, Mapping):
         return {key: kept for key, item in value.items() if (kept := _pruned(item)) not in ("", None, False, [], {})}
@@ -142,7 +143,7 @@ def _pruned(value: Any) -> Any:
     return value
 
 
-def _text(value: Any) -> str:
+def _text(value: JsonValue) -> str:
     """Returns a scalar as the Go string helm reads it into."""
     if value is None or isinstance(value, Mapping | list):
         return ""

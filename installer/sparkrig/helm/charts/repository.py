@@ -13,7 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from sparkrig import defaults
@@ -23,6 +23,7 @@ from sparkrig.helm.charts.access import Access, AccessFor, open_to_all, origin, 
 from sparkrig.helm.charts.reading import MAX_CHART_BYTES
 from sparkrig.helm.errors import ChartError
 from sparkrig.helm.versions import nearest, same, similar
+from sparkrig.models.json import JsonObject, JsonValue, mapping_at, mappings_at, sequence_at, text_at
 
 if TYPE_CHECKING:
     import httpx
@@ -64,7 +65,7 @@ class Repository:
         found = [entry for entry in _items(text, name, version) if same(_word(entry.get("version")), version)]
         if not found:
             raise self._absent(text, name, version)
-        urls = [url for url in found[0].get("urls") or () if isinstance(url, str)]
+        urls = [url for url in sequence_at(found[0], "urls") if isinstance(url, str)]
         if not urls:
             raise NotFound(f"chart {name} {version} in {self._shown}: the index gives no address for it")
         return Entry(name, _word(found[0]["version"]), urljoin(self._url, urls[0]), _word(found[0].get("digest")))
@@ -178,23 +179,21 @@ def _tag(note: Path) -> str:
 # ------------------------------------------------------------------ the index's text
 
 
-def _items(text: str, name: str, version: str) -> Iterator[dict[str, Any]]:
+def _items(text: str, name: str, version: str) -> Iterator[JsonObject]:
     """Yields the entries of a chart that may have the version."""
     section = _section(text, name)
     if section is None:
-        entries = _entries(text).get(name)
-        yield from (item for item in entries or () if isinstance(item, dict))
+        yield from mappings_at(_entries(text), name)
         return
     for item in _split(section):
         if version.removeprefix("v") in item:
-            parsed = _parse(item)
-            yield from (entry for entry in parsed or () if isinstance(entry, dict))
+            yield from mappings_at(_parse(item))
 
 
 def _versions(text: str, name: str) -> list[str]:
     section = _section(text, name)
     entries = _entries(text).get(name) if section is None else _parse(section)
-    return [_word(item.get("version")) for item in entries or () if isinstance(item, dict)]
+    return [text_at(item, "version") for item in mappings_at(entries)]
 
 
 def _names(text: str) -> list[str]:
@@ -220,17 +219,15 @@ def _split(section: str) -> list[str]:
     return [section[start:end] for start, end in itertools.pairwise([*starts, len(section)])]
 
 
-def _entries(text: str) -> dict[str, Any]:
-    document = _parse(text)
-    entries = document.get("entries") if isinstance(document, dict) else None
-    return entries if isinstance(entries, dict) else {}
+def _entries(text: str) -> JsonObject:
+    return mapping_at(_parse(text), "entries")
 
 
-def _parse(text: str) -> Any:
+def _parse(text: str) -> JsonValue:
     from sparkrig.yaml.plain import load_plain
 
     return load_plain(text, "index.yaml")
 
 
-def _word(value: Any) -> str:
+def _word(value: JsonValue) -> str:
     return "" if value is None else str(value)

@@ -10,12 +10,22 @@ of its own, and the compare-and-swap here notices a live one only when it writes
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from sparkrig.helm.storage.secret import decode, encode, secret_path
+from sparkrig.models.json import (
+    JsonDict,
+    JsonObject,
+    labels_of,
+    mapping_at,
+    mappings_at,
+    name_of,
+    number_at,
+    text_at,
+    texts_at,
+)
 
 PENDING = frozenset({"pending-install", "pending-upgrade", "pending-rollback"})
 _UPGRADE_EVENT = {"pre-install": "pre-upgrade", "post-install": "post-upgrade"}
@@ -25,15 +35,13 @@ _NOTE = "sparkrig: the helm process died"
 class SecretApi(Protocol):
     """What is needed of the API server; ``sparkrig.kube.client.KubeApi`` has it. Paths as in REST."""
 
-    def get(self, path: str, *, missing_ok: bool = False, metadata_only: bool = False) -> dict[str, Any] | None:
+    def get(self, path: str, *, missing_ok: bool = False, metadata_only: bool = False) -> JsonDict | None:
         """Return one object, or its metadata."""
 
-    def list(
-        self, path: str, *, label_selector: str | None = None, metadata_only: bool = False
-    ) -> list[dict[str, Any]]:
+    def list(self, path: str, *, label_selector: str | None = None, metadata_only: bool = False) -> list[JsonDict]:
         """Return all objects of a collection."""
 
-    def replace(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    def replace(self, path: str, body: JsonObject) -> JsonDict:
         """Replace an object; the resource version in ``body`` makes it a compare-and-swap."""
 
 
@@ -122,17 +130,17 @@ def _recover(api: SecretApi, name: str, namespace: str, wanted: bool) -> Recover
     if not found:
         return None
     newest = max(found, key=_revision)
-    path = f"{collection}/{newest['metadata']['name']}"
+    path = f"{collection}/{name_of(newest)}"
     secret = api.get(path)
     if secret is None:
         return None
     release = decode(secret)
-    information = release.setdefault("info", {})
-    before = str(information.get("status", "unknown"))
+    information = mapping_at(release, "info")
+    before = text_at(information, "status", default="unknown")
     decision = decide(examine(release), wanted=wanted)
     if decision.status is not None:
-        information["status"] = decision.status
-        information["description"] = f"{_NOTE} while the release was {before}; {decision.reason}"
+        note = f"{_NOTE} while the release was {before}; {decision.reason}"
+        release["info"] = {**information, "status": decision.status, "description": note}
         api.replace(path, _with_release(secret, release, decision.status))
     return Recovered(
         revision=_revision(newest),
@@ -169,21 +177,21 @@ def stored_manifest(api: SecretApi, name: str, namespace: str, revision: int) ->
     return "" if secret is None else str(decode(secret).get("manifest", ""))
 
 
-def examine(release: Mapping[str, Any]) -> Unfinished:
+def examine(release: JsonObject) -> Unfinished:
     """Reads from a decoded release what ``decide`` needs."""
-    information = release.get("info") or {}
-    status = str(information.get("status", "unknown"))
+    information = mapping_at(release, "info")
+    status = text_at(information, "status", default="unknown")
     first, last = information.get("first_deployed"), information.get("last_deployed")
     hooks = [
         f"{hook.get('kind', 'hook')} {hook.get('name', '')}".strip()
-        for hook in release.get("hooks") or ()
-        if _install_only(frozenset(hook.get("events") or ()))
+        for hook in mappings_at(release, "hooks")
+        if _install_only(frozenset(texts_at(hook, "events")))
     ]
     return Unfinished(
         status=status,
         install=status == "pending-install" or (status == "failed" and first is not None and first == last),
         install_only_hooks=tuple(hooks),
-        marked_by_us=str(information.get("description", "")).startswith(_NOTE),
+        marked_by_us=text_at(information, "description").startswith(_NOTE),
     )
 
 
@@ -191,12 +199,11 @@ def _install_only(events: frozenset[str]) -> bool:
     return any(event in events and other not in events for event, other in _UPGRADE_EVENT.items())
 
 
-def _with_release(secret: Mapping[str, Any], release: Mapping[str, Any], status: str) -> dict[str, Any]:
-    metadata = dict(secret["metadata"])
-    metadata["labels"] = {**(metadata.get("labels") or {}), "status": status}
-    metadata.pop("managedFields", None)
-    return {**secret, "metadata": metadata, "data": {**secret["data"], "release": encode(release)}}
+def _with_release(secret: JsonObject, release: JsonObject, status: str) -> JsonDict:
+    metadata = {key: found for key, found in mapping_at(secret, "metadata").items() if key != "managedFields"}
+    metadata["labels"] = {**labels_of(secret), "status": status}
+    return {**secret, "metadata": metadata, "data": {**mapping_at(secret, "data"), "release": encode(release)}}
 
 
-def _revision(secret: Mapping[str, Any]) -> int:
-    return int(secret["metadata"]["labels"]["version"])
+def _revision(secret: JsonObject) -> int:
+    return number_at(secret, "metadata", "labels", "version")

@@ -7,10 +7,9 @@ A release Secret is up to a megabyte, so the list asks for metadata alone. The l
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sparkrig.defaults import (
     API_CONNECTIONS,
@@ -22,6 +21,18 @@ from sparkrig.defaults import (
 )
 from sparkrig.helm.storage.secret import decode, secret_path
 from sparkrig.kube.client import KubeApi
+from sparkrig.models.json import (
+    JsonDict,
+    JsonObject,
+    annotations_of,
+    labels_of,
+    mapping_at,
+    name_of,
+    namespace_of,
+    text_at,
+    text_map_at,
+    text_or_none,
+)
 from sparkrig.models.release import ObservedRelease
 
 SELECTOR = "owner=helm,status!=superseded"
@@ -43,7 +54,7 @@ def list_releases(api: KubeApi, namespaces: Iterable[str] | None = None) -> dict
     newest: dict[Key, ObservedRelease] = {}
     deployed: dict[Key, int] = {}
     for secret in _secrets(api, namespaces):
-        found = _observed(secret["metadata"])
+        found = _observed(mapping_at(secret, "metadata"))
         if found is None:
             continue
         key = (found.namespace, found.name)
@@ -84,43 +95,41 @@ def list_revisions(api: KubeApi, stack: str, *, former: bool = False) -> tuple[H
     ``former`` gives those of the releases instead that the stack gave up and left in place.
     """
     selector = f"owner=helm,{LABEL_FORMER if former else LABEL_STACK}={stack}"
-    found = []
+    found: list[HelmSecret] = []
     for item in api.list("/api/v1/secrets", label_selector=selector, metadata_only=True):
-        metadata = item["metadata"]
-        labels = metadata.get("labels") or {}
-        name, version = labels.get("name"), str(labels.get("version", ""))
+        labels = labels_of(item)
+        name, version = labels.get("name"), labels.get("version", "")
         if name and version.isdigit():
             status = labels.get("status", "unknown")
-            found.append(HelmSecret(metadata["name"], metadata["namespace"], name, int(version), status))
+            found.append(HelmSecret(name_of(item), namespace_of(item), name, int(version), status))
     for metadata in () if former else _archived(api, f"{LABEL_HELM_HISTORY},{LABEL_STACK}={stack}"):
-        labels, path = metadata["labels"], f"{ARCHIVE}/{metadata['stored']}"
-        revision = int(labels["version"])
-        place = metadata["name"], metadata["namespace"]
-        found.append(HelmSecret(*place, labels["name"], revision, labels["status"], path))
+        labels, path = text_map_at(metadata, "labels"), f"{ARCHIVE}/{metadata['stored']}"
+        place = text_at(metadata, "name"), text_at(metadata, "namespace")
+        found.append(HelmSecret(*place, labels["name"], int(labels["version"]), labels["status"], path))
     return tuple(found)
 
 
 ARCHIVE = f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/secrets"
 
 
-def _archived(api: KubeApi, selector: str) -> list[dict[str, Any]]:
+def _archived(api: KubeApi, selector: str) -> list[JsonDict]:
     """Metadata of copies of release Secrets, as those had it; ``stored`` is the copy's own name."""
-    found = []
+    found: list[JsonDict] = []
     for item in api.list(ARCHIVE, label_selector=selector, metadata_only=True):
-        metadata, annotations = item["metadata"], item["metadata"].get("annotations") or {}
+        annotations = annotations_of(item)
         found.append(
             {
-                **metadata,
+                **mapping_at(item, "metadata"),
                 "name": annotations[ARCHIVED_NAME],
                 "namespace": annotations[ARCHIVED_FROM],
                 "labels": json.loads(annotations[ARCHIVE_LABELS]),
-                "stored": metadata["name"],
+                "stored": name_of(item),
             }
         )
     return found
 
 
-def read_release(api: KubeApi, namespace: str, name: str, revision: int) -> dict[str, Any]:
+def read_release(api: KubeApi, namespace: str, name: str, revision: int) -> JsonDict:
     """Return one revision as Helm stored it: ``chart``, ``config`` (values), ``manifest``, ``info``, ``hooks``.
 
     Raises:
@@ -130,7 +139,7 @@ def read_release(api: KubeApi, namespace: str, name: str, revision: int) -> dict
     return decode(api.get(secret_path(namespace, name, revision)) or {})
 
 
-def _secrets(api: KubeApi, namespaces: Iterable[str] | None) -> list[dict[str, Any]]:
+def _secrets(api: KubeApi, namespaces: Iterable[str] | None) -> list[JsonDict]:
     if namespaces is None:
         return api.list("/api/v1/secrets", label_selector=SELECTOR, metadata_only=True)
     paths = [f"/api/v1/namespaces/{n}/secrets" for n in sorted(set(namespaces))]
@@ -139,19 +148,19 @@ def _secrets(api: KubeApi, namespaces: Iterable[str] | None) -> list[dict[str, A
         return [secret for secrets in lists for secret in secrets]
 
 
-def _observed(metadata: Mapping[str, Any]) -> ObservedRelease | None:
-    labels = metadata.get("labels") or {}
-    name, version = labels.get("name"), str(labels.get("version", ""))
+def _observed(metadata: JsonObject) -> ObservedRelease | None:
+    labels = text_map_at(metadata, "labels")
+    name, version = labels.get("name"), labels.get("version", "")
     if not name or not version.isdigit():
         return None  # labelled like a release, made by something else
     return ObservedRelease(
         name=name,
-        namespace=metadata["namespace"],
+        namespace=text_at(metadata, "namespace"),
         revision=int(version),
         status=labels.get("status", "unknown"),
         stack=labels.get(LABEL_STACK),
         component=labels.get(LABEL_COMPONENT),
-        modified=metadata.get("creationTimestamp"),
+        modified=text_or_none(metadata, "creationTimestamp"),
         former=labels.get(LABEL_FORMER),
     )
 

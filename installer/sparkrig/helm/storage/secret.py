@@ -11,10 +11,10 @@ import binascii
 import gzip
 import json
 import zlib
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
 from sparkrig.errors import OperationError
+from sparkrig.models.json import JsonDict, JsonObject, labels_of, name_of, namespace_of, text_map_at
 
 _GZIP: Final = b"\x1f\x8b"
 
@@ -24,14 +24,14 @@ def secret_path(namespace: str, release: str, revision: int) -> str:
     return f"/api/v1/namespaces/{namespace}/secrets/sh.helm.release.v1.{release}.v{revision}"
 
 
-def decode(secret: Mapping[str, Any]) -> dict[str, Any]:
+def decode(secret: JsonObject) -> JsonDict:
     """The release in a Secret: ``chart``, ``config`` (values), ``manifest``, ``info``, ``hooks``.
 
     Raises:
         OperationError: the Secret does not hold one.
     """
     try:
-        packed = base64.b64decode(base64.b64decode(secret["data"]["release"]))
+        packed = base64.b64decode(base64.b64decode(text_map_at(secret, "data")["release"]))
         # Releases of Helm's early days are not compressed.
         text = gzip.decompress(packed) if packed[:2] == _GZIP else packed
         release = json.loads(text)
@@ -42,17 +42,16 @@ def decode(secret: Mapping[str, Any]) -> dict[str, Any]:
     return release
 
 
-def encode(release: Mapping[str, Any]) -> str:
+def encode(release: JsonObject) -> str:
     """A release as the value of ``data.release``; the reverse of ``decode``."""
     packed = gzip.compress(json.dumps(release, separators=(",", ":")).encode(), compresslevel=9, mtime=0)
     return base64.b64encode(base64.b64encode(packed)).decode()
 
 
-def _damaged(secret: Mapping[str, Any], why: str) -> OperationError:
-    metadata = secret.get("metadata") or {}
-    labels, namespace = metadata.get("labels") or {}, metadata.get("namespace", "")
+def _damaged(secret: JsonObject, why: str) -> OperationError:
+    labels, namespace = labels_of(secret), namespace_of(secret)
     name, revision = labels.get("name", "?"), labels.get("version", "?")
     return OperationError(
         f"revision {revision} of release {namespace}/{name} cannot be read: {why}",
-        hint=f"helm cannot read Secret {metadata.get('name', '')} either: helm history {name} -n {namespace}",
+        hint=f"helm cannot read Secret {name_of(secret)} either: helm history {name} -n {namespace}",
     )
