@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from sparkrig.defaults import MARK_CONFIGMAP, SYSTEM_NAMESPACE
 from sparkrig.kube.client import KubeApi
+from sparkrig.models.json import mapping_at
 
 MARK_PATH = f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/configmaps/{MARK_CONFIGMAP}"
 _TEST = "test-cluster"
@@ -23,8 +24,7 @@ class Mark:
 
 def read_mark(api: KubeApi) -> Mark:
     """Read the marker; a missing one says nothing."""
-    found = api.get(MARK_PATH, missing_ok=True) or {}
-    data = found.get("data") or {}
+    data = mapping_at(api.get(MARK_PATH, missing_ok=True), "data")
     choice = data.get(_STAND_INS)
     return Mark(data.get(_TEST) == "true", None if choice is None else choice == "true")
 

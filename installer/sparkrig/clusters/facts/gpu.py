@@ -11,9 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
-Object = Mapping[str, Any]
+from sparkrig.models.json import JsonDict, JsonObject, labels_of, mapping_at
+
+Object = JsonObject
 
 GPU_RESOURCE: Final = "nvidia.com/gpu"
 MIG_RESOURCE: Final = "nvidia.com/mig-"
@@ -55,16 +57,11 @@ def gpu_count(node: Object) -> int:
     return int(count) if count.isdigit() else 0
 
 
-def labels_of(item: Object) -> Mapping[str, str]:
-    """The labels of an object."""
-    return item["metadata"].get("labels") or {}
-
-
-def gpu_facts(nodes: Sequence[Object], daemon_sets: Sequence[Object]) -> dict[str, Any]:
+def gpu_facts(nodes: Sequence[Object], daemon_sets: Sequence[Object]) -> JsonDict:
     """Facts ``gpu.*`` of the nodes that have GPUs; one that nothing tells is left out."""
     runtimes = unique(_runtime(node) for node in nodes)
     names = unique(runtime.partition("://")[0] for runtime in runtimes)
-    facts: dict[str, Any] = {
+    facts: JsonDict = {
         "gpu.nodes-present": bool(nodes),
         "gpu.count": sum(map(gpu_count, nodes)),
         "gpu.models": unique(labels_of(node).get(MODEL_LABEL) for node in nodes),
@@ -93,16 +90,16 @@ def unique(values: Iterable[str | None]) -> list[str]:
     return sorted({value for value in values if value})
 
 
-def _info(node: Object) -> Mapping[str, Any]:
-    return (node.get("status") or {}).get("nodeInfo") or {}
+def _info(node: Object) -> JsonObject:
+    return mapping_at(node, "status", "nodeInfo")
 
 
 def _runtime(node: Object) -> str:
     return str(_info(node).get("containerRuntimeVersion") or "")
 
 
-def _allocatable(node: Object) -> Mapping[str, Any]:
-    return (node.get("status") or {}).get("allocatable") or {}
+def _allocatable(node: Object) -> JsonObject:
+    return mapping_at(node, "status", "allocatable")
 
 
 def _mig_resources(node: Object) -> list[str]:

@@ -9,14 +9,26 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from sparkrig.defaults import FIELD_MANAGER
 from sparkrig.models.component import DetectRule, Install
+from sparkrig.models.json import (
+    JsonObject,
+    annotations_of,
+    dig,
+    labels_of,
+    mapping_at,
+    mappings_at,
+    name_of,
+    namespace_of,
+    owners_of,
+    text_at,
+)
 from sparkrig.models.objects import ObjectRef
 from sparkrig.models.release import ObservedRelease
 
-Object = Mapping[str, Any]
+Object = JsonObject
 
 WORKLOAD_KINDS: Final = ("Deployment", "DaemonSet", "StatefulSet")
 MANAGERS: Final[Mapping[str, str]] = {
@@ -89,12 +101,10 @@ def _of_rule(rule: DetectRule, objects: Objects) -> Iterator[Install]:
             who=owner.who,
             version=next((v for item in (workloads or items) if (v := _version(item, rule))), ""),
             workloads=tuple(_ref(item) for item in workloads),
-            selectors={_ref(item): (item.get("spec") or {}).get("selector") for item in workloads},
-            crds=tuple(item["metadata"]["name"] for item in items if item["kind"] == _CRD),
+            selectors={_ref(item): dig(item, "spec", "selector") for item in workloads},
+            crds=tuple(name_of(item) for item in items if item["kind"] == _CRD),
             others=tuple(
-                f"{item['kind']} {item['metadata']['name']}"
-                for item in items
-                if item["kind"] not in (*WORKLOAD_KINDS, _CRD)
+                f"{item['kind']} {name_of(item)}" for item in items if item["kind"] not in (*WORKLOAD_KINDS, _CRD)
             ),
             release=owner.release,
             stack=owner.stack,
@@ -116,33 +126,32 @@ def _matches(rule: DetectRule, objects: Objects) -> Iterator[Object]:
     if rule.ingress_controller is not None:
         pattern = re.compile(rule.ingress_controller)
         for item in objects.ingress_classes:
-            if pattern.search(str((item.get("spec") or {}).get("controller", ""))):
+            if pattern.search(text_at(item, "spec", "controller")):
                 yield item
     for item in objects.api_services:
         # One without a Service is the API server's own, for a CRD.
-        if item["metadata"]["name"] == rule.api_service and (item.get("spec") or {}).get("service"):
+        if name_of(item) == rule.api_service and dig(item, "spec", "service"):
             yield item
     for item in objects.crds:
-        if item["metadata"]["name"] in rule.crds:
+        if name_of(item) in rule.crds:
             yield {**item, "kind": _CRD}
 
 
 def images_of(workload: Object) -> list[str]:
     """The images of a workload's containers."""
-    spec = ((workload.get("spec") or {}).get("template") or {}).get("spec") or {}
-    return [str(c.get("image", "")) for kind in ("containers", "initContainers") for c in spec.get(kind) or ()]
+    spec = mapping_at(workload, "spec", "template", "spec")
+    return [text_at(c, "image") for kind in ("containers", "initContainers") for c in mappings_at(spec, kind)]
 
 
 def owner_of(
     item: Object, releases: Mapping[tuple[str, str], ObservedRelease], helm_charts: Sequence[Object] = ()
 ) -> _Owner:
     """Who made an object, as far as its labels, annotations and field managers tell."""
-    metadata = item["metadata"]
-    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    labels, annotations = labels_of(item), annotations_of(item)
     name, namespace = (annotations.get(f"meta.helm.sh/release-{part}") for part in ("name", "namespace"))
     tool = next((who for key, who in MANAGERS.items() if key in labels or key in annotations), "")
     if tool and (made_for := annotations.get(f"{OBJECT_SET}owner-name")):
-        kind = str(annotations.get(f"{OBJECT_SET}owner-gvk") or "").rpartition("Kind=")[2]
+        kind = annotations.get(f"{OBJECT_SET}owner-gvk", "").rpartition("Kind=")[2]
         space = annotations.get(f"{OBJECT_SET}owner-namespace")
         tool = f"{kind or 'object set'} {f'{space}/' if space else ''}{made_for}"
     if name and namespace and labels.get("app.kubernetes.io/managed-by") == "Helm":
@@ -155,7 +164,7 @@ def owner_of(
         return _Owner(f"Helm release {namespace}/{name}{by}", (namespace, name), manager=tool)
     if labels.get("app.kubernetes.io/managed-by") == FIELD_MANAGER:
         return _Owner("sparkrig", ours=True)
-    owned = [o for o in metadata.get("ownerReferences") or () if o.get("controller")]
+    owned = [o for o in owners_of(item) if o.get("controller")]
     if owned:
         return _Owner(f"{owned[0]['kind']} {owned[0]['name']}")
     if tool:
@@ -167,10 +176,9 @@ def owner_of(
 def _helm_chart(namespace: str, release: str, helm_charts: Sequence[Object]) -> str:
     """``HelmChart kube-system/web`` where one has this release installed; empty where none does."""
     for item in helm_charts:
-        metadata, spec = item["metadata"], item.get("spec") or {}
-        place = spec.get("targetNamespace") or metadata.get("namespace")
-        if (place, metadata["name"]) == (namespace, release):
-            return f"HelmChart {metadata.get('namespace')}/{metadata['name']}"
+        place = text_at(item, "spec", "targetNamespace") or namespace_of(item)
+        if (place, name_of(item)) == (namespace, release):
+            return f"HelmChart {namespace_of(item)}/{name_of(item)}"
     return ""
 
 
@@ -179,14 +187,14 @@ def _made_by_controller(item: Object) -> bool:
 
     An operator that a package manager installed is owned too, by an object of the package manager's group.
     """
-    owners = [o for o in item["metadata"].get("ownerReferences") or () if o.get("controller")]
-    return any("operators.coreos.com" not in str(o.get("apiVersion")) for o in owners)
+    owners = [o for o in owners_of(item) if o.get("controller")]
+    return any("operators.coreos.com" not in text_at(o, "apiVersion") for o in owners)
 
 
 def _version(item: Object, rule: DetectRule) -> str:
-    labels = item["metadata"].get("labels") or {}
+    labels = labels_of(item)
     if version := labels.get("app.kubernetes.io/version"):
-        return str(version)
+        return version
     for image in images_of(item):
         tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
         if tag and (rule.image is None or re.search(rule.image, image)):
@@ -195,6 +203,5 @@ def _version(item: Object, rule: DetectRule) -> str:
 
 
 def _ref(item: Object) -> ObjectRef:
-    group, _, version = str(item["apiVersion"]).rpartition("/")
-    metadata = item["metadata"]
-    return ObjectRef(group, version, item["kind"], metadata.get("namespace", ""), metadata["name"])
+    group, _, version = text_at(item, "apiVersion").rpartition("/")
+    return ObjectRef(group, version, text_at(item, "kind"), namespace_of(item), name_of(item))

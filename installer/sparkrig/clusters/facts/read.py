@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
 
 from sparkrig.clusters.facts.gpu import distribution, gpu_count, gpu_facts, has_gpu, unique
-from sparkrig.clusters.facts.gpu import labels_of as _labels
 from sparkrig.clusters.facts.installs import Objects, find_installs, owner_of
 from sparkrig.clusters.mark import Mark, read_mark
 from sparkrig.errors import AccessDenied
@@ -17,9 +15,10 @@ from sparkrig.kube.client import KubeApi
 from sparkrig.kube.errors import ApiError
 from sparkrig.models.cluster import ClusterFacts, ClusterHandle
 from sparkrig.models.component import DetectRule, Install
+from sparkrig.models.json import JsonDict, JsonObject, annotations_of, dig, labels_of, mapping_at, name_of, text_at
 from sparkrig.models.release import ObservedRelease
 
-Object = Mapping[str, Any]
+Object = JsonObject
 
 DEFAULT_CLASS = "storageclass.kubernetes.io/is-default-class"
 DEFAULT_INGRESS_CLASS = "ingressclass.kubernetes.io/is-default-class"
@@ -63,7 +62,7 @@ def read_facts(api: KubeApi, handle: ClusterHandle, detect: Sequence[DetectRule]
     gpu_nodes = [node for node in answers.nodes if has_gpu(node)]
     simulated = _simulated(handle, answers.nodes)
     default_class = _default_class(answers.classes)
-    values: dict[str, Any] = {"kubernetes.version": kubernetes, "cluster.simulated": simulated}
+    values: JsonDict = {"kubernetes.version": kubernetes, "cluster.simulated": simulated}
     if may_nodes:
         values |= gpu_facts(gpu_nodes, answers.daemon_sets) | _node_values(answers.nodes)
         values |= {"cluster.distribution": kind} if (kind := distribution(answers.nodes, kubernetes)) else {}
@@ -71,7 +70,7 @@ def read_facts(api: KubeApi, handle: ClusterHandle, detect: Sequence[DetectRule]
         values["storage.default-class"] = default_class
         values["storage.default-class-present"] = default_class is not None
     if "crds" not in answers.denied:
-        values |= {f"crd.{item['metadata']['name']}": True for item in answers.crds}
+        values |= {f"crd.{name_of(item)}": True for item in answers.crds}
     if not {"ingress_classes", "releases"} & answers.denied:
         values["ingress.default-class-present"] = _foreign_default_class(answers)
     installs = _installs(answers, detect)
@@ -118,12 +117,10 @@ def _simulated(handle: ClusterHandle, nodes: Sequence[Object]) -> bool:
 
 
 def _ask(api: KubeApi) -> _Answers:
-    questions = {
+    questions: dict[str, Callable[[], list[JsonDict]]] = {
         "nodes": lambda: api.list("/api/v1/nodes"),
         "classes": lambda: api.list("/apis/storage.k8s.io/v1/storageclasses"),
         "services": lambda: api.list("/api/v1/services"),
-        "mark": lambda: read_mark(api),
-        "releases": lambda: list_releases(api),
         "deployments": lambda: api.list("/apis/apps/v1/deployments"),
         "daemon_sets": lambda: api.list("/apis/apps/v1/daemonsets"),
         "stateful_sets": lambda: api.list("/apis/apps/v1/statefulsets"),
@@ -131,29 +128,39 @@ def _ask(api: KubeApi) -> _Answers:
         "ingress_classes": lambda: api.list("/apis/networking.k8s.io/v1/ingressclasses"),
         "api_services": lambda: api.list("/apis/apiregistration.k8s.io/v1/apiservices"),
     }
-    answers: dict[str, Any] = {}
+    answers: dict[str, list[JsonDict]] = {}
     denied: dict[str, AccessDenied] = {}
-    with ThreadPoolExecutor(len(questions), "facts") as pool:
+    mark: Mark | None = None
+    releases: Mapping[tuple[str, str], ObservedRelease] | None = None
+    with ThreadPoolExecutor(len(questions) + 2, "facts") as pool:
+        marking, listing = pool.submit(read_mark, api), pool.submit(list_releases, api)
         for name, future in [(n, pool.submit(q)) for n, q in questions.items()]:
             try:
                 answers[name] = future.result()
             except AccessDenied as error:
                 denied[name] = error
-    if not answers:
+        try:
+            mark = marking.result()
+        except AccessDenied as error:
+            denied["mark"] = error
+        try:
+            releases = listing.result()
+        except AccessDenied as error:
+            denied["releases"] = error
+    if not answers and mark is None and releases is None:
         raise denied["nodes"]
-    missing = frozenset(denied)
     return _Answers(
-        mark=answers.pop("mark", Mark()),
-        releases=answers.pop("releases", {}),
-        denied=missing,
+        mark=mark or Mark(),
+        releases=releases or {},
+        denied=frozenset(denied),
         helm_charts=_helm_charts(api, answers.get("crds", ())),
-        **{name: answers.get(name, ()) for name in questions if name not in ("mark", "releases")},
+        **{name: answers.get(name, ()) for name in questions},
     )
 
 
 def _helm_charts(api: KubeApi, crds: Sequence[Object]) -> Sequence[Object]:
     """The HelmCharts of K3s and RKE2; none on other clusters, which are not asked."""
-    if not any(item["metadata"]["name"] == HELM_CHARTS for item in crds):
+    if not any(name_of(item) == HELM_CHARTS for item in crds):
         return ()
     plural, _, group = HELM_CHARTS.partition(".")
     try:
@@ -187,24 +194,24 @@ def _found(answers: _Answers, detect: Sequence[DetectRule], installs: Sequence[I
 
 def _foreign_default_class(answers: _Answers) -> bool:
     return any(
-        (item["metadata"].get("annotations") or {}).get(DEFAULT_INGRESS_CLASS) == "true"
+        dig(item, "metadata", "annotations", DEFAULT_INGRESS_CLASS) == "true"
         and owner_of(item, answers.releases).stack is None
         for item in answers.ingress_classes
     )
 
 
 def _is_fake(node: Object) -> bool:
-    annotations = node["metadata"].get("annotations") or {}
-    return annotations.get(FAKE_NODE) == "fake" or _labels(node).get("type") == "kwok"
+    annotations = annotations_of(node)
+    return annotations.get(FAKE_NODE) == "fake" or labels_of(node).get("type") == "kwok"
 
 
-def _node_values(nodes: Sequence[Object]) -> dict[str, Any]:
-    info = [(node.get("status") or {}).get("nodeInfo") or {} for node in nodes]
-    runtimes = unique(i.get("containerRuntimeVersion") for i in info)
+def _node_values(nodes: Sequence[Object]) -> JsonDict:
+    info = [mapping_at(node, "status", "nodeInfo") for node in nodes]
+    runtimes = unique(text_at(i, "containerRuntimeVersion") for i in info)
     names = unique(r.partition("://")[0] for r in runtimes)
-    values: dict[str, Any] = {
+    values: JsonDict = {
         "node.container-runtimes": runtimes,
-        "node.architectures": unique(i.get("architecture") for i in info),
+        "node.architectures": unique(text_at(i, "architecture") for i in info),
     }
     if len(names) == 1:
         values["node.container-runtime"] = names[0]
@@ -213,10 +220,10 @@ def _node_values(nodes: Sequence[Object]) -> dict[str, Any]:
 
 def _default_class(classes: Sequence[Object]) -> str | None:
     """Return the default StorageClass; of several the newest, as the API server's admission takes it."""
-    marked = [c for c in classes if (c["metadata"].get("annotations") or {}).get(DEFAULT_CLASS) == "true"]
-    marked.sort(key=lambda c: c["metadata"]["name"])
-    newest = max(marked, key=lambda c: str(c["metadata"].get("creationTimestamp")), default=None)
-    return str(newest["metadata"]["name"]) if newest else None
+    marked = [c for c in classes if dig(c, "metadata", "annotations", DEFAULT_CLASS) == "true"]
+    marked.sort(key=name_of)
+    newest = max(marked, key=lambda c: text_at(c, "metadata", "creationTimestamp"), default=None)
+    return name_of(newest) if newest else None
 
 
 def _load_balancer(answers: _Answers, kubernetes: str, handle: ClusterHandle) -> bool | None:
@@ -224,9 +231,9 @@ def _load_balancer(answers: _Answers, kubernetes: str, handle: ClusterHandle) ->
 
     A Service that has none yet proves nothing; taking it for proof would make the answer depend on our own Services.
     """
-    if any(((s.get("status") or {}).get("loadBalancer") or {}).get("ingress") for s in answers.services):
+    if any(dig(s, "status", "loadBalancer", "ingress") for s in answers.services):
         return True
-    providers = {str((n.get("spec") or {}).get("providerID", "")).partition("://")[0] for n in answers.nodes}
+    providers = {text_at(n, "spec", "providerID").partition("://")[0] for n in answers.nodes}
     if handle.provider == "sim" or providers & CLOUD_PROVIDERS or "+k3s" in kubernetes:
         return True
     return False if handle.provider == "kind" or "kind" in providers else None

@@ -6,11 +6,11 @@ no container engine. Volumes, load balancers and pods are played by the Stages i
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import time
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from sparkrig.clusters.info import ClusterInfo
 from sparkrig.clusters.mark import write_mark
@@ -22,6 +22,7 @@ from sparkrig.errors import ClusterUnreachable, InvalidInput, NotFound, Operatio
 from sparkrig.kube.client import KubeApi
 from sparkrig.kube.errors import ApiError
 from sparkrig.models.cluster import ClusterHandle
+from sparkrig.models.json import JsonObject, conditions_of, dig
 from sparkrig.models.problem import Problem, Severity
 from sparkrig.tools import Progress, ToolSettings, find
 from sparkrig.tools.model import StopCheck, never, quiet
@@ -223,10 +224,10 @@ def _furnished(api: KubeApi) -> bool:
     return account is not None and all(_schedulable(node) for node in nodes)
 
 
-def _schedulable(node: Mapping[str, Any]) -> bool:
+def _schedulable(node: JsonObject) -> bool:
     """Ready, and the node controller has taken the taint of a new node away."""
-    conditions = {c["type"]: c["status"] for c in node.get("status", {}).get("conditions") or ()}
-    return conditions.get("Ready") == "True" and not node.get("spec", {}).get("taints")
+    conditions = {c["type"]: c["status"] for c in conditions_of(node)}
+    return conditions.get("Ready") == "True" and not dig(node, "spec", "taints")
 
 
 def _binaries(settings: ToolSettings | None, on_progress: Progress, stop: StopCheck) -> tuple[dict[str, str], str]:
@@ -282,17 +283,13 @@ def _described(name: str) -> ClusterInfo:
         return ClusterInfo("sim", name, "broken", message=fix)
     now = controlplane.look(record)
     nodes = record.options.cpu_nodes + record.options.gpu_nodes
-    common: dict[str, Any] = {
-        "kubernetes": record.kubernetes,
-        "nodes": nodes,
-        "kubeconfig": state.kubeconfig_file(name),
-    }
+    running = ClusterInfo("sim", name, "running", record.kubernetes, nodes, state.kubeconfig_file(name))
     if now.ok and record.status == "ready":
-        return ClusterInfo("sim", name, "running", **common)
+        return running
     word: Literal["unfinished", "broken", "stopped"]
     word = "unfinished" if record.status == "creating" else "broken" if now.running else "stopped"
     fix = f"start it again: sparkrig cluster create --on sim:{name}"
-    return ClusterInfo("sim", name, word, **common, message=f"{_complaint(record, now)}; {fix}")
+    return dataclasses.replace(running, state=word, message=f"{_complaint(record, now)}; {fix}")
 
 
 def _complaint(record: Record, now: Health) -> str:

@@ -7,9 +7,9 @@ import os
 from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from sparkrig.clusters.sim.state import Record, cluster_dir, home
+from sparkrig.models.json import JsonDict
 
 PROVISIONER = "sim.sparkrig.dev/volumes"
 
@@ -122,7 +122,7 @@ def kwokctl_environment(home: Path) -> dict[str, str]:
     return {**kept, "KWOK_WORKDIR": str(home), "PATH": ""}
 
 
-def first_objects(record: Record) -> Iterator[dict[str, Any]]:
+def first_objects(record: Record) -> Iterator[JsonDict]:
     """Yield the manifests every simulated cluster starts with: nodes and the default StorageClass."""
     yield from _nodes(record)
     yield {
@@ -186,7 +186,7 @@ def _arguments(record: Record) -> dict[str, dict[str, str]]:
     }
 
 
-def _nodes(record: Record) -> Iterator[dict[str, Any]]:
+def _nodes(record: Record) -> Iterator[JsonDict]:
     options = record.options
     count = str(options.gpus_per_node)
     kinds: list[tuple[str, dict[str, str], dict[str, str]]] = [
@@ -203,5 +203,5 @@ def _nodes(record: Record) -> Iterator[dict[str, Any]]:
             # The range for benchmarks (RFC 2544): routed nowhere.
             "sim.sparkrig.dev/address": f"198.18.{index // 250}.{index % 250 + 1}",
         }
-        metadata = {"name": name, "labels": {**common, **more}, "annotations": annotations}
+        metadata: JsonDict = {"name": name, "labels": {**common, **more}, "annotations": annotations}
         yield {"apiVersion": "v1", "kind": "Node", "metadata": metadata}

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from sparkrig.defaults import SIM_LOCK_TIMEOUT_S
 from sparkrig.errors import InvalidInput, OperationError
@@ -118,7 +118,7 @@ def write_record(record: Record) -> None:
     """Remember a cluster; the file is replaced whole."""
     file = _record_file(record.name)
     file.parent.mkdir(parents=True, exist_ok=True)
-    raw: dict[str, Any] = asdict(record)
+    raw = asdict(record)
     raw["options"]["stages"] = [str(p) for p in record.options.stages]
     raw["options"]["egress"] = str(record.options.egress) if record.options.egress else None
     draft = file.with_suffix(".new")
