@@ -33,7 +33,7 @@ def _one(name: str, facts: ClusterFacts) -> Need:
             return _gpu(facts)
         case "load-balancer":
             met = facts.values.get("cluster.load-balancer")
-            return Need(name, met, "nothing is known to give a LoadBalancer an address")
+            return Need(name, None if met is None else bool(met), "nothing is known to give a LoadBalancer an address")
         case "internet":
             # A pod's way out is not this machine's; it is known only when somebody says so with --require.
             return Need(name, False if facts.simulated else None, "whether pods reach the internet is not known")

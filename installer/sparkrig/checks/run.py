@@ -6,11 +6,10 @@ import contextlib
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 from sparkrig import timeline
 from sparkrig.catalog.references import Scope, Unknown
@@ -33,6 +32,7 @@ from sparkrig.defaults import CHECK_CLEANUP_S, CHECK_PATIENCE_S, CHECK_WORKERS
 from sparkrig.errors import SparkrigError
 from sparkrig.models.check import CheckResult, CheckStatus
 from sparkrig.models.component import CheckSpec
+from sparkrig.models.json import JsonObject, JsonValue, mapping_at, text_at
 from sparkrig.readiness.fields import value_at
 
 INTERRUPTED = "the run was interrupted"
@@ -153,18 +153,18 @@ class _Run:
                 self._hopeless.add(subject.component)
         return self._result(subject, spec, status, message, time.monotonic() - started, expected)
 
-    def _expanded(self, subject: Subject, spec: CheckSpec) -> tuple[Mapping[str, Any], str]:
+    def _expanded(self, subject: Subject, spec: CheckSpec) -> tuple[JsonObject, str]:
         _applies(subject, spec)
         name = new_name(spec.name)
-        return scope_of(self._cluster, subject, name).expand(dict(spec.parameters)), name
+        return mapping_at(scope_of(self._cluster, subject, name).expand(dict(spec.parameters))), name
 
-    def _why_not(self, spec: CheckSpec, parameters: Mapping[str, Any], must: bool) -> str:
+    def _why_not(self, spec: CheckSpec, parameters: JsonObject, must: bool) -> str:
         """Why the cluster cannot answer; what is merely unknown does not keep a required check from being asked."""
         needs = look_at([*KINDS[spec.kind].needs(parameters), *spec.needs], self._cluster.facts)
         blocking = [need for need in needs if need.met is False or (need.met is None and not must)]
         return blocking[0].why if blocking else ""
 
-    def _ask(self, place: int, subject: Subject, spec: CheckSpec, parameters: Mapping[str, Any], name: str) -> str:
+    def _ask(self, place: int, subject: Subject, spec: CheckSpec, parameters: JsonObject, name: str) -> str:
         kind = KINDS[spec.kind]
         began = time.monotonic()
         gate = self._patience_s is None
@@ -233,14 +233,14 @@ def _applies(subject: Subject, spec: CheckSpec) -> None:
     """Raises NotApplicable where the check's ``when`` says so."""
     if spec.when is None:
         return
-    path = spec.when["value"]
+    path = text_at(spec.when, "value")
     value = value_at(subject.state.values, path)
     value = spec.when.get("default") if value is None else value
     if value != spec.when["equals"]:
         raise NotApplicable(f"{subject.component}.{path} is {_yaml(value)}")
 
 
-def _yaml(value: Any) -> str:
+def _yaml(value: JsonValue) -> str:
     if value is None:
         return "not set"
     return str(value).lower() if isinstance(value, bool) else str(value)
@@ -254,10 +254,10 @@ def _places(cluster: Cluster, pairs: Sequence[Pair]) -> list[tuple[str, str, str
             continue
         with contextlib.suppress(Unknown):
             parameters = scope_of(cluster, subject).expand(dict(spec.parameters))
-            manifest = parameters.get("object") or {"apiVersion": "batch/v1", "kind": "Job"}
-            group, _, version = str(manifest["apiVersion"]).rpartition("/")
-            namespace = str(parameters.get("namespace") or subject.state.namespace)
-            places.append((group, version, str(manifest["kind"]), namespace))
+            manifest = mapping_at(parameters, "object") or {"apiVersion": "batch/v1", "kind": "Job"}
+            group, _, version = text_at(manifest, "apiVersion").rpartition("/")
+            namespace = text_at(parameters, "namespace") or subject.state.namespace
+            places.append((group, version, text_at(manifest, "kind"), namespace))
     return places
 
 

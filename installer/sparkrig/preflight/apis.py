@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from sparkrig.kube.discovery import ResourceInfo
+from sparkrig.models.json import name_of
 from sparkrig.preflight.data import Case, Kind, Wanted
 from sparkrig.preflight.finding import Finding, fail, listed, ok, warn
-from sparkrig.preflight.objects import crd_kinds, kind_of, name_of
+from sparkrig.preflight.objects import crd_kinds, kind_of
 from sparkrig.preflight.ranges import within
 
 REMOVED: Final[Mapping[Kind, tuple[str, str]]] = {

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 
 from sparkrig.clusters.facts.gpu import GPU_RESOURCE
+from sparkrig.models.json import dig, labels_of, mappings_at, name_of, namespace_of
 from sparkrig.preflight.data import Case, Object
 from sparkrig.preflight.finding import Finding, fail, listed, ok, warn
 from sparkrig.preflight.fit import Pod, Room, is_ready, obstacle, put, requests_of, rooms
-from sparkrig.preflight.objects import Workload, kind_of, namespace_of, workloads
+from sparkrig.preflight.objects import Workload, kind_of, namespace_in, workloads
 from sparkrig.preflight.quantity import Amounts, amounts, shown, total
 from sparkrig.readiness.nodes import is_cordoned, node_states
 
@@ -26,7 +27,7 @@ def nodes(case: Case) -> Iterator[Finding]:
         yield fail("no-nodes", "cluster", "this cluster has no node", "join one first")
     for node in case.survey.nodes:
         if not is_ready(node):
-            yield warn("node-not-ready", f"node {node['metadata']['name']}", "it is not ready", "kubectl describe node")
+            yield warn("node-not-ready", f"node {name_of(node)}", "it is not ready", "kubectl describe node")
     yield from _worked_on(case)
     for wanted in case.wanted:
         if wanted.component.requires.get("gpuNodes") and case.facts.values.get("gpu.nodes-present") is False:
@@ -43,7 +44,7 @@ def _worked_on(case: Case) -> Iterator[Finding]:
         hint = f"kubectl describe node {state.node}; kubectl get pods -A --field-selector spec.nodeName={state.node}"
         yield warn("node-state", subject, state.text.removeprefix(f"{subject}: "), hint)
     busy = {state.node for state in states}
-    for name in sorted(str(n["metadata"]["name"]) for n in case.survey.nodes if is_cordoned(n)):
+    for name in sorted(name_of(n) for n in case.survey.nodes if is_cordoned(n)):
         if name not in busy:
             yield warn("node-cordoned", f"node {name}", "it is cordoned: no new pod is placed there",
                        f"kubectl uncordon {name}, when it is mended")  # fmt: skip
@@ -73,26 +74,25 @@ def capacity(case: Case) -> Iterator[Finding]:
 
 def limit_defaults(case: Case) -> dict[str, Amounts]:
     """Namespace -> what a container without requests gets there from LimitRanges, rendered ones included."""
-    ranges = [(str(item["metadata"].get("namespace")), item) for item in case.survey.limit_ranges]
+    ranges = [(namespace_of(item), item) for item in case.survey.limit_ranges]
     for wanted in case.wanted:
         limits = [item for item in wanted.objects if kind_of(item) == ("", "v1", "LimitRange")]
-        ranges += [(namespace_of(item, wanted), item) for item in limits]
+        ranges += [(namespace_in(item, wanted), item) for item in limits]
     found: dict[str, Amounts] = {}
     for namespace, item in ranges:
-        for limit in (item.get("spec") or {}).get("limits") or ():
+        for limit in mappings_at(item, "spec", "limits"):
             if limit.get("type") == "Container":
-                given = {**amounts(limit.get("default")), **amounts(limit.get("defaultRequest"))}
+                given = {**amounts(limit, "default"), **amounts(limit, "defaultRequest")}
                 found.setdefault(namespace, {}).update(given)
     return found
 
 
 def _replaced(pod: Object, everything: Sequence[Workload]) -> bool:
-    metadata = pod["metadata"]
-    labels = metadata.get("labels") or {}
+    labels = labels_of(pod)
     return any(
         w.selector
         and not w.fresh
-        and w.namespace == metadata.get("namespace")
+        and w.namespace == namespace_of(pod)
         and all(labels.get(key) == value for key, value in w.selector.items())
         for w in everything
     )
@@ -172,7 +172,7 @@ def _fullness(room: Room) -> tuple[Decimal, Decimal, Decimal]:
 
 
 def _free(space: Sequence[Room]) -> Amounts:
-    usable = [r for r in space if is_ready(r.node) and not (r.node.get("spec") or {}).get("unschedulable")]
+    usable = [r for r in space if is_ready(r.node) and not dig(r.node, "spec", "unschedulable")]
     return total({k: max(v, Decimal(0)) for k, v in room.free.items()} for room in usable)
 
 

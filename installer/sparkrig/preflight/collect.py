@@ -15,6 +15,7 @@ from sparkrig.defaults import API_CONNECTIONS
 from sparkrig.errors import AccessDenied, SparkrigError
 from sparkrig.kube.client import KindNotServed, KubeApi
 from sparkrig.kube.discovery import ResourceInfo
+from sparkrig.models.json import JsonDict, JsonObject, dig, mappings_at, name_of, texts_at
 from sparkrig.preflight.data import Kind, Rights, Rule, Survey
 from sparkrig.preflight.rights import Need
 
@@ -47,7 +48,7 @@ def collect(api: KubeApi) -> Survey:
     questions: dict[str, Callable[[], Any]] = {name: _lister(api, path) for name, path in COLLECTIONS.items()}
     questions |= {
         "pods": lambda: api.list("/api/v1/pods", field_selector=LIVING),
-        "namespaces": lambda: {item["metadata"]["name"]: item for item in api.list("/api/v1/namespaces")},
+        "namespaces": lambda: {name_of(item): item for item in api.list("/api/v1/namespaces")},
         "crds": lambda: _crd_names(api),
         "webhooks": lambda: _webhooks(api),
         "kinds": lambda: _kinds(api),
@@ -66,16 +67,16 @@ def collect(api: KubeApi) -> Survey:
     return Survey(kubernetes=version, denied=denied, **answers)
 
 
-def _lister(api: KubeApi, path: str) -> Callable[[], list[dict[str, Any]]]:
+def _lister(api: KubeApi, path: str) -> Callable[[], list[JsonDict]]:
     return lambda: api.list(path)
 
 
 def _crd_names(api: KubeApi) -> frozenset[str]:
     items = api.list("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", metadata_only=True)
-    return frozenset(item["metadata"]["name"] for item in items)
+    return frozenset(name_of(item) for item in items)
 
 
-def _webhooks(api: KubeApi) -> list[dict[str, Any]]:
+def _webhooks(api: KubeApi) -> list[JsonDict]:
     kinds = ("validatingwebhookconfigurations", "mutatingwebhookconfigurations")
     return [item for kind in kinds for item in api.list(f"{WEBHOOKS}/{kind}")]
 
@@ -148,25 +149,25 @@ def may(api: KubeApi, need: Need) -> bool:
     attributes |= {"subresource": part} if part else {}
     review = _review("SelfSubjectAccessReview", {"resourceAttributes": attributes})
     answer = api.request("POST", f"{REVIEWS}/selfsubjectaccessreviews", body=review)
-    return bool((answer.get("status") or {}).get("allowed"))
+    return bool(dig(answer, "status", "allowed"))
 
 
 def _rules(api: KubeApi, namespace: str) -> tuple[tuple[Rule, ...], bool]:
     review = _review("SelfSubjectRulesReview", {"namespace": namespace})
-    status = api.request("POST", f"{REVIEWS}/selfsubjectrulesreviews", body=review).get("status") or {}
+    status = api.request("POST", f"{REVIEWS}/selfsubjectrulesreviews", body=review).get("status")
     rules = tuple(
         Rule(
-            frozenset(rule.get("verbs") or ()),
-            frozenset(rule.get("apiGroups") or ()),
-            frozenset(rule.get("resources") or ()),
-            frozenset(rule.get("resourceNames") or ()),
+            frozenset(texts_at(rule, "verbs")),
+            frozenset(texts_at(rule, "apiGroups")),
+            frozenset(texts_at(rule, "resources")),
+            frozenset(texts_at(rule, "resourceNames")),
         )
-        for rule in status.get("resourceRules") or ()
+        for rule in mappings_at(status, "resourceRules")
     )
-    return rules, not status.get("incomplete")
+    return rules, not dig(status, "incomplete")
 
 
-def _review(kind: str, spec: Mapping[str, Any]) -> dict[str, Any]:
+def _review(kind: str, spec: JsonObject) -> JsonDict:
     return {"apiVersion": "authorization.k8s.io/v1", "kind": kind, "metadata": {}, "spec": spec}
 
 

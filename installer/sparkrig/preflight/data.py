@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from sparkrig.kube.discovery import ResourceInfo
 from sparkrig.models.cluster import ClusterFacts
 from sparkrig.models.component import Component, NodeStateRule
+from sparkrig.models.json import JsonObject
 from sparkrig.models.objects import ObjectRef
 from sparkrig.models.release import DesiredRelease, ObservedRelease
 
-Object = Mapping[str, Any]
+Object = JsonObject
 Kind = tuple[str, str, str]
 """group, version, kind"""
 

@@ -9,9 +9,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from sparkrig.clusters.facts.gpu import GPU_RESOURCE, gpu_count, has_gpu
+from sparkrig.models.json import (
+    JsonObject,
+    conditions_of,
+    dig,
+    labels_of,
+    mapping_at,
+    mappings_at,
+    name_of,
+    namespace_of,
+    number_at,
+    text_at,
+    texts_at,
+)
 from sparkrig.plan.server.webhooks import selector_matches
 from sparkrig.preflight.data import Object
 from sparkrig.preflight.places import expression_holds
@@ -38,7 +51,7 @@ class Room:
     @property
     def name(self) -> str:
         """The node's name."""
-        return str(self.node["metadata"]["name"])
+        return name_of(self.node)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +60,26 @@ class Pod:
 
     namespace: str
     labels: Mapping[str, str]
-    spec: Mapping[str, Any]
+    spec: JsonObject
     needs: Amounts
     daemon: bool = False
 
 
-def requests_of(spec: Mapping[str, Any], defaults: Amounts | None = None) -> Amounts:
+def requests_of(spec: JsonObject, defaults: Amounts | None = None) -> Amounts:
     """What a pod asks for: the sum of its containers (sidecars too) or the largest init container, plus overhead."""
-    running = [_container(c, defaults) for c in spec.get("containers") or ()]
+    running = [_container(c, defaults) for c in mappings_at(spec, "containers")]
     starting: list[Amounts] = []
-    for container in spec.get("initContainers") or ():
+    for container in mappings_at(spec, "initContainers"):
         if container.get("restartPolicy") == "Always":
             running.append(_container(container, defaults))
         else:
             starting.append(_container(container, defaults))
-    return total([highest([total(running), *starting]), amounts(spec.get("overhead")), {"pods": Decimal(1)}])
+    return total([highest([total(running), *starting]), amounts(spec, "overhead"), {"pods": Decimal(1)}])
 
 
-def _container(container: Mapping[str, Any], defaults: Amounts | None) -> Amounts:
-    resources = container.get("resources") or {}
-    return {**(defaults or {}), **amounts(resources.get("limits")), **amounts(resources.get("requests"))}
+def _container(container: JsonObject, defaults: Amounts | None) -> Amounts:
+    limits, requests = amounts(container, "resources", "limits"), amounts(container, "resources", "requests")
+    return {**(defaults or {}), **limits, **requests}
 
 
 def rooms(nodes: Sequence[Object], pods: Sequence[Object], *, gpu_provided: bool) -> list[Room]:
@@ -74,21 +87,20 @@ def rooms(nodes: Sequence[Object], pods: Sequence[Object], *, gpu_provided: bool
 
     ``gpu_provided``: a node with GPUs that nobody offers yet counts with those its label says, one where none does.
     """
-    made = {str(node["metadata"]["name"]): Room(node, _capacity(node, gpu_provided)) for node in nodes}
+    made = {name_of(node): Room(node, _capacity(node, gpu_provided)) for node in nodes}
     for item in pods:
-        spec, status = item.get("spec") or {}, item.get("status") or {}
-        room = made.get(str(spec.get("nodeName")))
-        if room is None or status.get("phase") in ("Succeeded", "Failed"):
+        spec = mapping_at(item, "spec")
+        room = made.get(text_at(spec, "nodeName"))
+        if room is None or dig(item, "status", "phase") in ("Succeeded", "Failed"):
             continue
-        metadata = item["metadata"]
-        put(room, Pod(metadata.get("namespace", ""), metadata.get("labels") or {}, spec, requests_of(spec)))
+        put(room, Pod(namespace_of(item), labels_of(item), spec, requests_of(spec)))
     return list(made.values())
 
 
 def _capacity(node: Object, gpu_provided: bool) -> Amounts:
-    free = amounts((node.get("status") or {}).get("allocatable"))
+    free = amounts(node, "status", "allocatable")
     if gpu_provided and has_gpu(node) and gpu_count(node) == 0:
-        labelled = (node["metadata"].get("labels") or {}).get(GPU_COUNT_LABEL, "1")
+        labelled = labels_of(node).get(GPU_COUNT_LABEL, "1")
         free[GPU_RESOURCE] = max(parse(labelled), Decimal(1))
     return free
 
@@ -107,7 +119,7 @@ def obstacle(room: Room, pod: Pod) -> str:
 
 
 def _obstacles(room: Room, pod: Pod) -> Iterator[str]:
-    if not pod.daemon and (room.node.get("spec") or {}).get("unschedulable"):
+    if not pod.daemon and dig(room.node, "spec", "unschedulable"):
         yield "is cordoned"
     if not pod.daemon and not is_ready(room.node):
         yield "is not ready"
@@ -125,7 +137,7 @@ def _obstacles(room: Room, pod: Pod) -> Iterator[str]:
 
 
 def _lacking(name: str, left: Decimal, amount: Decimal, room: Room) -> str:
-    if name not in ((room.node.get("status") or {}).get("allocatable") or {}) and name not in room.free:
+    if name not in mapping_at(room.node, "status", "allocatable") and name not in room.free:
         return f"offers no {name}"
     what = {"cpu": "CPU"}.get(name, name)
     if name == "pods":
@@ -135,51 +147,48 @@ def _lacking(name: str, left: Decimal, amount: Decimal, room: Room) -> str:
 
 def is_ready(node: Object) -> bool:
     """The Ready condition; a node that says nothing counts as ready."""
-    for condition in (node.get("status") or {}).get("conditions") or ():
+    for condition in conditions_of(node):
         if condition.get("type") == "Ready":
             return bool(condition.get("status") == "True")
     return True
 
 
-def _selected(node: Object, spec: Mapping[str, Any]) -> bool:
-    labels = node["metadata"].get("labels") or {}
-    if any(labels.get(key) != value for key, value in (spec.get("nodeSelector") or {}).items()):
+def _selected(node: Object, spec: JsonObject) -> bool:
+    labels = labels_of(node)
+    if any(labels.get(key) != value for key, value in mapping_at(spec, "nodeSelector").items()):
         return False
-    if spec.get("nodeName") not in (None, node["metadata"]["name"]):
+    if spec.get("nodeName") not in (None, name_of(node)):
         return False
-    required = ((spec.get("affinity") or {}).get("nodeAffinity") or {}).get(
-        "requiredDuringSchedulingIgnoredDuringExecution"
-    )
+    required = dig(spec, "affinity", "nodeAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
     if not required:
         return True
-    fields = {"metadata.name": node["metadata"]["name"]}
+    fields = {"metadata.name": name_of(node)}
     return any(
-        _holds(term.get("matchExpressions"), labels) and _holds(term.get("matchFields"), fields)
-        for term in required.get("nodeSelectorTerms") or ()
+        _holds(mappings_at(term, "matchExpressions"), labels) and _holds(mappings_at(term, "matchFields"), fields)
+        for term in mappings_at(required, "nodeSelectorTerms")
         if term.get("matchExpressions") or term.get("matchFields")
     )
 
 
-def _holds(expressions: Sequence[Mapping[str, Any]] | None, labels: Mapping[str, str]) -> bool:
+def _holds(expressions: Sequence[JsonObject], labels: Mapping[str, str]) -> bool:
     return all(
-        expression_holds(labels, str(e.get("key")), str(e.get("operator")), e.get("values") or ())
-        for e in expressions or ()
+        expression_holds(labels, str(e.get("key")), str(e.get("operator")), texts_at(e, "values")) for e in expressions
     )
 
 
 def _repelling(node: Object, pod: Pod) -> Iterator[str]:
-    for taint in (node.get("spec") or {}).get("taints") or ():
-        key = str(taint.get("key"))
+    for taint in mappings_at(node, "spec", "taints"):
+        key = text_at(taint, "key")
         if taint.get("effect") == "PreferNoSchedule" or key in NOT_OURS:
             continue
         if pod.daemon and key.startswith(DAEMON_TOLERATES):
             continue
-        if not any(_tolerates(toleration, taint) for toleration in pod.spec.get("tolerations") or ()):
+        if not any(_tolerates(toleration, taint) for toleration in mappings_at(pod.spec, "tolerations")):
             value = f"={taint['value']}" if taint.get("value") else ""
             yield f"{key}{value}:{taint.get('effect')}"
 
 
-def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
+def _tolerates(toleration: JsonObject, taint: JsonObject) -> bool:
     if toleration.get("effect") not in (None, "", taint.get("effect")):
         return False
     if toleration.get("operator", "Equal") == "Exists":
@@ -187,24 +196,22 @@ def _tolerates(toleration: Mapping[str, Any], taint: Mapping[str, Any]) -> bool:
     return toleration.get("key") == taint.get("key") and (toleration.get("value") or "") == (taint.get("value") or "")
 
 
-def _ports(spec: Mapping[str, Any]) -> set[tuple[int, str]]:
+def _ports(spec: JsonObject) -> set[tuple[int, str]]:
     return {
-        (int(port["hostPort"]), str(port.get("protocol", "TCP")))
-        for container in spec.get("containers") or ()
-        for port in container.get("ports") or ()
+        (number_at(port, "hostPort"), text_at(port, "protocol", default="TCP"))
+        for container in mappings_at(spec, "containers")
+        for port in mappings_at(container, "ports")
         if port.get("hostPort")
     }
 
 
 def _repelled_by_pods(room: Room, pod: Pod) -> bool:
-    terms = ((pod.spec.get("affinity") or {}).get("podAntiAffinity") or {}).get(
-        "requiredDuringSchedulingIgnoredDuringExecution"
-    ) or ()
+    terms = mappings_at(pod.spec, "affinity", "podAntiAffinity", "requiredDuringSchedulingIgnoredDuringExecution")
     for term in terms:
         if term.get("topologyKey") != HOST or term.get("namespaceSelector"):
             continue
-        places = term.get("namespaces") or (pod.namespace,)
+        places = texts_at(term, "namespaces") or (pod.namespace,)
         for namespace, labels in room.pods:
-            if namespace in places and selector_matches(term.get("labelSelector"), labels):
+            if namespace in places and selector_matches(mapping_at(term, "labelSelector"), labels):
                 return True
     return False

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from sparkrig.models.component import Install
+from sparkrig.models.json import JsonValue, dig, name_of
 from sparkrig.models.objects import ObjectRef
 from sparkrig.preflight.data import Case, Wanted
 from sparkrig.preflight.finding import Finding, fail, listed, ok, warn
-from sparkrig.preflight.objects import kind_of, name_of, namespace_of
+from sparkrig.preflight.objects import kind_of, namespace_in
 from sparkrig.preflight.releases import WAIT, at_work_text
 
 
@@ -89,7 +89,7 @@ def _adopted(case: Case, install: Install, wanted: Wanted) -> Iterator[Finding]:
     fixed = [
         ref
         for ref in install.workloads
-        if install.selectors.get(ref) is not None and install.selectors[ref] != ours[_key(ref)].get("selector")
+        if install.selectors.get(ref) is not None and install.selectors[ref] != dig(ours[_key(ref)], "selector")
     ]
     if fixed:
         message = f"{described(install)}; it cannot be adopted: the selector of {listed(map(str, fixed), 3)} differs"
@@ -123,9 +123,9 @@ def _other_names(install: Install, wanted: Wanted, left: list[ObjectRef]) -> str
     )
 
 
-def _rendered(wanted: Wanted) -> dict[tuple[str, str, str, str], Any]:
+def _rendered(wanted: Wanted) -> dict[tuple[str, str, str, str], JsonValue]:
     return {
-        (kind_of(item)[0], kind_of(item)[2], namespace_of(item, wanted), name_of(item)): item.get("spec") or {}
+        (kind_of(item)[0], kind_of(item)[2], namespace_in(item, wanted), name_of(item)): item.get("spec") or {}
         for item in wanted.objects
     }
 

@@ -4,8 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
+from sparkrig.models.json import (
+    JsonObject,
+    JsonValue,
+    annotations_of,
+    labels_of,
+    mapping_at,
+    mapping_or_none,
+    mappings_at,
+    name_of,
+    namespace_of,
+    number_at,
+    text_at,
+    text_map_at,
+    text_or_none,
+    texts_at,
+)
 from sparkrig.preflight.data import Case, Kind, Object, Wanted
 
 HOOK: Final = "helm.sh/hook"
@@ -18,18 +34,13 @@ MAKES_PODS: Final = frozenset({"Deployment", "StatefulSet", "DaemonSet", "Job", 
 
 def runs_now(item: Object) -> bool:
     """False for a hook that runs on other occasions than install and upgrade."""
-    hooks = {hook.strip() for hook in str(notes_of(item).get(HOOK, "")).split(",") if hook.strip()}
+    hooks = {hook.strip() for hook in str(annotations_of(item).get(HOOK, "")).split(",") if hook.strip()}
     return not hooks or not hooks <= LATER_HOOKS
 
 
 def is_hook(item: Object) -> bool:
     """True for an object that helm makes for a moment and does not keep with the release."""
-    return HOOK in notes_of(item)
-
-
-def notes_of(item: Object) -> Mapping[str, Any]:
-    """The annotations of an object."""
-    return (item.get("metadata") or {}).get("annotations") or {}
+    return HOOK in annotations_of(item)
 
 
 def kind_of(item: Object) -> Kind:
@@ -38,14 +49,9 @@ def kind_of(item: Object) -> Kind:
     return group, version, str(item.get("kind", ""))
 
 
-def name_of(item: Object) -> str:
-    """The object's name."""
-    return str((item.get("metadata") or {}).get("name", ""))
-
-
-def namespace_of(item: Object, wanted: Wanted) -> str:
+def namespace_in(item: Object, wanted: Wanted) -> str:
     """The namespace the object says, else that of the release. For a cluster-scoped kind it means nothing."""
-    return str((item.get("metadata") or {}).get("namespace") or wanted.desired.namespace)
+    return namespace_of(item) or wanted.desired.namespace
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +62,7 @@ class Workload:
     kind: str
     namespace: str
     name: str
-    spec: Mapping[str, Any]
+    spec: JsonObject
     """The pod's."""
     labels: Mapping[str, str]
     """The pod's."""
@@ -81,26 +87,26 @@ def workloads(case: Case) -> Iterator[Workload]:
 
 
 def _workload(item: Object, wanted: Wanted) -> Workload | None:
-    spec, kind = item.get("spec") or {}, str(item.get("kind"))
-    template: Mapping[str, Any]
+    spec, kind = mapping_at(item, "spec"), str(item.get("kind"))
+    template: JsonObject
     if kind == "Pod":
         template = item
     elif kind == "CronJob":
-        template = ((spec.get("jobTemplate") or {}).get("spec") or {}).get("template") or {}
+        template = mapping_at(spec, "jobTemplate", "spec", "template")
     elif kind in MAKES_PODS:
-        template = spec.get("template") or {}
+        template = mapping_at(spec, "template")
     else:
         return None
     replicas = spec.get("parallelism", 1) if kind == "Job" else spec.get("replicas", 1)
     return Workload(
         component=wanted.name,
         kind=kind,
-        namespace=namespace_of(item, wanted),
+        namespace=namespace_in(item, wanted),
         name=name_of(item),
-        spec=template.get("spec") or {},
-        labels=(template.get("metadata") or {}).get("labels") or {},
+        spec=mapping_at(template, "spec"),
+        labels=labels_of(template),
         replicas=0 if kind == "CronJob" else replicas if isinstance(replicas, int) else 1,
-        selector=(spec.get("selector") or {}).get("matchLabels") or {} if kind not in ("Pod", "Job") else {},
+        selector=text_map_at(spec, "selector", "matchLabels") if kind not in ("Pod", "Job") else {},
         hook=is_hook(item),
         fresh=wanted.fresh,
     )
@@ -126,38 +132,39 @@ def claims(case: Case) -> Iterator[Claim]:
         for item in wanted.objects:
             if is_hook(item):
                 continue
-            title = f"{item.get('kind')} {namespace_of(item, wanted)}/{name_of(item)}"
-            spec = item.get("spec") or {}
+            title = f"{item.get('kind')} {namespace_in(item, wanted)}/{name_of(item)}"
+            spec = mapping_at(item, "spec")
             if item.get("kind") == "PersistentVolumeClaim":
                 yield _claim(spec, wanted, title, item)
                 continue
-            replicas = spec.get("replicas", 1) if isinstance(spec, Mapping) else 1
+            replicas = number_at(spec, "replicas", default=1)
             for template in _templates(spec):
-                yield _claim(template, wanted, title, item, replicas if isinstance(replicas, int) else 1)
+                yield _claim(template, wanted, title, item, replicas)
 
 
-def _claim(spec: Mapping[str, Any], wanted: Wanted, title: str, item: Object, count: int = 1) -> Claim:
-    modes = tuple(map(str, spec.get("accessModes") or ("ReadWriteOnce",)))
-    requests = (spec.get("resources") or {}).get("requests") or {}
+def _claim(spec: JsonObject, wanted: Wanted, title: str, item: Object, count: int = 1) -> Claim:
+    modes = tuple(texts_at(spec, "accessModes")) or ("ReadWriteOnce",)
+    requests = mapping_at(spec, "resources", "requests")
     return Claim(
         wanted.name,
         title,
-        spec.get("storageClassName"),
+        text_or_none(spec, "storageClassName"),
         modes,
         str(requests.get("storage", "0")),
-        namespace_of(item, wanted),
+        namespace_in(item, wanted),
         count,
     )
 
 
-def _templates(node: Any) -> Iterator[Mapping[str, Any]]:
+def _templates(node: JsonValue) -> Iterator[JsonObject]:
     """The specs of all claim templates below a node, as StatefulSets and many operators write them."""
     if isinstance(node, Mapping):
         for key, value in node.items():
-            if key == "volumeClaimTemplate" and isinstance(value, Mapping) and isinstance(value.get("spec"), Mapping):
-                yield value["spec"]
+            template = mapping_or_none(value, "spec")
+            if key == "volumeClaimTemplate" and template is not None:
+                yield template
             elif key == "volumeClaimTemplates" and isinstance(value, list):
-                yield from (t["spec"] for t in value if isinstance(t, Mapping) and isinstance(t.get("spec"), Mapping))
+                yield from filter(None, (mapping_or_none(each, "spec") for each in value))
             else:
                 yield from _templates(value)
     elif isinstance(node, list):
@@ -167,9 +174,9 @@ def _templates(node: Any) -> Iterator[Mapping[str, Any]]:
 
 def crd_kinds(crd: Object) -> Iterator[tuple[Kind, str, bool]]:
     """(kind, plural, namespaced) for each served version of a CRD."""
-    spec = crd.get("spec") or {}
-    names = spec.get("names") or {}
-    for version in spec.get("versions") or ():
+    spec = mapping_at(crd, "spec")
+    names = mapping_at(spec, "names")
+    for version in mappings_at(spec, "versions"):
         if version.get("served", True):
-            kind = (str(spec.get("group", "")), str(version.get("name", "")), str(names.get("kind", "")))
-            yield kind, str(names.get("plural", "")), spec.get("scope") == "Namespaced"
+            kind = (text_at(spec, "group"), text_at(version, "name"), text_at(names, "kind"))
+            yield kind, text_at(names, "plural"), spec.get("scope") == "Namespaced"

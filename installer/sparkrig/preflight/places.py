@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
 
 from sparkrig.defaults import CLOCK_SKEW_FAIL_S, CLOCK_SKEW_WARN_S, SYSTEM_NAMESPACE
+from sparkrig.models.json import (
+    JsonObject,
+    annotations_of,
+    conditions_of,
+    dig,
+    labels_of,
+    mapping_at,
+    mappings_at,
+    name_of,
+    sequence_at,
+    text_at,
+    texts_at,
+)
 from sparkrig.plan.server.webhooks import asked_of, dead_service, label_expression_holds, rule_matches, selector_matches
 from sparkrig.preflight.apis import served
 from sparkrig.preflight.data import Case, Object, Wanted
 from sparkrig.preflight.finding import Finding, fail, listed, warn
-from sparkrig.preflight.objects import kind_of, name_of, namespace_of
+from sparkrig.preflight.objects import kind_of, namespace_in
 from sparkrig.preflight.quantity import parse
 
 STUCK_AFTER_S: Final = 300.0
@@ -34,7 +47,7 @@ def namespaces(case: Case) -> Iterator[Finding]:
                 hint = f"kubectl create namespace {name}, or leave it out of the component's values"
                 yield fail("missing-namespace", wanted.name, message, hint)
     for name, item in case.survey.namespaces.items():
-        if (item.get("metadata") or {}).get("deletionTimestamp"):
+        if dig(item, "metadata", "deletionTimestamp"):
             yield from _terminating(name, item, used.get(name, []))
 
 
@@ -44,21 +57,17 @@ def _used_by(case: Case, wanted: Wanted) -> list[str]:
     for item in wanted.objects:
         info = kinds.get(kind_of(item))
         if info is not None and info.namespaced:
-            names.append(namespace_of(item, wanted))
+            names.append(namespace_in(item, wanted))
     return list(dict.fromkeys(names))
 
 
 def _terminating(name: str, item: Object, users: list[str]) -> Iterator[Finding]:
-    holders = [
-        f"{c.get('reason')}: {c.get('message')}"
-        for c in (item.get("status") or {}).get("conditions") or ()
-        if c.get("status") == "True"
-    ]
-    finalizers = (item.get("metadata") or {}).get("finalizers") or ()
+    holders = [f"{c.get('reason')}: {c.get('message')}" for c in conditions_of(item) if c.get("status") == "True"]
+    finalizers = sequence_at(item, "metadata", "finalizers")
     if not holders and finalizers:
         holders = [f"finalizer {listed(map(str, finalizers))}"]
     why = f" ({'; '.join(holders)})" if holders else ""
-    since = str(item["metadata"]["deletionTimestamp"])
+    since = text_at(item, "metadata", "deletionTimestamp")
     subject = f"namespace {name}"
     if users:
         message = f"it is being deleted since {since}{why}, and {listed(users)} needs it"
@@ -83,8 +92,8 @@ def webhooks(case: Case) -> Iterator[Finding]:
     if {"services", "endpoint_slices"} & case.survey.denied.keys():
         return
     for configuration in case.survey.webhooks:
-        for hook in configuration.get("webhooks") or ():
-            service = (hook.get("clientConfig") or {}).get("service")
+        for hook in mappings_at(configuration, "webhooks"):
+            service = mapping_at(hook, "clientConfig", "service")
             if hook.get("failurePolicy", "Fail") != "Fail" or not service:
                 continue
             why = dead_service(service, case.survey.services, case.survey.endpoint_slices)
@@ -92,11 +101,10 @@ def webhooks(case: Case) -> Iterator[Finding]:
                 yield _dead_webhook(case, configuration, hook, why)
 
 
-def _dead_webhook(case: Case, configuration: Object, hook: Mapping[str, Any], why: str) -> Finding:
-    kind, name = configuration["kind"], name_of(configuration)
+def _dead_webhook(case: Case, configuration: Object, hook: JsonObject, why: str) -> Finding:
+    kind, name = text_at(configuration, "kind"), name_of(configuration)
     touched = _touched(case, hook)
-    rules = hook.get("rules") or ()
-    asked = listed(dict.fromkeys(r for rule in rules for r in rule.get("resources") or ()), 4)
+    asked = listed(dict.fromkeys(r for rule in mappings_at(hook, "rules") for r in texts_at(rule, "resources")), 4)
     message = f"webhook {hook.get('name')} must answer before any {asked} is written, and {why}"
     hint = f"mend it, or remove what is left of it: kubectl delete {kind.lower()} {name}"
     subject = f"{kind} {name}"
@@ -108,39 +116,39 @@ def _dead_webhook(case: Case, configuration: Object, hook: Mapping[str, Any], wh
 
 def _own(case: Case, configuration: Object) -> bool:
     """True for a webhook of this stack's own: what brings it back must not be stopped by it."""
-    notes = (configuration.get("metadata") or {}).get("annotations") or {}
+    notes = annotations_of(configuration)
     place = (notes.get("meta.helm.sh/release-namespace"), notes.get("meta.helm.sh/release-name"))
     return place in case.releases
 
 
-def _touched(case: Case, hook: Mapping[str, Any]) -> list[str]:
+def _touched(case: Case, hook: JsonObject) -> list[str]:
     kinds = served(case)
     found = []
     for wanted in case.wanted:
         for item in wanted.objects:
             info = kinds.get(kind_of(item))
-            if info is None or not _selects(hook, case, namespace_of(item, wanted) if info.namespaced else None, item):
+            if info is None or not _selects(hook, case, namespace_in(item, wanted) if info.namespaced else None, item):
                 continue
-            if any(rule_matches(rule, info.group, info.version, info.plural) for rule in hook.get("rules") or ()):
+            if any(rule_matches(rule, info.group, info.version, info.plural) for rule in mappings_at(hook, "rules")):
                 found.append(f"{kind_of(item)[2]} {name_of(item)} of {wanted.name}")
     return found
 
 
-def _selects(hook: Mapping[str, Any], case: Case, namespace: str | None, item: Object) -> bool:
-    labels = (item.get("metadata") or {}).get("labels") or {}
-    if not selector_matches(hook.get("objectSelector"), labels):
+def _selects(hook: JsonObject, case: Case, namespace: str | None, item: Object) -> bool:
+    labels = labels_of(item)
+    if not selector_matches(mapping_at(hook, "objectSelector"), labels):
         return False
     if namespace is None:
         return True
     known = case.survey.namespaces.get(namespace)
-    own = ((known or {}).get("metadata") or {}).get("labels") or {}
+    own = labels_of(known)
     for wanted in case.wanted:
         if wanted.desired.namespace == namespace:
             own = {**own, **wanted.desired.namespace_labels}
-    return selector_matches(hook.get("namespaceSelector"), {"kubernetes.io/metadata.name": namespace, **own})
+    return selector_matches(mapping_at(hook, "namespaceSelector"), {"kubernetes.io/metadata.name": namespace, **own})
 
 
-def expression_holds(labels: Mapping[str, str], key: str, operator: str, values: Any) -> bool:
+def expression_holds(labels: Mapping[str, str], key: str, operator: str, values: Sequence[str]) -> bool:
     """One line of ``matchExpressions``, of label selectors and of node affinity."""
     match operator:
         case "Gt":
@@ -157,7 +165,7 @@ def expression_holds(labels: Mapping[str, str], key: str, operator: str, values:
 def api_services(case: Case) -> Iterator[Finding]:
     """Aggregated APIs that do not answer: namespaces cannot be deleted while one is down."""
     for item in case.survey.api_services:
-        for condition in (item.get("status") or {}).get("conditions") or ():
+        for condition in conditions_of(item):
             if condition.get("type") == "Available" and condition.get("status") == "False":
                 message = f"it does not answer: {condition.get('message') or condition.get('reason')}"
                 hint = f"mend it, or remove what is left of it: kubectl delete apiservice {name_of(item)}"

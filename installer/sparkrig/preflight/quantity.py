@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, Final
+from typing import Final
+
+from sparkrig.models.json import JsonValue, mapping_at
 
 _UNITS: Final[Mapping[str, Decimal]] = {
     "": Decimal(1), "n": Decimal("1e-9"), "u": Decimal("1e-6"), "m": Decimal("1e-3"),
@@ -20,7 +22,7 @@ Amounts = dict[str, Decimal]
 """Resource name -> amount: cores, bytes, pieces."""
 
 
-def parse(text: Any) -> Decimal:
+def parse(text: JsonValue) -> Decimal:
     """A quantity such as ``500m``, ``1.5Gi`` or ``1e3``; 0 for what is none."""
     match = _FORM.fullmatch(str(text).strip())
     if match is None:
@@ -31,9 +33,9 @@ def parse(text: Any) -> Decimal:
         return Decimal(0)
 
 
-def amounts(quantities: Mapping[str, Any] | None) -> Amounts:
-    """A map of quantities as a map of numbers."""
-    return {name: parse(value) for name, value in (quantities or {}).items()}
+def amounts(item: JsonValue, *path: str) -> Amounts:
+    """The map of quantities at a path as a map of numbers."""
+    return {name: parse(value) for name, value in mapping_at(item, *path).items()}
 
 
 def total(many: Iterable[Mapping[str, Decimal]]) -> Amounts:

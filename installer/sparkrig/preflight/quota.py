@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Any
 
+from sparkrig.models.json import JsonObject, mapping_at, mappings_at, name_of, namespace_of
 from sparkrig.preflight.capacity import limit_defaults
 from sparkrig.preflight.data import Case, Object
 from sparkrig.preflight.finding import Finding, fail, listed
 from sparkrig.preflight.fit import requests_of
-from sparkrig.preflight.objects import Workload, kind_of, namespace_of, workloads
+from sparkrig.preflight.objects import Workload, kind_of, namespace_in, workloads
 from sparkrig.preflight.quantity import Amounts, amounts, shown, total
 
 
@@ -19,27 +19,26 @@ def quota(case: Case) -> Iterator[Finding]:
     defaults = limit_defaults(case)
     new = [w for w in workloads(case) if w.fresh and w.spec and not w.hook]
     for item in case.survey.quotas:
-        spec = item.get("spec") or {}
-        namespace = str(item["metadata"].get("namespace"))
+        spec = mapping_at(item, "spec")
+        namespace = namespace_of(item)
         if spec.get("scopes") or spec.get("scopeSelector"):
             continue
         here = [w for w in new if w.namespace == namespace and w.kind != "DaemonSet"]
         if here:
             yield from _over(case, item, here, defaults.get(namespace))
     for item in case.survey.limit_ranges:
-        namespace = str(item["metadata"].get("namespace"))
-        for limit in (item.get("spec") or {}).get("limits") or ():
+        namespace = namespace_of(item)
+        for limit in mappings_at(item, "spec", "limits"):
             for workload in new:
                 if workload.namespace == namespace:
                     yield from _outside(workload, item, limit, defaults.get(namespace))
 
 
 def _over(case: Case, item: Object, here: Sequence[Workload], defaults: Amounts | None) -> Iterator[Finding]:
-    hard, status = amounts((item.get("spec") or {}).get("hard")), item.get("status") or {}
-    used = amounts(status.get("used"))
+    hard, used = amounts(item, "spec", "hard"), amounts(item, "status", "used")
     asked = total(_counted(workload, defaults) for workload in here)
-    asked["services"] = Decimal(_services(case, str(item["metadata"].get("namespace"))))
-    title = f"ResourceQuota {item['metadata'].get('namespace')}/{item['metadata']['name']}"
+    asked["services"] = Decimal(_services(case, namespace_of(item)))
+    title = f"ResourceQuota {namespace_of(item)}/{name_of(item)}"
     names = listed(dict.fromkeys(workload.component for workload in here))
     for resource, limit in hard.items():
         name = {"cpu": "requests.cpu", "memory": "requests.memory", "count/pods": "pods"}.get(resource, resource)
@@ -58,7 +57,7 @@ def _over(case: Case, item: Object, here: Sequence[Workload], defaults: Amounts 
 
 def _counted(workload: Workload, defaults: Amounts | None) -> Amounts:
     requests = requests_of(workload.spec, defaults)
-    limits = total(amounts((c.get("resources") or {}).get("limits")) for c in workload.spec.get("containers") or ())
+    limits = total(amounts(c, "resources", "limits") for c in mappings_at(workload.spec, "containers"))
     named = {f"requests.{name}": amount for name, amount in requests.items() if name != "pods"}
     named |= {f"limits.{name}": amount for name, amount in limits.items()}
     return {name: amount * workload.replicas for name, amount in {**named, "pods": Decimal(1)}.items()}
@@ -66,7 +65,7 @@ def _counted(workload: Workload, defaults: Amounts | None) -> Amounts:
 
 def _services(case: Case, namespace: str) -> int:
     return sum(
-        kind_of(item) == ("", "v1", "Service") and namespace_of(item, w) == namespace
+        kind_of(item) == ("", "v1", "Service") and namespace_in(item, w) == namespace
         for w in case.wanted
         if w.fresh
         for item in w.objects
@@ -79,22 +78,22 @@ def _silent(here: Sequence[Workload], name: str, defaults: Amounts | None) -> li
     if kind not in ("requests", "limits") or resource not in ("cpu", "memory"):
         return []
     return [
-        w.title for w in here if any(not _says(c, kind, resource, defaults) for c in w.spec.get("containers") or ())
+        w.title for w in here if any(not _says(c, kind, resource, defaults) for c in mappings_at(w.spec, "containers"))
     ]
 
 
-def _says(container: Mapping[str, Any], kind: str, resource: str, defaults: Amounts | None) -> bool:
-    resources = container.get("resources") or {}
-    given = {**(resources.get("limits") or {}), **((resources.get(kind) or {}) if kind == "requests" else {})}
+def _says(container: JsonObject, kind: str, resource: str, defaults: Amounts | None) -> bool:
+    resources = mapping_at(container, "resources")
+    given = {**mapping_at(resources, "limits"), **(mapping_at(resources, kind) if kind == "requests" else {})}
     return resource in given or resource in (defaults or {})
 
 
-def _outside(workload: Workload, item: Object, limit: Mapping[str, Any], defaults: Amounts | None) -> Iterator[Finding]:
-    title = f"LimitRange {item['metadata'].get('namespace')}/{item['metadata']['name']}"
-    highest, lowest = amounts(limit.get("max")), amounts(limit.get("min"))
+def _outside(workload: Workload, item: Object, limit: JsonObject, defaults: Amounts | None) -> Iterator[Finding]:
+    title = f"LimitRange {namespace_of(item)}/{name_of(item)}"
+    highest, lowest = amounts(limit, "max"), amounts(limit, "min")
     parts = [("pod", workload.spec)] if limit.get("type") == "Pod" else []
     if limit.get("type") == "Container":
-        parts = [(f"container {c.get('name')}", {"containers": [c]}) for c in workload.spec.get("containers") or ()]
+        parts = [(f"container {c.get('name')}", {"containers": [c]}) for c in mappings_at(workload.spec, "containers")]
     for what, spec in parts:
         asked = requests_of(spec, defaults)
         who = f"{workload.title}: {what} asks for"

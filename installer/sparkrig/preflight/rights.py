@@ -7,15 +7,17 @@ the Roles that the charts bring.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sparkrig.defaults import SYSTEM_NAMESPACE
+from sparkrig.models.json import JsonDict, mappings_at, name_of, text_at, texts_at
 from sparkrig.preflight.apis import served
 from sparkrig.preflight.data import Case, Object, Rights, Rule, Wanted
 from sparkrig.preflight.finding import Finding, fail, listed, ok, warn
-from sparkrig.preflight.objects import kind_of, name_of, namespace_of
+from sparkrig.preflight.objects import kind_of, namespace_in
 
 WRITE: Final = ("create", "delete", "get", "list", "patch", "update", "watch")
 """What helm and our waiting do with an object of a release; update is what helm's client-side way uses."""
@@ -60,7 +62,7 @@ def needed(case: Case, *, looking: bool = False) -> dict[Need, list[str]]:
         for item in [*wanted.objects, *wanted.crds]:
             info = kinds.get(kind_of(item))
             if info is not None:
-                where = namespace_of(item, wanted) if info.namespaced else ""
+                where = namespace_in(item, wanted) if info.namespaced else ""
                 add(wanted.name, where, info.group, (info.plural,), WRITE)
         for item in wanted.objects:
             for need in _granted(item, wanted):
@@ -104,22 +106,19 @@ def _granted(item: Object, wanted: Wanted) -> Iterator[Need]:
     if kind_of(item)[0] != RBAC:
         return
     if kind in ("Role", "ClusterRole"):
-        where = namespace_of(item, wanted) if kind == "Role" else ""
-        for rule in item.get("rules") or ():
-            for group in rule.get("apiGroups") or ():
-                for resource in rule.get("resources") or ():
-                    for verb in rule.get("verbs") or ():
-                        for name in rule.get("resourceNames") or ("",):
-                            yield Need(where, group, resource, verb, name)
-            for path in rule.get("nonResourceURLs") or ():
-                for verb in rule.get("verbs") or ():
-                    yield Need("", _PATHS, path, verb)
+        where = namespace_in(item, wanted) if kind == "Role" else ""
+        for rule in mappings_at(item, "rules"):
+            groups, resources, verbs = (texts_at(rule, key) for key in ("apiGroups", "resources", "verbs"))
+            names = texts_at(rule, "resourceNames") or [""]
+            for group, resource, verb, name in itertools.product(groups, resources, verbs, names):
+                yield Need(where, group, resource, verb, name)
+            for path, verb in itertools.product(texts_at(rule, "nonResourceURLs"), verbs):
+                yield Need("", _PATHS, path, verb)
     elif kind in ("RoleBinding", "ClusterRoleBinding"):
-        role = item.get("roleRef") or {}
-        made = {(kind_of(o)[2], name_of(o)) for o in wanted.objects}
-        if (role.get("kind"), role.get("name")) not in made:
-            where = namespace_of(item, wanted) if role.get("kind") == "Role" else ""
-            yield Need(where, RBAC, f"{str(role.get('kind')).lower()}s", "bind", str(role.get("name")))
+        role, name = text_at(item, "roleRef", "kind"), text_at(item, "roleRef", "name")
+        if (role, name) not in {(kind_of(o)[2], name_of(o)) for o in wanted.objects}:
+            where = namespace_in(item, wanted) if role == "Role" else ""
+            yield Need(where, RBAC, f"{role.lower()}s", "bind", name)
 
 
 _PATHS: Final = "\0nonResourceURLs"
@@ -175,7 +174,7 @@ def rights_findings(case: Case, lacking: Mapping[Need, Sequence[str]], *, known:
         yield fail("rights", "cluster", message, hint)
 
 
-def least_roles(case: Case, name: str) -> list[dict[str, Any]]:
+def least_roles(case: Case, name: str) -> list[JsonDict]:
     """A ClusterRole, and a Role for each namespace, that suffice for ``up`` and for all that preflight looks at.
 
     What happens in a namespace that a chart makes itself is in the ClusterRole: there is no Role before the namespace.
@@ -201,18 +200,18 @@ _Subject = tuple[str, str, str]
 """group, resource, name of the object (empty: any)"""
 
 
-def _role(kind: str, name: str, namespace: str, rules: Mapping[_Subject, set[str]]) -> dict[str, Any]:
+def _role(kind: str, name: str, namespace: str, rules: Mapping[_Subject, set[str]]) -> JsonDict:
     """Rules with the same verbs on the same group become one."""
     merged: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for (group, resource, only), verbs in sorted(rules.items()):
         merged.setdefault((group, only, tuple(sorted(verbs))), []).append(resource)
     metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
-    written = []
+    written: list[JsonDict] = []
     for (group, only, granted), resources in merged.items():
         if group == _PATHS:
             written.append({"nonResourceURLs": resources, "verbs": list(granted)})
             continue
-        rule: dict[str, Any] = {"apiGroups": [group], "resources": resources}
+        rule: JsonDict = {"apiGroups": [group], "resources": resources}
         rule |= {"resourceNames": [only]} if only else {}
         written.append({**rule, "verbs": list(granted)})
     return {"apiVersion": f"{RBAC}/v1", "kind": kind, "metadata": metadata, "rules": written}

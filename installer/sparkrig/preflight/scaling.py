@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
+from sparkrig.models.json import JsonObject, mappings_at, name_of, text_at
 from sparkrig.preflight.data import Case, Object
 from sparkrig.preflight.finding import Finding, fail, listed
-from sparkrig.preflight.objects import kind_of, name_of, namespace_of
+from sparkrig.preflight.objects import kind_of, namespace_in
 
 GROUPS: Final[Mapping[str, str]] = {
     "Resource": "metrics.k8s.io",
@@ -35,7 +36,7 @@ def metrics_apis(case: Case) -> Iterator[Finding]:
         for item in wanted.objects:
             if kind_of(item)[0] == "autoscaling" and kind_of(item)[2] == "HorizontalPodAutoscaler":
                 for group in sorted(_asked(item) - served):
-                    missing.setdefault(group, []).append(f"{namespace_of(item, wanted)}/{name_of(item)}")
+                    missing.setdefault(group, []).append(f"{namespace_in(item, wanted)}/{name_of(item)}")
         for group, names in missing.items():
             what = f"HorizontalPodAutoscaler {listed(names, 3)}"
             message = f"{what} reads metrics from the API {group}, which nothing serves"
@@ -44,9 +45,9 @@ def metrics_apis(case: Case) -> Iterator[Finding]:
 
 def _asked(item: Object) -> set[str]:
     """The APIs that an autoscaler reads; CPU use of the pods where it names no metric."""
-    metrics = (item.get("spec") or {}).get("metrics") or ({"type": "Resource"},)
-    return {GROUPS[metric["type"]] for metric in metrics if metric.get("type") in GROUPS}
+    kinds = [text_at(metric, "type") for metric in mappings_at(item, "spec", "metrics")] or ["Resource"]
+    return {GROUPS[kind] for kind in kinds if kind in GROUPS}
 
 
-def _group(item: Mapping[str, Any]) -> str:
-    return str((item.get("spec") or {}).get("group", ""))
+def _group(item: JsonObject) -> str:
+    return text_at(item, "spec", "group")

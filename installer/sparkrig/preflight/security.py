@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterator
+from typing import Final
 
 from sparkrig.models.component import SecurityException
+from sparkrig.models.json import (
+    JsonObject,
+    containers_of,
+    dig,
+    labels_of,
+    mapping_at,
+    mappings_at,
+    name_of,
+    sequence_at,
+    text_at,
+    texts_at,
+)
 from sparkrig.preflight.data import Case
 from sparkrig.preflight.finding import Finding, fail, listed
-from sparkrig.preflight.objects import kind_of, name_of, workloads
+from sparkrig.preflight.objects import kind_of, workloads
 
 LABEL: Final = "pod-security.kubernetes.io/enforce"
 VOLUMES: Final = frozenset(
@@ -51,14 +63,10 @@ def pod_security(case: Case) -> Iterator[Finding]:
 
 def namespace_levels(case: Case) -> dict[str, str]:
     """Namespace -> the level it will enforce: our label, that of a rendered Namespace, or the one it has."""
-    levels = {
-        name: level
-        for name, item in case.survey.namespaces.items()
-        if (level := ((item.get("metadata") or {}).get("labels") or {}).get(LABEL))
-    }
+    levels = {name: level for name, item in case.survey.namespaces.items() if (level := labels_of(item).get(LABEL))}
     for wanted in case.wanted:
         for item in wanted.objects:
-            labels = (item.get("metadata") or {}).get("labels") or {}
+            labels = labels_of(item)
             if kind_of(item) == ("", "v1", "Namespace") and LABEL in labels:
                 levels[name_of(item)] = labels[LABEL]
         if LABEL in wanted.desired.namespace_labels:
@@ -66,7 +74,7 @@ def namespace_levels(case: Case) -> dict[str, str]:
     return levels
 
 
-def deviations(spec: Mapping[str, Any], level: str) -> Iterator[str]:
+def deviations(spec: JsonObject, level: str) -> Iterator[str]:
     """The fields of a pod that a level refuses; none for ``privileged`` and for a level that is none."""
     if level in ("baseline", "restricted"):
         yield from _baseline(spec)
@@ -74,52 +82,47 @@ def deviations(spec: Mapping[str, Any], level: str) -> Iterator[str]:
         yield from _restricted(spec)
 
 
-def _baseline(spec: Mapping[str, Any]) -> Iterator[str]:
+def _baseline(spec: JsonObject) -> Iterator[str]:
     yield from (field for field in ("hostNetwork", "hostPID", "hostIPC") if spec.get(field))
-    if any("hostPath" in volume for volume in spec.get("volumes") or ()):
+    if any("hostPath" in volume for volume in mappings_at(spec, "volumes")):
         yield "hostPath volumes"
-    pod = spec.get("securityContext") or {}
-    if any(str(s.get("name")) not in SAFE_SYSCTLS for s in pod.get("sysctls") or ()):
+    pod = mapping_at(spec, "securityContext")
+    if any(text_at(s, "name") not in SAFE_SYSCTLS for s in mappings_at(pod, "sysctls")):
         yield "sysctls"
-    for container in _containers(spec):
-        own = container.get("securityContext") or {}
-        added = set((own.get("capabilities") or {}).get("add") or ())
+    for container in containers_of(spec):
+        own = mapping_at(container, "securityContext")
+        added = set(texts_at(own, "capabilities", "add"))
         if own.get("privileged"):
             yield "privileged"
         if unusual := sorted(added - BASELINE_CAPABILITIES):
             yield f"capabilities {', '.join(unusual)}"
-        if any(port.get("hostPort") for port in container.get("ports") or ()):
+        if any(port.get("hostPort") for port in mappings_at(container, "ports")):
             yield "hostPort"
         if own.get("procMount", "Default") != "Default":
             yield "procMount"
-        if ({**pod, **own}.get("seccompProfile") or {}).get("type") == "Unconfined":
+        if dig({**pod, **own}, "seccompProfile", "type") == "Unconfined":
             yield "seccompProfile Unconfined"
 
 
-def _restricted(spec: Mapping[str, Any]) -> Iterator[str]:
-    for volume in spec.get("volumes") or ():
+def _restricted(spec: JsonObject) -> Iterator[str]:
+    for volume in mappings_at(spec, "volumes"):
         yield from (f"{kind} volumes" for kind in sorted(set(volume) - VOLUMES) if kind != "hostPath")
-    pod = spec.get("securityContext") or {}
-    for container in _containers(spec):
-        own = container.get("securityContext") or {}
-        both, capabilities = {**pod, **own}, own.get("capabilities") or {}
+    pod = mapping_at(spec, "securityContext")
+    for container in containers_of(spec):
+        own = mapping_at(container, "securityContext")
+        both, capabilities = {**pod, **own}, mapping_at(own, "capabilities")
         if own.get("allowPrivilegeEscalation") is not False:
             yield "allowPrivilegeEscalation"
-        if "ALL" not in (capabilities.get("drop") or ()):
+        if "ALL" not in sequence_at(capabilities, "drop"):
             yield "capabilities.drop"
-        if set(capabilities.get("add") or ()) - {"NET_BIND_SERVICE"}:
+        if set(sequence_at(capabilities, "add")) - {"NET_BIND_SERVICE"}:
             yield "capabilities.add"
         if both.get("runAsNonRoot") is not True:
             yield "runAsNonRoot"
         if both.get("runAsUser") == 0:
             yield "runAsUser 0"
-        if not (both.get("seccompProfile") or {}).get("type"):
+        if not dig(both, "seccompProfile", "type"):
             yield "seccompProfile"
-
-
-def _containers(spec: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    for kind in ("initContainers", "containers"):
-        yield from spec.get(kind) or ()
 
 
 def _above(exception: SecurityException, level: str) -> bool:

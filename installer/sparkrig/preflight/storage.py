@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterator, Sequence
+from typing import Final
 
+from sparkrig.models.json import JsonObject, dig, name_of
 from sparkrig.preflight.data import Case
 from sparkrig.preflight.finding import Finding, fail, listed, ok, warn
-from sparkrig.preflight.objects import claims, kind_of, name_of, namespace_of
+from sparkrig.preflight.objects import claims, kind_of, namespace_in
 
 ONE_NODE_ONLY: Final = frozenset(
     {"rancher.io/local-path", "kubernetes.io/no-provisioner", "kubernetes.io/host-path", "k8s.io/minikube-hostpath",
@@ -63,9 +64,9 @@ def load_balancer(case: Case) -> Iterator[Finding]:
     given = case.facts.values.get("cluster.load-balancer")
     for wanted in case.wanted:
         services = [
-            f"{namespace_of(item, wanted)}/{name_of(item)}"
+            f"{namespace_in(item, wanted)}/{name_of(item)}"
             for item in wanted.objects
-            if kind_of(item) == ("", "v1", "Service") and (item.get("spec") or {}).get("type") == "LoadBalancer"
+            if kind_of(item) == ("", "v1", "Service") and dig(item, "spec", "type") == "LoadBalancer"
         ]
         required = wanted.component.requires.get("loadBalancer") is True
         if not services and not required:
@@ -83,10 +84,10 @@ def load_balancer(case: Case) -> Iterator[Finding]:
 def _has_volume(case: Case, name: str) -> bool:
     if "volumes" in case.survey.denied:
         return True
-    return any((item.get("spec") or {}).get("storageClassName") == name for item in case.survey.volumes)
+    return any(dig(item, "spec", "storageClassName") == name for item in case.survey.volumes)
 
 
-def _hint(classes: Mapping[str, Any] | Sequence[str]) -> str:
+def _hint(classes: JsonObject | Sequence[str]) -> str:
     if classes:
         return f"there are {listed(sorted(classes))}: mark one as the default, or name one in global.storageClass"
     return "install a storage provisioner first"

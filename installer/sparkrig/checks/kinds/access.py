@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
 
 from sparkrig.checks.kinds.base import Context, Depth, Kind, NotYet, no_needs
+from sparkrig.models.json import JsonDict, JsonObject, dig, mappings_at, text_at, texts_at
 
 API: Final = "authorization.k8s.io"
 SHOWN: Final = 4
@@ -16,11 +17,11 @@ def ask(context: Context) -> str:
 
     One LocalSubjectAccessReview each: nothing is stored, and only rights in the namespace are needed to ask.
     """
-    account = context.parameters["serviceAccount"]
-    home = context.parameters.get("accountNamespace") or context.namespace
+    account = text_at(context.parameters, "serviceAccount")
+    home = text_at(context.parameters, "accountNamespace") or context.namespace
     missing: list[str] = []
     count = 0
-    for attributes, words in _rights(context.parameters["may"]):
+    for attributes, words in _rights(mappings_at(context.parameters, "may")):
         count += 1
         if not _granted(context, f"{home}:{account}", home, attributes):
             missing.append(words)
@@ -31,20 +32,20 @@ def ask(context: Context) -> str:
     return f"{home}/{account} has the {count} rights that it needs"
 
 
-def _rights(may: list[Mapping[str, Any]]) -> Iterator[tuple[dict[str, str], str]]:
+def _rights(may: Iterable[JsonObject]) -> Iterator[tuple[dict[str, str], str]]:
     """Each right as the review's attributes and as words: ``create pods``, ``get jobs.batch``, ``get pods/log``."""
     for entry in may:
-        group = entry.get("group", "")
-        for written in entry["resources"]:
+        group = text_at(entry, "group")
+        for written in texts_at(entry, "resources"):
             resource, _, subresource = written.partition("/")
             attributes = {"group": group, "resource": resource, "subresource": subresource}
             named = ".".join(filter(None, (resource, group))) + (f"/{subresource}" if subresource else "")
-            for verb in entry["verbs"]:
+            for verb in texts_at(entry, "verbs"):
                 yield {**attributes, "verb": verb}, f"{verb} {named}"
 
 
 def _granted(context: Context, user: str, home: str, attributes: Mapping[str, str]) -> bool:
-    review = {
+    review: JsonDict = {
         "apiVersion": f"{API}/v1",
         "kind": "LocalSubjectAccessReview",
         "metadata": {"namespace": context.namespace},
@@ -57,7 +58,7 @@ def _granted(context: Context, user: str, home: str, attributes: Mapping[str, st
     }
     path = f"/apis/{API}/v1/namespaces/{context.namespace}/localsubjectaccessreviews"
     answer = context.api.request("POST", path, body=review, timeout_s=context.request_s)
-    return bool((answer.get("status") or {}).get("allowed"))
+    return bool(dig(answer, "status", "allowed"))
 
 
 KIND = Kind(ask, Depth.FAST, no_needs)

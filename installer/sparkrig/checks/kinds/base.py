@@ -13,16 +13,17 @@ import contextlib
 import enum
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from sparkrig.defaults import CHECK_REQUEST_S
 from sparkrig.kube.client import KubeApi
 from sparkrig.kube.watch import ObjectWatch
 from sparkrig.models.cluster import ClusterFacts
 from sparkrig.models.component import CheckSpec, NodeStateRule, ReadinessRule
+from sparkrig.models.json import JsonObject
 from sparkrig.models.release import ReleaseState
 
 T = TypeVar("T")
@@ -96,7 +97,7 @@ class Context:
     cluster: Cluster
     subject: Subject
     spec: CheckSpec
-    parameters: Mapping[str, Any]
+    parameters: JsonObject
     deadline: float
     """On the monotonic clock."""
     cancelled: threading.Event
@@ -189,12 +190,12 @@ class Context:
 Ask = Callable[[Context], str]
 
 
-def no_needs(_parameters: Mapping[str, Any]) -> Sequence[str]:
+def no_needs(_parameters: JsonObject) -> Sequence[str]:
     """For a kind that any cluster can answer."""
     return ()
 
 
-def needs_real_pods(_parameters: Mapping[str, Any]) -> Sequence[str]:
+def needs_real_pods(_parameters: JsonObject) -> Sequence[str]:
     """For a kind whose answer comes from a pod: on a simulated cluster it would come from a script."""
     return (REAL_PODS,)
 
@@ -205,7 +206,7 @@ class Kind:
 
     ask: Ask
     depth: Depth
-    needs: Callable[[Mapping[str, Any]], Sequence[str]] = needs_real_pods
+    needs: Callable[[JsonObject], Sequence[str]] = needs_real_pods
     """What this kind needs whatever ``component.yaml`` says, from its parameters."""
     once: bool = False
     """True where asking again would make objects again; the function waits for itself."""

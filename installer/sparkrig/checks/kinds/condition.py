@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from sparkrig.checks.kinds.base import REAL_PODS, Context, Depth, Kind, NotYet, Wrong
 from sparkrig.checks.kinds.logs import explained
@@ -14,6 +14,19 @@ from sparkrig.checks.kinds.node_states import judged
 from sparkrig.defaults import CONDITION_WINDOW_S, CONTROLLER_SETTLE_S
 from sparkrig.kube.client import KindNotServed
 from sparkrig.models.component import ReadinessRule
+from sparkrig.models.json import (
+    JsonDict,
+    JsonObject,
+    annotations_of,
+    dig,
+    mapping_at,
+    mapping_or_none,
+    mappings_at,
+    name_of,
+    namespace_of,
+    text_at,
+    text_or_none,
+)
 from sparkrig.models.objects import Judgement, Readiness
 from sparkrig.readiness import judge
 from sparkrig.readiness.fields import condition
@@ -24,7 +37,7 @@ from sparkrig.readiness.operands import owned_by, rollout
 LOOK_S: Final = 1.0
 """How often a condition is looked at while it is seen whether it holds."""
 
-Item = dict[str, Any]
+Item = JsonDict
 
 
 def ask(context: Context) -> str:
@@ -50,21 +63,22 @@ def ask(context: Context) -> str:
 def _window_s(context: Context, rule: ReadinessRule, found: Sequence[Item]) -> float:
     """As the check says; else only for a status that does not name its generation, and never most of the timeout."""
     if "window" in context.parameters:
-        return float(context.parameters["window"])
+        return float(text_at(context.parameters, "window"))
     told = all(tells(item) or _told(item, rule) for item in found)
     return 0.0 if told else min(CONDITION_WINDOW_S, context.spec.timeout_s / 4)
 
 
-def _rule(parameters: Mapping[str, Any]) -> ReadinessRule:
-    group = parameters["apiVersion"].rpartition("/")[0]
-    settle = float(parameters.get("settle", CONTROLLER_SETTLE_S))
-    return ReadinessRule(group, parameters["kind"], parameters["ready"], parameters.get("failed"), settle_s=settle)
+def _rule(parameters: JsonObject) -> ReadinessRule:
+    group, kind = text_at(parameters, "apiVersion").rpartition("/")[0], text_at(parameters, "kind")
+    settle = float(text_at(parameters, "settle") or CONTROLLER_SETTLE_S)
+    failed = mapping_or_none(parameters, "failed")
+    return ReadinessRule(group, kind, mapping_at(parameters, "ready"), failed, settle_s=settle)
 
 
 def _look(context: Context, rule: ReadinessRule) -> tuple[list[Item], str]:
     """The objects and what they say, when all of them are well."""
     parameters = context.parameters
-    version = parameters["apiVersion"].rpartition("/")[2]
+    version = text_at(parameters, "apiVersion").rpartition("/")[2]
     found = _found(context, _collection(context, rule.group, version, rule.kind, parameters.get("allNamespaces")))
     if not found:
         raise NotYet(f"there is no {rule.kind}{_which(parameters)}")
@@ -76,14 +90,12 @@ def _look(context: Context, rule: ReadinessRule) -> tuple[list[Item], str]:
     said = [_unwell(rule.kind, item, verdict) for item, verdict in unwell[:4]]
     nodes = _nodes(context, said)
     if unwell:
-        told = explained(context, parameters.get("pods"), unwell[0][0]["metadata"].get("namespace"))
+        told = explained(context, parameters.get("pods"), namespace_of(unwell[0][0]))
         raise NotYet("; ".join([*said, *nodes]) + told)
     if open_ := [*_operands(context, found), *nodes]:
-        raise NotYet(
-            f"{rule.kind} {found[0]['metadata']['name']}: {verdicts[0][1].message}, but {'; '.join(open_[:4])}"
-        )
+        raise NotYet(f"{rule.kind} {name_of(found[0])}: {verdicts[0][1].message}, but {'; '.join(open_[:4])}")
     item, verdict = verdicts[0]
-    which = f"{rule.kind} {item['metadata']['name']}" if len(found) == 1 else f"{len(found)} {rule.kind}"
+    which = f"{rule.kind} {name_of(item)}" if len(found) == 1 else f"{len(found)} {rule.kind}"
     return found, f"{which}: {verdict.message}"
 
 
@@ -99,7 +111,7 @@ def _told(item: Item, rule: ReadinessRule) -> bool:
     """Whether the condition itself names the generation that it is about, or nothing is read that a controller says."""
     if "path" in rule.ready and not str(rule.ready["path"]).startswith("status."):
         return True
-    named = rule.ready.get("condition")
+    named = text_at(rule.ready, "condition")
     return ((condition(item, named) or {}) if named else {}).get("observedGeneration") is not None
 
 
@@ -111,10 +123,11 @@ def _restarted(context: Context) -> datetime.datetime | None:
     context.cluster.watch.ensure(refs, context.left_s())
     ends = []
     for found in filter(None, map(context.cluster.watch.get, refs)):
-        revision = (found["metadata"].get("annotations") or {}).get("deployment.kubernetes.io/revision", "1")
+        revision = annotations_of(found).get("deployment.kubernetes.io/revision", "1")
         rolled = condition(found, "Progressing") or {}
-        if revision != "1" and rolled.get("reason") == "NewReplicaSetAvailable" and rolled.get("lastUpdateTime"):
-            ends.append(datetime.datetime.fromisoformat(rolled["lastUpdateTime"]))
+        ended = text_at(rolled, "lastUpdateTime")
+        if revision != "1" and rolled.get("reason") == "NewReplicaSetAvailable" and ended:
+            ends.append(datetime.datetime.fromisoformat(ended))
     return max(ends, default=None)
 
 
@@ -143,12 +156,11 @@ def _nodes(context: Context, objects: Sequence[str]) -> list[str]:
 
 def _operands(context: Context, found: Sequence[Item]) -> list[str]:
     """What the objects' controller made for them and that is not rolled out."""
-    wanted = context.parameters.get("operands") or ()
-    uids = {item["metadata"].get("uid") for item in found}
+    uids = {dig(item, "metadata", "uid") for item in found}
     lines = []
-    for each in wanted:
-        group, _, version = str(each["apiVersion"]).rpartition("/")
-        items = context.api.list(_collection(context, group, version, each["kind"], everywhere=False))
+    for each in mappings_at(context.parameters, "operands"):
+        group, _, version = text_at(each, "apiVersion").rpartition("/")
+        items = context.api.list(_collection(context, group, version, text_at(each, "kind"), everywhere=False))
         lines += [line for item in items if owned_by(item, uids) and (line := rollout(item, context.api.now()))]
     return lines
 
@@ -161,26 +173,28 @@ def _collection(context: Context, group: str, version: str, kind: str, everywher
     return info.collection("" if everywhere else context.namespace)
 
 
-def _unwell(kind: str, item: Mapping[str, Any], verdict: Judgement) -> str:
+def _unwell(kind: str, item: JsonObject, verdict: Judgement) -> str:
     error = error_text(item) if verdict.readiness is Readiness.FAILED else ""
     said = f": {shown(error)}" if error and shown(error) not in verdict.message else ""
-    return f"{kind} {item['metadata']['name']}: {verdict.message}{said}"
+    return f"{kind} {name_of(item)}: {verdict.message}{said}"
 
 
 def _found(context: Context, collection: str) -> list[Item]:
     name = context.parameters.get("name")
     # Listed also by name: in all namespaces together nothing can be read by one.
     by_name = f"metadata.name={name}" if name is not None else None
-    return context.api.list(collection, label_selector=context.parameters.get("selector"), field_selector=by_name)
+    return context.api.list(
+        collection, label_selector=text_or_none(context.parameters, "selector"), field_selector=by_name
+    )
 
 
-def _which(parameters: Mapping[str, Any]) -> str:
+def _which(parameters: JsonObject) -> str:
     if "name" in parameters:
         return f" {parameters['name']}"
     return f" with {parameters['selector']}" if "selector" in parameters else ""
 
 
-def needs(parameters: Mapping[str, Any]) -> Sequence[str]:
+def needs(parameters: JsonObject) -> Sequence[str]:
     """A custom resource's status is written by a pod; that of Kubernetes' own kinds by real controllers."""
     group = str(parameters.get("apiVersion", "")).rpartition("/")[0]
     own = "." not in group or (group.endswith(".k8s.io") and group.split(".")[0] in OWN)

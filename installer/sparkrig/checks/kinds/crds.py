@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from sparkrig.checks.kinds.base import Context, Depth, Kind, NotYet, Wrong, no_needs
 from sparkrig.kube.client import KubeApi
+from sparkrig.models.json import mapping_at, mappings_at, name_of, sequence_at, texts_at
 from sparkrig.models.objects import Readiness
 from sparkrig.plan.crds.drift import find_drift
 from sparkrig.readiness import judge
@@ -35,10 +36,14 @@ def _served(api: KubeApi, groups: Iterable[str]) -> set[str]:
     """
     found = set()
     for group in groups:
-        for version in (api.get(f"/apis/{group}", missing_ok=True) or {}).get("versions", ()):
-            answer = api.get(f"/apis/{version['groupVersion']}", missing_ok=True) or {}
+        for version in mappings_at(api.get(f"/apis/{group}", missing_ok=True), "versions"):
+            answer = api.get(f"/apis/{version['groupVersion']}", missing_ok=True)
             # One that is being deleted is listed to the end, and takes no new objects.
-            found |= {f"{kind['name']}.{group}" for kind in answer.get("resources", ()) if "create" in kind["verbs"]}
+            found |= {
+                f"{kind['name']}.{group}"
+                for kind in mappings_at(answer, "resources")
+                if "create" in sequence_at(kind, "verbs")
+            }
     return found
 
 
@@ -54,7 +59,7 @@ def _changed(context: Context) -> list[str]:
     """The component's CRDs that exist and are not as sparkrig applied them, each with what became of it."""
     if not context.subject.state.crd_digests:
         return []
-    there = {item["metadata"]["name"]: item["metadata"] for item in context.api.list(PATH, metadata_only=True)}
+    there = {name_of(item): mapping_at(item, "metadata") for item in context.api.list(PATH, metadata_only=True)}
     states = [subject.state for subject in context.cluster.subjects]
     drift = find_drift(states, there, lambda _name: "").get(context.subject.component, ())
     return [f"{one.name} {one.why}" for one in drift if one.what == "changed"]
@@ -62,7 +67,7 @@ def _changed(context: Context) -> list[str]:
 
 def _names(context: Context) -> list[str]:
     if "names" in context.parameters:
-        return list(context.parameters["names"])
+        return list(texts_at(context.parameters, "names"))
     state = context.subject.state
     provided = [name.removeprefix(CRD) for name in context.subject.provides if name.startswith(CRD)]
     inventory = [ref.name for ref in state.inventory if ref.kind == "CustomResourceDefinition"]

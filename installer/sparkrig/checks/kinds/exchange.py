@@ -13,7 +13,7 @@ import socket
 import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sparkrig.checks.kinds.base import Context, NotYet, Wrong
 from sparkrig.checks.kinds.matching import shown
@@ -21,6 +21,7 @@ from sparkrig.defaults import CHECK_BODY_BYTES
 from sparkrig.errors import AccessDenied, OperationError
 from sparkrig.kube.errors import ConnectionLost
 from sparkrig.kube.portforward import Tunnel, open_tunnel, pod_behind
+from sparkrig.models.json import JsonObject, JsonValue, dig
 
 T = TypeVar("T")
 PREAMBLE = re.compile(r"^error forwarding port \d+ to pod \S+, uid \S*: *")
@@ -48,7 +49,7 @@ class Ask:
     """The Host header."""
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes | None = None
-    tls: Mapping[str, Any] | None = None
+    tls: JsonObject | None = None
     """``serverName`` (default: the host) is sent as SNI; ``verify`` false takes any certificate."""
 
 
@@ -61,16 +62,17 @@ class Answer:
     body: bytes
     text: str
 
-    def json(self) -> Any:
+    def json(self) -> JsonValue:
         """The body as JSON.
 
         Raises:
             NotYet: it is none.
         """
         try:
-            return json.loads(self.body)
+            document: JsonValue = json.loads(self.body)
         except ValueError:
             raise NotYet(f"the answer is no JSON: {shown(self.text) or 'empty'}") from None
+        return document
 
 
 def find_target(context: Context, service: str, port: int | str, namespace: str = "") -> Target:
@@ -142,6 +144,12 @@ def exchange(plain: socket.socket, ask: Ask, timeout_s: float) -> Answer:
         connection.close()
 
 
+def port_of(parameters: JsonObject, key: str = "port") -> int | str:
+    """Return the port of a Service, a number or a name."""
+    port = parameters[key]
+    return port if isinstance(port, int) else str(port)
+
+
 def basic_auth(context: Context, secret: Mapping[str, str]) -> str:
     """Return the Authorization header for a user and a password that lie in a Secret.
 
@@ -155,11 +163,11 @@ def basic_auth(context: Context, secret: Mapping[str, str]) -> str:
 def read_secret(context: Context, name: str, key: str) -> bytes:
     """Return one value of a Secret in the check's namespace."""
     found = context.api.get(f"/api/v1/namespaces/{context.namespace}/secrets/{name}", missing_ok=True)
-    value = ((found or {}).get("data") or {}).get(key)
+    value = dig(found or {}, "data", key)
     if value is None:
         what = f"has no key {key}" if found else "does not exist"
         raise NotYet(f"Secret {context.namespace}/{name} {what}")
-    return base64.b64decode(value)
+    return base64.b64decode(str(value))
 
 
 def _wrapped(plain: socket.socket, ask: Ask) -> ssl.SSLSocket:

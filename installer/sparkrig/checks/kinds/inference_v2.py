@@ -7,13 +7,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 from urllib.parse import quote
 
 from sparkrig.checks.kinds.base import Context, Depth, Kind, NotApplicable, NotYet, Wrong
-from sparkrig.checks.kinds.exchange import Answer, Ask, Target, find_target, send
+from sparkrig.checks.kinds.exchange import Answer, Ask, Target, find_target, port_of, send
 from sparkrig.checks.kinds.matching import flat, shown, tensor_mismatch
 from sparkrig.checks.kinds.services import Asked, ask_each
+from sparkrig.models.json import (
+    JsonDict,
+    JsonObject,
+    mapping_at,
+    mapping_or_none,
+    mappings_at,
+    sequence_at,
+    text_at,
+    texts_at,
+)
 
 ABSOLUTE, RELATIVE = 1e-6, 1e-4
 """Tolerances where none are given: single precision, and an order of summing that is the hardware's."""
@@ -29,7 +38,7 @@ def ask(context: Context) -> str:
 
 def _one(context: Context, service: Asked) -> str:
     parameters = context.parameters
-    target = find_target(context, service.name, parameters["port"])
+    target = find_target(context, service.name, port_of(parameters))
     ready = _send(context, target, "/v2/health/ready")
     if "model" in parameters:
         _server_ready(ready)
@@ -49,11 +58,11 @@ def _server_ready(answer: Answer) -> None:
         raise NotYet(f"the server is not ready: status {answer.status}")
 
 
-def _names(parameters: Mapping[str, Any], service: Asked) -> Sequence[str] | None:
+def _names(parameters: JsonObject, service: Asked) -> Sequence[str] | None:
     """The models that must be ready; None where nothing says which. An annotation lists them with commas."""
     if "models" in parameters:
-        return [str(name) for name in parameters["models"]]
-    listed = service.annotations.get(parameters.get("modelsFrom", {}).get("annotation", ""))
+        return texts_at(parameters, "models")
+    listed = service.annotations.get(text_at(parameters, "modelsFrom", "annotation"))
     return None if listed is None else [name.strip() for name in listed.split(",") if name.strip()]
 
 
@@ -88,46 +97,47 @@ def _all_ready(context: Context, target: Target) -> str:
 def _infer(context: Context, target: Target) -> str:
     parameters = context.parameters
     version = f"/versions/{quote(str(parameters['version']), safe='')}" if "version" in parameters else ""
-    path = f"/v2/models/{quote(parameters['model'], safe='')}{version}/infer"
-    request = {
-        "inputs": [_tensor(each) for each in parameters["inputs"]],
-        "outputs": [{"name": each["name"]} for each in parameters["outputs"]],
+    path = f"/v2/models/{quote(text_at(parameters, 'model'), safe='')}{version}/infer"
+    outputs = mappings_at(parameters, "outputs")
+    request: JsonDict = {
+        "inputs": [_tensor(each) for each in mappings_at(parameters, "inputs")],
+        "outputs": [{"name": each["name"]} for each in outputs],
     }
     answer = _send(context, target, path, request)
     document = answer.json()
     if answer.status != 200:
         said = document.get("error") if isinstance(document, Mapping) else None
         raise NotYet(f"{parameters['model']}: status {answer.status}: {shown(said or answer.text)}")
-    found = {each.get("name"): each for each in document.get("outputs") or ()}
-    for wanted in parameters["outputs"]:
-        if why := _differs(found.get(wanted["name"]), wanted, parameters.get("tolerance", {})):
+    found = {each.get("name"): each for each in mappings_at(document, "outputs")}
+    for wanted in outputs:
+        if why := _differs(found.get(wanted["name"]), wanted, mapping_at(parameters, "tolerance")):
             raise NotYet(f"{parameters['model']}: {why}")
-    return f"{parameters['model']} computes {', '.join(each['name'] for each in parameters['outputs'])} right"
+    return f"{parameters['model']} computes {', '.join(text_at(each, 'name') for each in outputs)} right"
 
 
-def _differs(found: Mapping[str, Any] | None, wanted: Mapping[str, Any], tolerance: Mapping[str, Any]) -> str:
-    name = wanted["name"]
+def _differs(found: JsonObject | None, wanted: JsonObject, tolerance: JsonObject) -> str:
+    name, shape = text_at(wanted, "name"), sequence_at(wanted, "shape")
     if found is None:
         return f"there is no output {name}"
-    if "shape" in wanted and list(found.get("shape") or ()) != list(wanted["shape"]):
-        return f"{name} has the shape {found.get('shape')}, expected {list(wanted['shape'])}"
+    if "shape" in wanted and list(sequence_at(found, "shape")) != list(shape):
+        return f"{name} has the shape {found.get('shape')}, expected {list(shape)}"
     if "data" not in found:
         return f"{name} comes without data in JSON"
-    absolute, relative = tolerance.get("absolute", ABSOLUTE), tolerance.get("relative", RELATIVE)
+    absolute = float(text_at(tolerance, "absolute") or ABSOLUTE)
+    relative = float(text_at(tolerance, "relative") or RELATIVE)
     return tensor_mismatch(name, found["data"], wanted["data"], absolute, relative)
 
 
-def _tensor(given: Mapping[str, Any]) -> dict[str, Any]:
-    data: Sequence[Any] = flat(given["data"])
-    return {"name": given["name"], "datatype": given["datatype"], "shape": given["shape"], "data": data}
+def _tensor(given: JsonObject) -> JsonDict:
+    return {**{key: given[key] for key in ("name", "datatype", "shape")}, "data": flat(given["data"])}
 
 
-def _send(context: Context, target: Target, path: str, body: Mapping[str, Any] | None = None) -> Answer:
+def _send(context: Context, target: Target, path: str, body: JsonObject | None = None) -> Answer:
     headers = {} if body is None else {"Content-Type": "application/json"}
     data = None if body is None else json.dumps(body).encode()
     parameters = context.parameters
     method = "GET" if body is None else "POST"
-    return send(context, target, Ask(path, method, target.service, headers, data, parameters.get("tls")))
+    return send(context, target, Ask(path, method, target.service, headers, data, mapping_or_none(parameters, "tls")))
 
 
 KIND = Kind(ask, Depth.NORMAL)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from sparkrig.checks.kinds.base import Context, Depth, Kind, NotApplicable, NotYet, Subject, Wrong
-from sparkrig.checks.kinds.exchange import Answer, Ask, Target, find_target, send
+from sparkrig.checks.kinds.exchange import Answer, Ask, Target, find_target, port_of, send
 from sparkrig.checks.kinds.http import judge
 from sparkrig.checks.kinds.ingress_class import unserved
 from sparkrig.checks.kinds.matching import shown
+from sparkrig.models.json import JsonObject, mapping_at, mapping_or_none, mappings_at, sequence_at, text_at
 
 PROVIDES = "ingress-class"
 PORTS = {"http": 80, "https": 443}
@@ -25,7 +25,7 @@ class _Route:
     host: str
     path: str
     tls: bool
-    object: Mapping[str, Any]
+    object: JsonObject
     """The Ingress."""
 
 
@@ -50,7 +50,7 @@ def ask(context: Context) -> str:
 
 
 def _judge(context: Context, answer: Answer) -> None:
-    expect = context.parameters.get("expect")
+    expect = mapping_or_none(context.parameters, "expect")
     if expect is not None:
         judge(answer, expect)
     elif answer.status == NOT_FOUND or answer.status >= 500:
@@ -63,28 +63,27 @@ def _routes(context: Context) -> Iterator[_Route]:
         found = context.api.get(context.api.path_of(ref), missing_ok=True)
         if found is None:
             raise NotYet(f"{ref} does not exist")
-        spec = found.get("spec") or {}
-        secured = {host for each in spec.get("tls") or () for host in each.get("hosts") or ()}
-        for rule in spec.get("rules") or ():
-            host = str(rule.get("host") or "")
-            for path in (rule.get("http") or {}).get("paths") or ():
-                where = context.parameters.get("path") or path.get("path") or "/"
+        secured = {host for each in mappings_at(found, "spec", "tls") for host in sequence_at(each, "hosts")}
+        for rule in mappings_at(found, "spec", "rules"):
+            host = text_at(rule, "host")
+            for path in mappings_at(rule, "http", "paths"):
+                where = text_at(context.parameters, "path") or text_at(path, "path") or "/"
                 yield _Route(ref.name, host.replace("*", "check") or "localhost", where, host in secured, found)
 
 
 def _through(context: Context, route: _Route) -> Answer:
     target = _controller(context, "https" if route.tls else "http")
     # The certificate is the default one of the controller unless somebody brought his own: not ours to judge.
-    tls = {"serverName": route.host, "verify": False, **context.parameters.get("tls", {})} if route.tls else None
+    tls = {"serverName": route.host, "verify": False, **mapping_at(context.parameters, "tls")} if route.tls else None
     return send(context, target, Ask(route.path, host=route.host, tls=tls))
 
 
 def _controller(context: Context, scheme: str) -> Target:
     """The pod of the ingress controller that takes requests of this scheme."""
-    given = context.parameters.get("controller")
+    given = mapping_or_none(context.parameters, "controller")
     if given is not None:
-        port = given.get(f"{scheme}Port", PORTS[scheme])
-        return find_target(context, given["service"], port, given["namespace"])
+        port = port_of(given, f"{scheme}Port") if f"{scheme}Port" in given else PORTS[scheme]
+        return find_target(context, text_at(given, "service"), port, text_at(given, "namespace"))
     provider = _provider(context)
     if provider is None:
         raise NotApplicable("the stack brings no ingress controller, and the check names none (controller)")
@@ -99,8 +98,8 @@ def _provider(context: Context) -> Subject | None:
 def _public_service(context: Context, provider: Subject, port: int) -> str:
     for ref in provider.state.inventory:
         if (ref.group, ref.kind) == ("", "Service"):
-            found: Mapping[str, Any] = context.api.get(context.api.path_of(ref), missing_ok=True) or {}
-            if any(each.get("port") == port for each in (found.get("spec") or {}).get("ports") or ()):
+            found = context.api.get(context.api.path_of(ref), missing_ok=True)
+            if any(each.get("port") == port for each in mappings_at(found, "spec", "ports")):
                 return ref.name
     raise Wrong(f"{provider.component}, which provides the ingress class, has no Service with port {port}")
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import Any
 
 from sparkrig.checks.kinds.base import Context, Depth, Kind, NotYet, Wrong
 from sparkrig.checks.kinds.logs import read_log, troubles
 from sparkrig.checks.kinds.made import made
 from sparkrig.checks.kinds.matching import shown
+from sparkrig.models.json import JsonDict, JsonObject, dig, mapping_at, mappings_at, name_of, number_at, text_or_none
 
 CONTAINER = "check"
 KEEP_S = 60
@@ -24,9 +23,9 @@ def ask(context: Context) -> str:
             pod = context.until_value(lambda: _ended(context, name))
         except NotYet as error:
             raise Wrong(f"{error}{_why(context, name)}") from error
-        code, wanted = _exit_code(pod), int(context.parameters.get("exitCode", 0))
-        pattern = context.parameters.get("prints")
-        log = read_log(context, context.namespace, pod["metadata"]["name"]) if pattern is not None else ""
+        code, wanted = _exit_code(pod), number_at(context.parameters, "exitCode")
+        pattern = text_or_none(context.parameters, "prints")
+        log = read_log(context, context.namespace, name_of(pod)) if pattern is not None else ""
         if code != wanted:
             last = f": {shown(log[-300:])}" if log else _why(context, name)
             raise Wrong(f"exit code {code}, expected {wanted}{last}")
@@ -38,19 +37,19 @@ def ask(context: Context) -> str:
         return f"exit code {code}"
 
 
-def manifest(context: Context, name: str) -> dict[str, Any]:
+def manifest(context: Context, name: str) -> JsonDict:
     """The Job; its pod meets the ``restricted`` pod-security level."""
     parameters = context.parameters
-    closed = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
-    container = {
+    closed: JsonDict = {"allowPrivilegeEscalation": False, "capabilities": {"drop": ["ALL"]}}
+    container: JsonDict = {
         "name": CONTAINER,
         "image": parameters["image"],
-        "env": [{"name": key, "value": str(value)} for key, value in parameters.get("env", {}).items()],
+        "env": [{"name": key, "value": str(value)} for key, value in mapping_at(parameters, "env").items()],
         "securityContext": closed,
         **{key: parameters[key] for key in ("command", "args", "resources") if key in parameters},
     }
-    user = int(parameters.get("user", 65534))
-    pod = {
+    user = number_at(parameters, "user", default=65534)
+    pod: JsonDict = {
         "restartPolicy": "Never",
         "automountServiceAccountToken": "serviceAccountName" in parameters,
         "securityContext": {"runAsNonRoot": True, "runAsUser": user, "seccompProfile": {"type": "RuntimeDefault"}},
@@ -58,7 +57,7 @@ def manifest(context: Context, name: str) -> dict[str, Any]:
         **{key: parameters[key] for key in ("serviceAccountName", "runtimeClassName", "nodeSelector", "tolerations")
            if key in parameters},
     }  # fmt: skip
-    spec = {
+    spec: JsonDict = {
         "backoffLimit": 0,
         "activeDeadlineSeconds": int(context.spec.timeout_s) + KEEP_S,  # behind ours: its end deletes the evidence
         "ttlSecondsAfterFinished": KEEP_S,
@@ -68,22 +67,22 @@ def manifest(context: Context, name: str) -> dict[str, Any]:
     return {"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}
 
 
-def _ended(context: Context, name: str) -> dict[str, Any] | None:
+def _ended(context: Context, name: str) -> JsonDict | None:
     path = f"/api/v1/namespaces/{context.namespace}/pods"
     pods = context.api.list(path, label_selector=f"batch.kubernetes.io/job-name={name}")
     if not pods:
         raise NotYet(f"no pod was made for Job {name}")
-    phase = (pods[0].get("status") or {}).get("phase")
+    phase = dig(pods[0], "status", "phase")
     if phase in ("Succeeded", "Failed"):
         return pods[0]
     raise NotYet(f"its pod is {phase} after {context.spec.timeout_s:.0f} s")
 
 
-def _exit_code(pod: Mapping[str, Any]) -> int | None:
-    for each in pod["status"].get("containerStatuses") or ():
-        ended = (each.get("state") or {}).get("terminated")
+def _exit_code(pod: JsonObject) -> int | None:
+    for each in mappings_at(pod, "status", "containerStatuses"):
+        ended = mapping_at(each, "state", "terminated")
         if each.get("name") == CONTAINER and ended:
-            return int(ended["exitCode"])
+            return number_at(ended, "exitCode")
     return None
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from sparkrig.checks.kinds.base import Context, NotYet
 from sparkrig.checks.kinds.matching import telling_line
 from sparkrig.errors import SparkrigError
 from sparkrig.kube.http import Request
+from sparkrig.models.json import JsonDict, JsonObject, Manifest, mapping_at, mappings_at, name_of, text_at
 from sparkrig.readiness.explain import explain_owners, explain_pods
 
 LOG_BYTES = 1 << 20
@@ -42,7 +41,7 @@ def troubles(context: Context, namespace: str, label_selector: str, owner: str =
     """
     try:
         pods = context.api.list(f"/api/v1/namespaces/{namespace}/pods", label_selector=label_selector)
-        events: list[dict[str, Any]] = context.api.list(f"/api/v1/namespaces/{namespace}/events")
+        events: list[JsonDict] = context.api.list(f"/api/v1/namespaces/{namespace}/events")
     except SparkrigError:
         return ""
     worded = [_with_last_words(context, namespace, pod) for pod in pods[:MOST_LOGS]] + pods[MOST_LOGS:]
@@ -56,19 +55,19 @@ def explained(context: Context, label_selector: object, namespace: str | None = 
     return f" ({said})" if said else ""
 
 
-def _with_last_words(context: Context, namespace: str, pod: dict[str, Any]) -> dict[str, Any]:
+def _with_last_words(context: Context, namespace: str, pod: JsonDict) -> JsonDict:
     """The pod, with what its log says of its end where the container itself left no message."""
-    status = pod.get("status") or {}
-    containers = [_worded(context, namespace, pod, each) for each in status.get("containerStatuses") or ()]
+    status = mapping_at(pod, "status")
+    containers = [_worded(context, namespace, pod, each) for each in mappings_at(status, "containerStatuses")]
     return {**pod, "status": {**status, "containerStatuses": containers}} if containers else pod
 
 
-def _worded(context: Context, namespace: str, pod: dict[str, Any], container: dict[str, Any]) -> dict[str, Any]:
-    ended = (container.get("state") or {}).get("terminated") or {}
+def _worded(context: Context, namespace: str, pod: Manifest, container: JsonObject) -> JsonObject:
+    ended = mapping_at(container, "state", "terminated")
     if not ended.get("exitCode") or ended.get("message"):
         return container
     try:
-        words = telling_line(read_log(context, namespace, pod["metadata"]["name"], container["name"]))
+        words = telling_line(read_log(context, namespace, name_of(pod), text_at(container, "name")))
     except NotYet:
         return container
     return {**container, "state": {"terminated": {**ended, "message": words}}}

@@ -8,15 +8,26 @@ import json
 import os
 import secrets
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from sparkrig.checks.kinds.base import Context, Wrong
 from sparkrig.defaults import CHECK_CLEANUP_S, LABEL_CHECK, LABEL_STACK
 from sparkrig.errors import SparkrigError
 from sparkrig.history import process
 from sparkrig.kube.client import KindNotServed, KubeApi
+from sparkrig.models.json import (
+    JsonDict,
+    JsonObject,
+    annotations_of,
+    dig,
+    labels_of,
+    mapping_at,
+    name_of,
+    namespace_of,
+    text_at,
+    text_map_at,
+)
 from sparkrig.models.objects import ObjectRef
 
 RUN = "sparkrig.dev/check-run"
@@ -33,7 +44,7 @@ def new_name(check: str) -> str:
 
 
 @contextmanager
-def made(context: Context, manifest: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def made(context: Context, manifest: JsonObject) -> Iterator[JsonDict]:
     """Create an object, and delete it at the end, however that comes; yield it as the API server made it.
 
     Raises:
@@ -49,18 +60,16 @@ def made(context: Context, manifest: Mapping[str, Any]) -> Iterator[dict[str, An
         try:
             created = context.api.create(collection, marked)
         except SparkrigError as error:
-            metadata = marked["metadata"]
-            raise Wrong(f"{marked['kind']} {metadata['namespace']}/{metadata['name']}: {error.message}") from error
+            raise Wrong(f"{marked['kind']} {namespace_of(marked)}/{name_of(marked)}: {error.message}") from error
         yield created
     finally:  # also after a create whose answer was lost
         with contextlib.suppress(SparkrigError):  # the next run sweeps it
             _delete(context.api, path)
 
 
-def _path(api: KubeApi, manifest: Mapping[str, Any]) -> str:
+def _path(api: KubeApi, manifest: JsonObject) -> str:
     group, _, version = str(manifest["apiVersion"]).rpartition("/")
-    metadata = manifest["metadata"]
-    return api.path_of(ObjectRef(group, version, str(manifest["kind"]), metadata["namespace"], metadata["name"]))
+    return api.path_of(ObjectRef(group, version, text_at(manifest, "kind"), namespace_of(manifest), name_of(manifest)))
 
 
 def sweep(api: KubeApi, stack: str, places: Sequence[tuple[str, str, str, str]]) -> list[str]:
@@ -74,42 +83,41 @@ def sweep(api: KubeApi, stack: str, places: Sequence[tuple[str, str, str, str]])
         with contextlib.suppress(SparkrigError):
             collection = api.resource_of(group, version, kind).collection(namespace)
             for item in api.list(collection, label_selector=f"{LABEL_CHECK},{LABEL_STACK}={stack}", metadata_only=True):
-                metadata = item["metadata"]
-                if metadata.get("deletionTimestamp") or _in_use(metadata):
+                if dig(item, "metadata", "deletionTimestamp") or _in_use(mapping_at(item, "metadata")):
                     continue
-                _delete(api, f"{collection}/{metadata['name']}")
-                swept.append(f"{kind} {namespace}/{metadata['name']}")
+                _delete(api, f"{collection}/{name_of(item)}")
+                swept.append(f"{kind} {namespace}/{name_of(item)}")
     return swept
 
 
-def _marked(context: Context, manifest: Mapping[str, Any]) -> dict[str, Any]:
-    metadata = manifest.get("metadata") or {}
+def _marked(context: Context, manifest: JsonObject) -> JsonDict:
     own = {
         LABEL_CHECK: f"{context.subject.component}.{context.spec.name}"[:63].rstrip("-."),
         LABEL_STACK: context.cluster.stack,
         "app.kubernetes.io/managed-by": "sparkrig",
     }
-    annotations = {**(metadata.get("annotations") or {}), RUN: json.dumps(_this_run(context.spec.timeout_s))}
+    annotations = {**annotations_of(manifest), RUN: json.dumps(_this_run(context.spec.timeout_s))}
+    labels = {**labels_of(manifest), **own}
     return {
         **manifest,
-        "metadata": {**metadata, "labels": {**(metadata.get("labels") or {}), **own}, "annotations": annotations},
+        "metadata": {**mapping_at(manifest, "metadata"), "labels": labels, "annotations": annotations},
     }
 
 
-def _this_run(timeout_s: float) -> dict[str, Any]:
+def _this_run(timeout_s: float) -> JsonDict:
     until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=timeout_s + MARGIN_S)
-    me = {"host": socket.gethostname(), "pid": os.getpid(), "process": process.mark(), "run": THIS_RUN}
+    me: JsonDict = {"host": socket.gethostname(), "pid": os.getpid(), "process": process.mark(), "run": THIS_RUN}
     return {**me, "until": until.isoformat("T", "seconds")}
 
 
-def _in_use(metadata: Mapping[str, Any]) -> bool:
+def _in_use(metadata: JsonObject) -> bool:
     """Whether the run that made it may still need it.
 
     Host name and pid do not name a run: containers share both. The mark names a process of one boot and one pid
     namespace, so that one which is certainly dead is known; any other run has the time that it gave itself.
     """
     try:
-        run = json.loads((metadata.get("annotations") or {})[RUN])
+        run = json.loads(text_map_at(metadata, "annotations")[RUN])
         if run.get("run") == THIS_RUN:
             return True
         if process.is_dead(str(run.get("process") or "")):

@@ -6,8 +6,9 @@ import json
 import math
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
+from sparkrig.models.json import JsonObject, JsonValue, text_at
 from sparkrig.readiness.fields import value_at
 
 SHOWN: Final = 2000
@@ -26,19 +27,19 @@ def shown(text: object) -> str:
     return line if len(line) <= SHOWN else line[: SHOWN - 1] + "…"
 
 
-def spelt(value: Any, others: Sequence[Any]) -> str:
+def spelt(value: JsonValue, others: Sequence[JsonValue]) -> str:
     """A value as JSON has it; a text without quotes, unless one of the others would look the same."""
     alike = any(str(other).lower() == str(value).lower() for other in others)
     return shown(value if isinstance(value, str) and not alike else json.dumps(value, ensure_ascii=False, default=str))
 
 
-def mismatch(document: Any, test: Mapping[str, Any]) -> str | None:
+def mismatch(document: JsonValue, test: JsonObject) -> str | None:
     """Why the value at ``test['path']`` is not what ``test`` wants; None when it is.
 
     ``equals`` is a value or a list of them, ``matches`` a pattern that is searched, ``atLeast`` and ``atMost`` bound a
     number; a test with a path alone wants the value to be there.
     """
-    path = test["path"]
+    path = text_at(test, "path")
     value = value_at(document, path)
     if value is None:
         return f"{path} is not there"
@@ -46,23 +47,23 @@ def mismatch(document: Any, test: Mapping[str, Any]) -> str | None:
         wanted = test["equals"] if isinstance(test["equals"], list) else [test["equals"]]
         if not any(same(value, each) for each in wanted):
             return f"{path} is {spelt(value, wanted)}, expected {' or '.join(spelt(each, [value]) for each in wanted)}"
-    if "matches" in test and not re.search(test["matches"], str(value)):
+    if "matches" in test and not re.search(text_at(test, "matches"), str(value)):
         return f"{path} is {shown(value)}, expected a match of {test['matches']}"
     if "atLeast" in test or "atMost" in test:
         return _bounds(path, value, test)
     return None
 
 
-def same(value: Any, wanted: Any) -> bool:
+def same(value: JsonValue, wanted: JsonValue) -> bool:
     """Equality as in JSON: true is not 1, 1 is 1.0."""
     if isinstance(value, bool) != isinstance(wanted, bool):
         return False
     return bool(value == wanted)
 
 
-def error_text(found: Mapping[str, Any]) -> str:
+def error_text(found: JsonObject) -> str:
     """What a controller says about its object: the first text called errorMessage or message in the status."""
-    stack: list[Any] = [found.get("status") or {}]
+    stack: list[JsonValue] = [found.get("status") or {}]
     while stack:
         node = stack.pop(0)
         if isinstance(node, Mapping):
@@ -90,19 +91,20 @@ def telling_line(log: str) -> str:
     return f"{errors[-1].removeprefix(CAUSE).strip()}, so: {heads[-1]}" if caused else errors[-1]
 
 
-def _bounds(path: str, value: Any, test: Mapping[str, Any]) -> str | None:
+def _bounds(path: str, value: JsonValue, test: JsonObject) -> str | None:
     try:
-        number = float(value)
-    except (TypeError, ValueError):
+        number = float(str(value))
+    except ValueError:
         return f"{path} is {shown(value)}, expected a number"
-    if number < test.get("atLeast", -math.inf):
+    least, most = test.get("atLeast"), test.get("atMost")
+    if isinstance(least, int | float) and number < least:
         return f"{path} is {shown(value)}, expected {test['atLeast']} or more"
-    if number > test.get("atMost", math.inf):
+    if isinstance(most, int | float) and number > most:
         return f"{path} is {shown(value)}, expected {test['atMost']} or less"
     return None if not math.isnan(number) else f"{path} is not a number"
 
 
-def tensor_mismatch(name: str, found: Sequence[Any], wanted: Sequence[Any], absolute: float, relative: float) -> str:
+def tensor_mismatch(name: str, found: JsonValue, wanted: JsonValue, absolute: float, relative: float) -> str:
     """Where a tensor's data is not what was wanted, within tolerance; empty when it is.
 
     Numbers a and b are taken for the same when |a - b| <= absolute + relative * |b|, b being the wanted one. Nested
@@ -117,13 +119,15 @@ def tensor_mismatch(name: str, found: Sequence[Any], wanted: Sequence[Any], abso
     return ""
 
 
-def flat(data: Any) -> list[Any]:
+def flat(data: JsonValue) -> list[JsonValue]:
     """The elements of nested lists, row by row."""
     return [item for each in data for item in flat(each)] if isinstance(data, list | tuple) else [data]
 
 
-def _close(one: Any, other: Any, absolute: float, relative: float) -> bool:
-    if any(isinstance(each, bool | str) or each is None for each in (one, other)):
+def _close(one: JsonValue, other: JsonValue, absolute: float, relative: float) -> bool:
+    if isinstance(one, bool) or isinstance(other, bool):
+        return same(one, other)
+    if not isinstance(one, int | float) or not isinstance(other, int | float):
         return same(one, other)
     got, wanted = float(one), float(other)
     if not math.isfinite(wanted):

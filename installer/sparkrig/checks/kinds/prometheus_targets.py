@@ -7,12 +7,12 @@ no alert about it can fire. ``up`` tells nothing of it either. Each one that is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 from urllib.parse import urlencode
 
 from sparkrig.checks.kinds.base import Context, Depth, Kind, NotApplicable, NotYet
-from sparkrig.checks.kinds.exchange import Ask, Target, find_target, send
+from sparkrig.checks.kinds.exchange import Ask, Target, find_target, port_of, send
 from sparkrig.checks.kinds.matching import shown
+from sparkrig.models.json import JsonObject, mapping_at, mapping_or_none, mappings_at, text_at, texts_at
 from sparkrig.models.objects import ObjectRef
 
 LISTED = 4
@@ -26,9 +26,9 @@ def ask(context: Context) -> str:
     """
     monitors = _monitors(context)
     if not monitors:
-        raise NotApplicable(f"the release brings no {' and no '.join(context.parameters['kinds'])}")
-    target = find_target(context, context.parameters["service"], context.parameters["port"])
-    pools = list(_get(context, target, "scrape_pools", {}).get("scrapePools") or ())
+        raise NotApplicable(f"the release brings no {' and no '.join(texts_at(context.parameters, 'kinds'))}")
+    target = find_target(context, text_at(context.parameters, "service"), port_of(context.parameters))
+    pools = texts_at(_get(context, target, "scrape_pools", {}), "scrapePools")
     own = {monitor: [pool for pool in pools if pool.startswith(_prefix(monitor))] for monitor in monitors}
     unknown = [f"{m.kind} {m.namespace}/{m.name}" for m, found in own.items() if not found]
     if unknown:
@@ -41,8 +41,8 @@ def ask(context: Context) -> str:
 
 
 def _monitors(context: Context) -> Sequence[ObjectRef]:
-    group = context.parameters["apiVersion"].rpartition("/")[0]
-    kinds = context.parameters["kinds"]
+    group = text_at(context.parameters, "apiVersion").rpartition("/")[0]
+    kinds = texts_at(context.parameters, "kinds")
     return [ref for ref in context.subject.state.inventory if ref.group == group and ref.kind in kinds]
 
 
@@ -51,23 +51,24 @@ def _prefix(monitor: ObjectRef) -> str:
     return f"{monitor.kind[0].lower()}{monitor.kind[1:]}/{monitor.namespace}/{monitor.name}/"
 
 
-def _targets(context: Context, target: Target, pool: str) -> Sequence[Mapping[str, Any]]:
+def _targets(context: Context, target: Target, pool: str) -> Sequence[JsonObject]:
     data = _get(context, target, "targets", {"state": "active", "scrapePool": pool})
-    return list(data.get("activeTargets") or ())
+    return mappings_at(data, "activeTargets")
 
 
-def _get(context: Context, target: Target, what: str, query: Mapping[str, str]) -> Mapping[str, Any]:
-    path = f"{context.parameters.get('prefix', '').rstrip('/')}/api/v1/{what}?{urlencode(query)}"
-    answer = send(context, target, Ask(path, host=context.parameters["service"], tls=context.parameters.get("tls")))
-    document = answer.json()
-    said = document if isinstance(document, Mapping) else {}
+def _get(context: Context, target: Target, what: str, query: Mapping[str, str]) -> JsonObject:
+    parameters = context.parameters
+    path = f"{text_at(parameters, 'prefix').rstrip('/')}/api/v1/{what}?{urlencode(query)}"
+    ask = Ask(path, host=text_at(parameters, "service"), tls=mapping_or_none(parameters, "tls"))
+    answer = send(context, target, ask)
+    said = mapping_at(answer.json())
     data = said.get("data")
     if said.get("status") != "success" or not isinstance(data, Mapping):
         raise NotYet(f"{what}: status {answer.status}: {shown(said.get('error') or answer.text)}")
     return data
 
 
-def _why(target: Mapping[str, Any]) -> str:
+def _why(target: JsonObject) -> str:
     """The pool, the address, and what Prometheus says of it."""
     reason = target.get("lastError") or "not asked yet"
     return f"{target.get('scrapePool')} {target.get('scrapeUrl')}: {shown(reason)}"

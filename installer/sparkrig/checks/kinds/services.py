@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from sparkrig.checks.kinds.base import Context, NotApplicable, NotYet, Wrong
 from sparkrig.errors import AccessDenied
+from sparkrig.models.json import annotations_of, name_of, text_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +27,15 @@ def services(context: Context) -> Sequence[Asked]:
     """
     parameters = context.parameters
     if "service" in parameters:
-        return (Asked(parameters["service"]),)
+        return (Asked(text_at(parameters, "service")),)
     path = f"/api/v1/namespaces/{context.namespace}/services"
     try:
-        found = context.api.list(path, label_selector=parameters["selector"])
+        found = context.api.list(path, label_selector=text_at(parameters, "selector"))
     except AccessDenied as error:
         raise Wrong(error.message) from error
     if not found:
         raise NotYet(f"no Service in {context.namespace} has the labels {parameters['selector']}")
-    each = (Asked(item["metadata"]["name"], item["metadata"].get("annotations") or {}) for item in found)
+    each = (Asked(name_of(item), annotations_of(item)) for item in found)
     return sorted(each, key=lambda asked: asked.name)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sparkrig.checks.kinds.base import Context, Depth, Kind, NotYet, Wrong, no_needs
+from sparkrig.models.json import dig, name_of, text_at, texts_at
 from sparkrig.models.objects import ObjectRef, Readiness
 from sparkrig.readiness import NO_CONTEXT, judge
 from sparkrig.readiness import Context as Surroundings
@@ -19,8 +20,9 @@ def ask(context: Context) -> str:
 
     A workload scaled to 0 is ready and runs nothing: that is said, and with ``scaledToZero: refused`` it fails.
     """
-    kinds = context.parameters.get("kinds")
-    wanted = [ref for ref in context.subject.state.inventory if kinds is None or ref.kind in kinds]
+    kinds = texts_at(context.parameters, "kinds")
+    everything = "kinds" not in context.parameters
+    wanted = [ref for ref in context.subject.state.inventory if everything or ref.kind in kinds]
     if not wanted:
         raise Wrong(f"the release has no {' or '.join(kinds)}" if kinds else "the release has no objects at all")
     context.cluster.watch.ensure(wanted, context.left_s())
@@ -50,7 +52,7 @@ def ask(context: Context) -> str:
 
 def _is_empty(context: Context, ref: ObjectRef) -> bool:
     found = context.cluster.watch.get(ref) if ref.kind in SCALED else None
-    return found is not None and (found.get("spec") or {}).get("replicas") == 0
+    return found is not None and dig(found, "spec", "replicas") == 0
 
 
 def _around(context: Context, wanted: Sequence[ObjectRef]) -> Surroundings:
@@ -58,7 +60,7 @@ def _around(context: Context, wanted: Sequence[ObjectRef]) -> Surroundings:
     if not any(ref.kind == "PersistentVolumeClaim" for ref in wanted):
         return NO_CONTEXT
     classes = context.api.list("/apis/storage.k8s.io/v1/storageclasses")
-    return Surroundings({item["metadata"]["name"]: item.get("volumeBindingMode", "Immediate") for item in classes})
+    return Surroundings({name_of(item): text_at(item, "volumeBindingMode", default="Immediate") for item in classes})
 
 
 def _look(context: Context, ref: ObjectRef, around: Surroundings) -> tuple[Readiness, str]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 from sparkrig.helm.storage.recovery import stored_manifest
 from sparkrig.kube.client import KubeApi
 from sparkrig.models.component import Component
+from sparkrig.models.json import JsonObject
 from sparkrig.models.operation import ChangeRelease, Operation, RollbackRelease, UpgradeRelease
 from sparkrig.models.plan import Plan
 from sparkrig.plan.effects import effects
@@ -17,7 +17,7 @@ from sparkrig.yaml.plain import objects
 
 
 def effects_of_upgrade(
-    api: KubeApi, component: Component | None, operation: ChangeRelease, after: Sequence[Mapping[str, Any]]
+    api: KubeApi, component: Component | None, operation: ChangeRelease, after: Sequence[JsonObject]
 ) -> tuple[str, ...] | None:
     """What an upgrade to the objects ``after`` does; None where nothing tells.
 
@@ -41,7 +41,7 @@ def effects_of_upgrade(
 
 
 def with_effects_of_return(
-    api: KubeApi, plan: Plan, components: Mapping[str, Component], now: Mapping[str, Mapping[str, Any]]
+    api: KubeApi, plan: Plan, components: Mapping[str, Component], now: Mapping[str, JsonObject]
 ) -> Plan:
     """The way back with what it does to pods of others; ``now`` holds the values of each component as it is."""
     return replace(
@@ -50,7 +50,7 @@ def with_effects_of_return(
 
 
 def _with_effects(
-    api: KubeApi, operation: Operation, components: Mapping[str, Component], now: Mapping[str, Mapping[str, Any]]
+    api: KubeApi, operation: Operation, components: Mapping[str, Component], now: Mapping[str, JsonObject]
 ) -> Operation:
     component = components.get(operation.component)
     served = component.disturbs_pods if component else None

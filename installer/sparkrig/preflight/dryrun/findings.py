@@ -36,8 +36,8 @@ def judged(api: KubeApi, found: Sequence[Rehearsal], desired: Mapping[str, Desir
 def admission_of(api: KubeApi) -> Admission:
     """The cluster's webhooks and how they answered."""
     read = read_admission(api)
-    answers = {name: Answers(**counters) for name, counters in read.pop("answers").items()}
-    return Admission(**read, answers=answers)
+    answers = {name: Answers(one.asked, one.seconds, one.failed_open) for name, one in read.answers.items()}
+    return Admission(read.configurations, read.services, read.slices, read.namespaces, answers)
 
 
 def requests(api: KubeApi, refs: Sequence[ObjectRef]) -> list[Request]:

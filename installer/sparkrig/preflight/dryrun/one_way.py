@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from sparkrig.helm.charts.archive import crds as chart_crds
 from sparkrig.helm.storage.recovery import stored_manifest
 from sparkrig.kube.client import KubeApi
 from sparkrig.models.component import BlockedRollback, Component, CrdOwner
+from sparkrig.models.json import JsonObject
 from sparkrig.models.operation import ChangeRelease, UpgradeRelease
 from sparkrig.plan.crds.fit import unfit
 from sparkrig.plan.diff.changes import applies
@@ -16,9 +14,7 @@ from sparkrig.preflight.ranges import within
 from sparkrig.yaml.plain import objects
 
 
-def blocked_pair(
-    component: Component | None, newer: str, older: str, values: Mapping[str, Any]
-) -> BlockedRollback | None:
+def blocked_pair(component: Component | None, newer: str, older: str, values: JsonObject) -> BlockedRollback | None:
     """The entry of ``blockedRollbacks`` that stops a return from chart version ``newer`` to ``older``.
 
     ``values`` are those that are returned to.

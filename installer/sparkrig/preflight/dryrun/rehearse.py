@@ -9,21 +9,22 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from sparkrig.defaults import API_CONNECTIONS, DRY_RUN_REQUEST_S, DRY_RUN_SLOW_S
 from sparkrig.errors import AccessDenied, SparkrigError
 from sparkrig.helm.storage.releases import read_release
 from sparkrig.kube.client import ApiError, Conflict, ConnectionLost, Invalid, KindNotServed, KubeApi, NotFoundApi
+from sparkrig.models.json import JsonDict, JsonObject, annotations_of, mapping_at
 from sparkrig.models.objects import ObjectRef, refs_of
 from sparkrig.plan.server.answers import HELM_MANAGER, Contested, Refused, contested, refused, rejected
 from sparkrig.plan.server.changes import Blocked, Rehearsal
 from sparkrig.readiness import is_custom_group
 
-Object = Mapping[str, Any]
+Object = JsonObject
 HOOK: Final = "helm.sh/hook"
 EXISTING: Final = "default"
 """A namespace that every cluster has and nobody can delete."""
@@ -207,12 +208,12 @@ class _Asker:
         return _Answer(blocked=blocked, unseen=unseen, rejected=rejected(ref, error.body) if wrong else None)
 
 
-def _as_helm_applies(release: Release, ref: ObjectRef, item: Object) -> dict[str, Any]:
+def _as_helm_applies(release: Release, ref: ObjectRef, item: Object) -> JsonDict:
     """The manifest with what helm adds to each."""
-    metadata = dict(item.get("metadata") or {})
-    metadata["labels"] = {**(metadata.get("labels") or {}), "app.kubernetes.io/managed-by": "Helm"}
+    metadata = dict(mapping_at(item, "metadata"))
+    metadata["labels"] = {**mapping_at(metadata, "labels"), "app.kubernetes.io/managed-by": "Helm"}
     metadata["annotations"] = {
-        **(metadata.get("annotations") or {}),
+        **mapping_at(metadata, "annotations"),
         RELEASE_NAME: release.release,
         "meta.helm.sh/release-namespace": release.namespace,
     }
@@ -243,5 +244,5 @@ def unserved(ref: ObjectRef) -> tuple[tuple[str, str], ...]:
     return (("apiVersion", f"{ref.api_version} {ref.kind} is not served by this cluster"),)
 
 
-def _annotations(item: Object) -> Mapping[str, Any]:
-    return (item.get("metadata") or {}).get("annotations") or {}
+def _annotations(item: Object) -> JsonObject:
+    return annotations_of(item)

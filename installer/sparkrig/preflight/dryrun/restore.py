@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from sparkrig.helm.storage.recovery import stored_manifest
 from sparkrig.helm.storage.releases import archived_path
 from sparkrig.helm.storage.secret import decode
 from sparkrig.kube.client import KubeApi
 from sparkrig.models.component import Component
+from sparkrig.models.json import JsonObject, Manifest, mapping_at, mappings_at, text_at
 from sparkrig.models.operation import ApplyCrds, Operation, RestoreCrds, RollbackRelease
 from sparkrig.models.plan import Plan
 from sparkrig.plan.server.answers import Refused
@@ -70,12 +70,12 @@ def _release(api: KubeApi, stack: str, operation: RollbackRelease) -> Release:
     )
 
 
-def _flat(manifests: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def _flat(manifests: Sequence[Manifest]) -> list[Manifest]:
     """The items of lists in place of the lists, as helm applies them."""
-    found: list[dict[str, Any]] = []
+    found: list[Manifest] = []
     for one in manifests:
-        is_list = str(one.get("kind", "")).endswith("List") and isinstance(one.get("items"), list)
-        found += one["items"] if is_list else [one]
+        is_list = text_at(one, "kind").endswith("List") and isinstance(one.get("items"), list)
+        found += mappings_at(one, "items") if is_list else [one]
     return found
 
 
@@ -93,14 +93,11 @@ class _Coming:
 
 
 def _coming(plan: Plan, releases: Sequence[Release]) -> _Coming:
-    specs: dict[str, list[Mapping[str, Any]]] = {"CustomResourceDefinition": [], "APIService": []}
+    specs: dict[str, list[JsonObject]] = {"CustomResourceDefinition": [], "APIService": []}
     for release in releases:
         for item in release.objects:
-            specs.get(str(item.get("kind")), []).append(item.get("spec") or {})
-    kinds = {
-        (str(spec.get("group")), str((spec.get("names") or {}).get("kind")))
-        for spec in specs["CustomResourceDefinition"]
-    }
+            specs.get(text_at(item, "kind"), []).append(mapping_at(item, "spec"))
+    kinds = {(text_at(spec, "group"), text_at(spec, "names", "kind")) for spec in specs["CustomResourceDefinition"]}
     groups = {str(spec.get("group")) for spec in specs["APIService"]}
     applies_crds = any(isinstance(operation, ApplyCrds | RestoreCrds) for operation in plan.operations)
     return _Coming(frozenset(kinds), frozenset(groups), applies_crds)
