@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 
 from sparkrig.apply.waiting import Waiter
 from sparkrig.kube.client import KubeApi
+from sparkrig.models.json import dig, name_of, owners_of
 from sparkrig.models.objects import ObjectRef
 from sparkrig.models.operation import HelmWrite
 
@@ -53,7 +54,7 @@ def _pods_of(api: KubeApi, ref: ObjectRef) -> list[ObjectRef]:
         return []
     pods = api.list(f"/api/v1/namespaces/{ref.namespace}/pods")
     return [
-        ObjectRef("", "v1", "Pod", ref.namespace, pod["metadata"]["name"])
+        ObjectRef("", "v1", "Pod", ref.namespace, name_of(pod))
         for pod in pods
-        if any(o.get("uid") == owner["metadata"]["uid"] for o in pod["metadata"].get("ownerReferences") or ())
+        if any(o.get("uid") == dig(owner, "metadata", "uid") for o in owners_of(pod))
     ]

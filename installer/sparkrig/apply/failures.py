@@ -17,6 +17,7 @@ from sparkrig.helm.storage.releases import read_release
 from sparkrig.kube.client import KubeApi
 from sparkrig.kube.http import Request as HttpRequest
 from sparkrig.kube.webhooks import read_admission
+from sparkrig.models.json import mappings_at, name_of, number_at, text_at
 from sparkrig.models.objects import ObjectRef, refs_of
 from sparkrig.plan.server.webhooks import (
     Admission,
@@ -62,17 +63,17 @@ def last_attempt(api: KubeApi, release: str, namespace: str) -> Attempt | None:
     try:
         path = f"/api/v1/namespaces/{namespace}/secrets"
         found = api.list(path, label_selector=f"owner=helm,name={release}", metadata_only=True)
-        newest = max(found, key=lambda item: int(item["metadata"]["labels"]["version"]), default=None)
+        newest = max(found, key=lambda item: number_at(item, "metadata", "labels", "version"), default=None)
         if newest is None:
             return None
-        revision = int(newest["metadata"]["labels"]["version"])
+        revision = number_at(newest, "metadata", "labels", "version")
         held = read_release(api, namespace, release, revision)
     except (SparkrigError, KeyError, ValueError):
         return None
     return Attempt(
-        created=str(newest["metadata"].get("creationTimestamp") or ""),
+        created=text_at(newest, "metadata", "creationTimestamp"),
         manifests=tuple(objects(str(held.get("manifest", "")))),
-        hooks=tuple(held.get("hooks") or ()),
+        hooks=tuple(mappings_at(held, "hooks")),
         namespace=namespace,
     )
 
@@ -119,10 +120,10 @@ def _hook_lines(api: KubeApi, ref: ObjectRef) -> list[str]:
     told = explain_pods(newest, _events(api, ref.namespace)) if newest else []
     lines += [f"  {line}" for line in told[:SHOWN]]
     for pod in newest[:1]:
-        text = _log(api, ref.namespace, pod["metadata"]["name"])
+        text = _log(api, ref.namespace, name_of(pod))
         last = [line for line in text.splitlines() if line.strip()][-LOG_LINES:]
         if last:
-            lines += [f"  last lines of the log of pod {pod['metadata']['name']}:", *(f"    {line}" for line in last)]
+            lines += [f"  last lines of the log of pod {name_of(pod)}:", *(f"    {line}" for line in last)]
     if not newest and ref.kind == "Job":
         lines.append("  it has no pod any more")
     return lines
@@ -170,8 +171,8 @@ def _get(api: KubeApi, ref: ObjectRef) -> dict[str, Any] | None:
 def _silent(api: KubeApi, attempt: Attempt, error: HelmError) -> Sequence[Silent]:
     """The webhooks that do not answer, of those that are asked about the release's objects."""
     read = read_admission(api)
-    answers = {name: Answers(**counters) for name, counters in read.pop("answers").items()}
-    admission = Admission(**read, answers=answers)
+    answers = {name: Answers(one.asked, one.seconds, one.failed_open) for name, one in read.answers.items()}
+    admission = Admission(read.configurations, read.services, read.slices, read.namespaces, answers)
     requests = list(_requests(api, attempt))
     named = dict.fromkeys(m["name"] for line in (error.message, *error.detail) for m in _WEBHOOK.finditer(line))
     hooks = [one for name in named for one in webhook_named(admission, name, asked_about(admission, name, requests))]

@@ -13,6 +13,7 @@ from sparkrig.apply.removal.delete import is_custom
 from sparkrig.errors import OperationError
 from sparkrig.kube.client import KubeApi
 from sparkrig.kube.errors import NotFoundApi
+from sparkrig.models.json import name_of
 from sparkrig.models.objects import ObjectRef
 from sparkrig.plan.crds.use import dropped_fields
 
@@ -31,7 +32,7 @@ def refuse_dropped(
     Raises:
         OperationError: names each object, field and CRD.
     """
-    wanted = {(i["kind"], i["metadata"].get("namespace"), i["metadata"]["name"]): i for i in manifests}
+    wanted = {(i["kind"], i["metadata"].get("namespace"), name_of(i)): i for i in manifests}
     lines, crds = [], set()
     for ref, stored in _stored(api, [ref for ref in inventory if is_custom(ref)]):
         given = wanted.get((ref.kind, ref.namespace or None, ref.name)) or wanted.get((ref.kind, None, ref.name), {})
@@ -59,7 +60,7 @@ def _stored(api: KubeApi, refs: Sequence[ObjectRef]) -> list[tuple[ObjectRef, Ma
             items = api.list(api.resource_of(*kind[:3]).collection(kind[3]))
         except NotFoundApi:
             continue
-        there = {item["metadata"]["name"]: item for item in items}
+        there = {name_of(item): item for item in items}
         found += [(ref, there[ref.name]) for ref in members if ref.name in there]
     return found
 

@@ -20,6 +20,7 @@ from sparkrig.kube.client import KubeApi
 from sparkrig.kube.watch import ObjectWatch
 from sparkrig.kube.webhooks import are_called
 from sparkrig.models.component import ReadinessRule
+from sparkrig.models.json import dig, mapping_at, name_of, text_at
 from sparkrig.models.objects import Judgement, ObjectRef, Readiness
 from sparkrig.readiness import NO_CONTEXT, Context, judge, judge_workload, needs_window
 from sparkrig.readiness.explain import explain_owners, explain_pods
@@ -212,10 +213,10 @@ class Waiter:
     def _pods_of(self, workloads: Sequence[ObjectRef]) -> list[str]:
         known = {(ref.namespace, ref.kind, ref.name) for ref in workloads}
         return [
-            str(pod["metadata"]["name"])
+            name_of(pod)
             for namespace in sorted({ref.namespace for ref in workloads})
             for pod in self._watch.all_of("", "v1", "Pod", namespace)
-            if (pod.get("status") or {}).get("phase") not in ("Succeeded", "Failed")
+            if dig(pod, "status", "phase") not in ("Succeeded", "Failed")
             and any((namespace, *owner) in known for owner in _workloads_of(pod))
         ]
 
@@ -249,7 +250,7 @@ class Waiter:
         context = NO_CONTEXT
         if "PersistentVolumeClaim" in kinds:
             classes = self._api.list("/apis/storage.k8s.io/v1/storageclasses")
-            modes = {item["metadata"]["name"]: item.get("volumeBindingMode", "Immediate") for item in classes}
+            modes = {name_of(item): text_at(item, "volumeBindingMode", default="Immediate") for item in classes}
             context = replace(context, binding_modes=modes)
         if converted or kinds.intersection(WEBHOOKS) or self._converted(inventory):
             if self._webhooks_called is None:
@@ -262,7 +263,7 @@ class Waiter:
         from sparkrig.plan.crds.safety import strategy
 
         crds = ((ref.name, self._watch.get(ref) or {}) for ref in inventory if ref.kind == CRD)
-        return [name for name, found in crds if strategy(found.get("spec") or {}) == "Webhook"]
+        return [name for name, found in crds if strategy(mapping_at(found, "spec")) == "Webhook"]
 
     def _configurations(self, inventory: Sequence[ObjectRef]) -> dict[ObjectRef, Mapping[str, Any]]:
         """The webhook configurations of an inventory, as the watch last saw them."""

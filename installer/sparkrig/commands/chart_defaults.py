@@ -9,6 +9,7 @@ from sparkrig.errors import AccessDenied
 from sparkrig.helm.storage.releases import read_release
 from sparkrig.kube.client import KubeApi, NotFoundApi
 from sparkrig.models.chart import Chart
+from sparkrig.models.json import mapping_at
 from sparkrig.models.release import ReleaseState, ResolvedStack
 from sparkrig.models.state import ObservedState
 from sparkrig.plan.diff.changes import Defaults, needs_defaults
@@ -35,8 +36,7 @@ def _of_chart(chart: Chart) -> Mapping[str, Any]:
     from sparkrig.stack.lint.chart_values import read_defaults
     from sparkrig.yaml.nodes import to_python
 
-    values: Mapping[str, Any] = to_python(read_defaults(read_chart(chart.path)).tree)
-    return values
+    return mapping_at(to_python(read_defaults(read_chart(chart.path)).tree))
 
 
 def _of_release(api: KubeApi, state: ReleaseState) -> Mapping[str, Any]:
@@ -44,5 +44,5 @@ def _of_release(api: KubeApi, state: ReleaseState) -> Mapping[str, Any]:
         release = read_release(api, state.namespace, state.release, state.helm_revision)
     except (NotFoundApi, AccessDenied):  # gone, or not ours to read: the value is shown as not set
         return {}
-    values: Mapping[str, Any] = (release.get("chart") or {}).get("values") or {}
+    values: Mapping[str, Any] = mapping_at(release, "chart", "values")
     return values

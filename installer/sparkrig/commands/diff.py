@@ -22,6 +22,7 @@ from sparkrig.helm.storage.releases import list_releases, read_release
 from sparkrig.kube.client import KindNotServed, KubeApi, NotFoundApi
 from sparkrig.models.chart import Chart
 from sparkrig.models.component import CrdOwner
+from sparkrig.models.json import mapping_at
 from sparkrig.models.objects import ObjectRef, refs_of
 from sparkrig.models.release import DesiredRelease, ObservedRelease, ReleaseState
 from sparkrig.models.revision import Revision, RevisionStatus
@@ -357,12 +358,12 @@ def _moved(api: KubeApi, state: ReleaseState, found: ObservedRelease | None) -> 
         release = read_release(api, state.namespace, state.release, found.revision)
     except (NotFoundApi, AccessDenied):
         return None
-    metadata = (release.get("chart") or {}).get("metadata") or {}
+    metadata = mapping_at(release, "chart", "metadata")
     return replace(
         state,
         chart=str(metadata.get("name") or state.chart),
         version=str(metadata.get("version") or state.version),
-        values=release.get("config") or {},
+        values=mapping_at(release, "config"),
         helm_revision=found.revision,
     )
 

@@ -12,6 +12,7 @@ from sparkrig.commands.session import Session
 from sparkrig.errors import NotFound, OperationError, Refused
 from sparkrig.kube.client import KubeApi
 from sparkrig.kube.ingresses import routes, wanted_host
+from sparkrig.models.json import mappings_at, name_of, text_map_at
 from sparkrig.models.objects import ObjectRef
 from sparkrig.models.release import ReleaseState
 from sparkrig.readiness.fields import value_at
@@ -112,7 +113,7 @@ def read_login(session: Session, stack: str, component: str) -> Login:
         raise NotFound(f"component.yaml of {component} names no Secret with credentials")
     name = _scope(state, stack).expand(place["secret"])
     found = session.api.get(f"/api/v1/namespaces/{state.namespace}/secrets/{name}", missing_ok=True)
-    data: Mapping[str, str] = (found or {}).get("data") or {}
+    data = text_map_at(found, "data")
     if place["username"] not in data or place["password"] not in data:
         what = f"has no {place['username']} and {place['password']}" if found else "does not exist"
         raise NotFound(f"Secret {state.namespace}/{name} {what}")
@@ -209,9 +210,9 @@ def _node_address(api: KubeApi) -> str:
     """Of a ready node; one that the world can reach before one that its network can."""
     for node in api.list("/api/v1/nodes"):
         status = node.get("status") or {}
-        if not any(c.get("type") == "Ready" and c.get("status") == "True" for c in status.get("conditions") or ()):
+        if not any(c.get("type") == "Ready" and c.get("status") == "True" for c in mappings_at(status, "conditions")):
             continue
-        known = {each.get("type"): each.get("address") for each in status.get("addresses") or ()}
+        known = {each.get("type"): each.get("address") for each in mappings_at(status, "addresses")}
         if address := known.get("ExternalIP") or known.get("InternalIP"):
             return str(address)
     return ""
@@ -229,7 +230,7 @@ def _service(api: KubeApi, state: ReleaseState, entry: Mapping[str, Any], stack:
             raise OperationError(f"component.yaml of {state.component}: {error}") from error
         return api.get(f"/api/v1/namespaces/{state.namespace}/services/{name}", missing_ok=True)
     services = [each for each in _services(api, state) if each["spec"].get("clusterIP") != "None"]
-    named = [each for each in services if each["metadata"]["name"] == state.release]
+    named = [each for each in services if name_of(each) == state.release]
     return next(iter(named or services), None) if named or len(services) == 1 else None
 
 
@@ -250,7 +251,7 @@ def _port(service: Mapping[str, Any], entry: Mapping[str, Any]) -> Mapping[str, 
     for port in ports:
         if wanted is None or wanted in (port.get("port"), port.get("name")):
             return port
-    name = service["metadata"]["name"]
+    name = name_of(service)
     raise OperationError(f"Service {name} has no port {wanted}" if ports else f"Service {name} has no ports")
 
 

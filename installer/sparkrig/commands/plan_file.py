@@ -11,6 +11,7 @@ from sparkrig.commands.session import Session
 from sparkrig.commands.transaction import now
 from sparkrig.errors import NotFound, SparkrigError
 from sparkrig.history.lock import identity
+from sparkrig.models.json import text_at
 from sparkrig.models.plan import Plan
 from sparkrig.models.release import ResolvedStack
 from sparkrig.models.state import ObservedState
@@ -141,4 +142,4 @@ def _cluster_id(session: Session) -> str:
         namespace = session.api.get("/api/v1/namespaces/kube-system", missing_ok=True) or {}
     except SparkrigError:
         return ""  # without the right to read it, names and revisions still tell
-    return str((namespace.get("metadata") or {}).get("uid") or "")
+    return text_at(namespace, "metadata", "uid")

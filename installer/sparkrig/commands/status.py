@@ -20,6 +20,7 @@ from sparkrig.defaults import API_CONNECTIONS
 from sparkrig.errors import AccessDenied, NotFound
 from sparkrig.kube.ingresses import routes, wanted_host
 from sparkrig.models.cluster import ClusterFacts
+from sparkrig.models.json import name_of, namespace_of
 from sparkrig.models.objects import ObjectRef, Readiness
 from sparkrig.models.release import ReleaseState
 from sparkrig.models.state import ObservedState
@@ -182,7 +183,7 @@ def _config_maps(session: Session, observed: ObservedState) -> dict[ObjectRef, d
     """
     states = observed.last.after if observed.last else ()
     ours = Counter(ref.namespace for state in states for ref in state.inventory if _is_config_map(ref))
-    there = Counter(item["metadata"]["namespace"] for item in session.watch.all_of("", "v1", "ConfigMap"))
+    there = Counter(namespace_of(item) for item in session.watch.all_of("", "v1", "ConfigMap"))
     listed = [name for name, count in ours.items() if count >= WORTH_A_LIST and there[name] <= 2 * count]
     if not listed:
         return {}
@@ -196,7 +197,7 @@ def _list_config_maps(session: Session, namespace: str) -> dict[ObjectRef, dict[
         items = session.api.list(f"/api/v1/namespaces/{namespace}/configmaps")
     except AccessDenied:  # who may not list may still read one by one
         return {}
-    return {ObjectRef("", "v1", "ConfigMap", namespace, item["metadata"]["name"]): item for item in items}
+    return {ObjectRef("", "v1", "ConfigMap", namespace, name_of(item)): item for item in items}
 
 
 def _is_config_map(ref: ObjectRef) -> bool:

@@ -19,6 +19,7 @@ from sparkrig.helm.errors import UNKNOWN_SCHEMA
 from sparkrig.kube.client import KubeApi
 from sparkrig.kube.discovery import ResourceInfo
 from sparkrig.kube.errors import ConnectionLost
+from sparkrig.models.json import mapping_at, name_of, sequence_at, text_at
 from sparkrig.models.objects import Judgement, ObjectRef
 from sparkrig.plan.server.webhook_probe import namespace_for, resources_of
 from sparkrig.readiness import is_custom_group
@@ -94,15 +95,16 @@ class Policies:
     def _hooks(self, version: str) -> Iterator[tuple[ObjectRef, Object]]:
         """Each policy that is bound and must succeed, with what it is asked about in the form of a webhook."""
         root = f"/apis/{GROUP}/{version}"
-        policies = {item["metadata"]["name"]: item for item in self._api.list(f"{root}/mutatingadmissionpolicies")}
+        policies = {name_of(item): item for item in self._api.list(f"{root}/mutatingadmissionpolicies")}
         for binding in self._api.list(f"{root}/mutatingadmissionpolicybindings") if policies else ():
-            spec = policies.get(binding["spec"].get("policyName"), {}).get("spec") or {}
+            name = text_at(binding, "spec", "policyName")
+            spec = mapping_at(policies.get(name), "spec")
             if not spec or spec.get("failurePolicy", "Fail") != "Fail":
                 continue
-            limits = [spec.get("matchConstraints") or {}, binding["spec"].get("matchResources") or {}]
-            rules = {"rules": limits[0].get("resourceRules") or []}
-            selectors = {key: _both([limit.get(key) or {} for limit in limits]) for key in _SELECTORS}
-            yield ObjectRef(GROUP, version, POLICY, "", binding["spec"]["policyName"]), {**rules, **selectors}
+            limits = [mapping_at(spec, "matchConstraints"), mapping_at(binding, "spec", "matchResources")]
+            rules = {"rules": sequence_at(limits[0], "resourceRules")}
+            selectors = {key: _both([mapping_at(limit, key) for limit in limits]) for key in _SELECTORS}
+            yield ObjectRef(GROUP, version, POLICY, "", name), {**rules, **selectors}
 
     def _refusal(self, resource: ResourceInfo, body: Object, within_s: float) -> str:
         """What the API server says of an object whose schema it has not read yet; empty for every other answer."""

@@ -10,6 +10,7 @@ from typing import Any, Final
 from sparkrig.errors import AccessDenied
 from sparkrig.kube.client import KubeApi
 from sparkrig.kube.discovery import ResourceInfo
+from sparkrig.models.json import dig, labels_of, name_of
 from sparkrig.models.objects import ObjectRef
 from sparkrig.plan.server.webhook_probe import namespace_for, probe, resources_of
 from sparkrig.readiness import is_custom_group
@@ -96,8 +97,8 @@ def read_cluster(api: KubeApi, preferred: Sequence[str]) -> Cluster:
         spaces = api.list("/api/v1/namespaces", metadata_only=True)
     except AccessDenied as error:
         raise NotProbed(error.message) from error
-    alive = [item["metadata"] for item in spaces if not item["metadata"].get("deletionTimestamp")]
-    return Cluster(api, api.discovery.fresh(), {each["name"]: each.get("labels") or {} for each in alive}, preferred)
+    alive = [item for item in spaces if not dig(item, "metadata", "deletionTimestamp")]
+    return Cluster(api, api.discovery.fresh(), {name_of(each): labels_of(each) for each in alive}, preferred)
 
 
 def namespaces_of(inventory: Sequence[ObjectRef]) -> list[str]:

@@ -14,6 +14,7 @@ from sparkrig.defaults import REFUSAL_POLL_S
 from sparkrig.errors import AccessDenied
 from sparkrig.kube.client import KubeApi
 from sparkrig.kube.watch import ObjectWatch
+from sparkrig.models.json import text_at
 from sparkrig.models.objects import Judgement, ObjectRef
 from sparkrig.readiness.containers import GRACE_S
 from sparkrig.readiness.fields import failed
@@ -62,7 +63,7 @@ class Refusals:
             except AccessDenied:
                 continue
             for event in events:
-                uid = str((event.get("involvedObject") or {}).get("uid"))
+                uid = text_at(event, "involvedObject", "uid")
                 known = newest.get(uid)
                 if event.get("reason") in (REFUSED, CREATED) and (known is None or _at(known) <= _at(event)):
                     newest[uid] = event

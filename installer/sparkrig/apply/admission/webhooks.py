@@ -17,6 +17,7 @@ from sparkrig.errors import AccessDenied, SparkrigError
 from sparkrig.kube.client import KubeApi
 from sparkrig.kube.discovery import ResourceInfo
 from sparkrig.kube.errors import ApiError, ConnectionLost, Invalid
+from sparkrig.models.json import mapping_at, mappings_at, text_at
 from sparkrig.models.objects import Judgement, ObjectRef
 from sparkrig.plan.crds.safety import strategy
 from sparkrig.plan.server.webhook_probe import answered, probe, unanswered, why_not
@@ -100,19 +101,18 @@ class Webhooks:
 
         A dry run encodes the object as it would be stored, so one in another version than the stored one is converted.
         """
-        spec = (self._api.get(f"{CRDS}/{name}", missing_ok=True) or {}).get("spec") or {}
-        client = ((spec.get("conversion") or {}).get("webhook") or {}).get("clientConfig") or {}
-        other = next((v for v in spec.get("versions") or () if v.get("served") and not v.get("storage")), None)
+        spec = mapping_at(self._api.get(f"{CRDS}/{name}", missing_ok=True), "spec")
+        client = mapping_at(spec, "conversion", "webhook", "clientConfig")
+        other = next((v for v in mappings_at(spec, "versions") if v.get("served") and not v.get("storage")), None)
         if strategy(spec) != "Webhook" or other is None:
             return ""
         if why := self._dead({"clientConfig": client}):
             return f"cannot answer: {why}"
         if client.get("service") and not client.get("caBundle"):
             return "has no CA yet"
-        names, schema = spec["names"], (other.get("schema") or {}).get("openAPIV3Schema") or {}
-        info = ResourceInfo(
-            spec["group"], other["name"], names["kind"], names["plural"], spec.get("scope") == "Namespaced"
-        )
+        kind, plural = text_at(spec, "names", "kind"), text_at(spec, "names", "plural")
+        schema, namespaced = mapping_at(other, "schema", "openAPIV3Schema"), spec.get("scope") == "Namespaced"
+        info = ResourceInfo(text_at(spec, "group"), text_at(other, "name"), kind, plural, namespaced)
         body = probe({}, info, "default", f"sparkrig-probe-{secrets.token_hex(4)}", schema)
         limit = min(API_READ_TIMEOUT_S, max(1.0, within_s))
         try:

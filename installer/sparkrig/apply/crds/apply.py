@@ -22,6 +22,7 @@ from sparkrig.defaults import FIELD_MANAGER, LABEL_COMPONENT
 from sparkrig.helm.charts.archive import crds as chart_crds
 from sparkrig.history.crds import CrdStore
 from sparkrig.kube.client import KubeApi
+from sparkrig.models.json import dig, mapping_at, name_of
 from sparkrig.models.objects import ObjectRef
 from sparkrig.models.operation import ApplyCrds, RestoreCrds
 from sparkrig.plan.crds.drift import CRDS, DIGEST, applies, is_as_applied, other_managers
@@ -71,8 +72,8 @@ async def apply_crds(
             version, or it is not served after ``timeout_s`` seconds.
     """
     there = await asyncio.to_thread(installed, api)
-    todo = [dict(crd) for crd in wanted if not is_current(there.get(crd["metadata"]["name"]), crd)]
-    current = [crd for crd in wanted if is_current(there.get(crd["metadata"]["name"]), crd)]
+    todo = [dict(crd) for crd in wanted if not is_current(there.get(name_of(crd)), crd)]
+    current = [crd for crd in wanted if is_current(there.get(name_of(crd)), crd)]
     changed: list[str] = []
     leaving: list[ObjectRef] = []
     serving = Serving(api, timeout_s=timeout_s, say=say)
@@ -80,7 +81,7 @@ async def apply_crds(
 
     async def one(crd: dict[str, Any]) -> None:
         nonlocal done
-        name = str(crd["metadata"]["name"])
+        name = name_of(crd)
         async with turn():
             different, after = await asyncio.to_thread(_apply, api, crd, say)
             changed.extend([name] if different else [])
@@ -98,13 +99,13 @@ async def apply_crds(
             raise outcome
     if leaving:
         await waiter.until_ready(leaving, (), timeout_s=timeout_s, say=say)
-    digests = {str(crd["metadata"]["name"]): digest_of(crd) for crd in wanted}
+    digests = {name_of(crd): digest_of(crd) for crd in wanted}
     return Applied(tuple(sorted(digests)), tuple(sorted(changed)), digests)
 
 
 def installed(api: KubeApi) -> dict[str, dict[str, Any]]:
     """Name -> metadata of every CRD in the cluster; one metadata-only LIST."""
-    return {item["metadata"]["name"]: item["metadata"] for item in api.list(CRDS, metadata_only=True)}
+    return {name_of(item): dict(mapping_at(item, "metadata")) for item in api.list(CRDS, metadata_only=True)}
 
 
 def is_current(metadata: Mapping[str, Any] | None, crd: Mapping[str, Any]) -> bool:
@@ -147,19 +148,19 @@ def owners(metadata: Mapping[str, Any], component: str) -> tuple[str, ...]:
 
 def _apply(api: KubeApi, crd: dict[str, Any], say: Say) -> tuple[bool, dict[str, Any]]:
     """Applies one CRD; whether it existed and its spec is another one now, and how it is now."""
-    path = f"{CRDS}/{crd['metadata']['name']}"
+    path = f"{CRDS}/{name_of(crd)}"
     before = api.get(path, missing_ok=True)
     if before is not None:
         if any(danger.code in HOPELESS for danger in dangers(before, crd)):
             recreate(api, before, say)
-        if before["spec"].get("preserveUnknownFields"):
+        if dig(before, "spec", "preserveUnknownFields"):
             # Left by v1beta1; nobody else would take it away.
             crd = {**crd, "spec": {**crd["spec"], "preserveUnknownFields": False}}
         new = {version["name"] for version in crd["spec"]["versions"]}
         if any(version not in new for version in stored_versions(before)):
             migrate(api, before, crd, say)
     after = _sole_owner(api, path, api.apply(crd, force=True))
-    return before is not None and before["metadata"]["generation"] != after["metadata"]["generation"], after
+    return before is not None and dig(before, "metadata", "generation") != dig(after, "metadata", "generation"), after
 
 
 def _sole_owner(api: KubeApi, path: str, crd: dict[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparkrig.errors import AccessDenied, Refused, SparkrigError
 from sparkrig.kube.client import KubeApi
+from sparkrig.models.json import mapping_at, name_of
 from sparkrig.models.objects import ObjectRef, Readiness
 from sparkrig.models.release import ReleaseState
 from sparkrig.models.revision import Revision
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 def read_crds(api: KubeApi) -> dict[str, dict[str, Any]] | None:
     """Name -> metadata of every CRD; None where this user may not list them."""
     try:
-        return {item["metadata"]["name"]: item["metadata"] for item in api.list(CRDS, metadata_only=True)}
+        return {name_of(item): dict(mapping_at(item, "metadata")) for item in api.list(CRDS, metadata_only=True)}
     except AccessDenied:  # a user with rights in single namespaces: nothing is known of CRDs
         return None
 
@@ -96,7 +97,7 @@ def crd_changes(
     recorded: dict[str, dict[str, Any]] = {}
     if any(one.what == "changed" for one in drift):
         try:
-            recorded = {crd["metadata"]["name"]: crd for crd in CrdStore(api, stack).read(state)}
+            recorded = {name_of(crd): crd for crd in CrdStore(api, stack).read(state)}
         except SparkrigError:  # without the content it is still known, by the digest, that the CRD differs
             recorded = {}
     found = []

@@ -18,6 +18,7 @@ from sparkrig.errors import AccessDenied
 from sparkrig.helm.charts.archive import crds as chart_crds
 from sparkrig.kube.client import PATCH_TYPES, KubeApi
 from sparkrig.models.component import CrdOwner
+from sparkrig.models.json import JsonValue, annotations_of, dig, labels_of, mappings_at, name_of
 from sparkrig.models.objects import ObjectRef
 from sparkrig.models.operation import InstallRelease, RollbackRelease, WriteRelease
 from sparkrig.models.release import DesiredRelease
@@ -103,7 +104,7 @@ def crds_of(
     """The CRDs of a component whose release has ``refs``: those that we ``applied``, or that Helm or a hook brought."""
     if desired.crd_owner in _WITHOUT_HELM:
         return applied
-    brought = {str(crd["metadata"]["name"]) for crd in chart_crds(desired.chart.path, desired.values)}
+    brought = {name_of(crd) for crd in chart_crds(desired.chart.path, desired.values)}
     names = {ref.name for ref in refs if ref.kind == CRD_KIND} | set(desired.crds) | brought
     return tuple(sorted(names & installed(api).keys()))
 
@@ -138,16 +139,16 @@ def let_go(api: KubeApi, names: Collection[str], release: str, namespace: str, *
         live = api.get(path, missing_ok=True)
         if live is None:
             continue
-        metadata = live["metadata"]
-        kept = [e for e in metadata["managedFields"] if e.get("manager") != FIELD_MANAGER and not applies(e)]
-        labels = {k: v for k, v in (metadata.get("labels") or {}).items() if k not in (MANAGED_BY, LABEL_COMPONENT)}
+        written = mappings_at(live, "metadata", "managedFields")
+        kept = [e for e in written if e.get("manager") != FIELD_MANAGER and not applies(e)]
+        labels = {k: v for k, v in labels_of(live).items() if k not in (MANAGED_BY, LABEL_COMPONENT)}
         gone = (DIGEST, RELEASE, NAMESPACE, LAST_APPLIED)
-        annotations = {k: v for k, v in (metadata.get("annotations") or {}).items() if k not in gone} | {KEEP: KEPT}
+        annotations = {k: v for k, v in annotations_of(live).items() if k not in gone} | {KEEP: KEPT}
         if to_helm:  # what Helm wants to see before it takes an object for its own
             labels[MANAGED_BY] = "Helm"
             annotations |= {RELEASE: release, NAMESPACE: namespace}
-        operations = [
-            {"op": "test", "path": "/metadata/resourceVersion", "value": metadata["resourceVersion"]},
+        operations: list[JsonValue] = [
+            {"op": "test", "path": "/metadata/resourceVersion", "value": dig(live, "metadata", "resourceVersion")},
             {"op": "add", "path": "/metadata/managedFields", "value": kept or [{}]},
             {"op": "add", "path": "/metadata/labels", "value": labels},
             {"op": "add", "path": "/metadata/annotations", "value": annotations},

@@ -19,6 +19,7 @@ from sparkrig.helm.charts.archive import crds as chart_crds
 from sparkrig.history.crds import CrdStore
 from sparkrig.kube.client import KubeApi
 from sparkrig.models.component import CrdOwner
+from sparkrig.models.json import mapping_at, name_of
 from sparkrig.models.operation import (
     ApplyCrds,
     InstallRelease,
@@ -147,13 +148,15 @@ class CrdReview:
         return chart_crds(desired.chart.path, desired.values)
 
     def _look(self, component: str, crd: Mapping[str, Any], states: Iterable[ReleaseState]) -> CrdChange | None:
-        name = crd["metadata"]["name"]
+        name = name_of(crd)
         live = self._api.get(f"{CRDS}/{name}", missing_ok=True)
         if live is None:
             return None
         objects = _Objects(self._api, live)
-        reaches = tuple(_with_releases(objects.reach(danger), live["spec"], states) for danger in dangers(live, crd))
-        return CrdChange(component, name, reaches, owners(live["metadata"], component))
+        reaches = tuple(
+            _with_releases(objects.reach(danger), mapping_at(live, "spec"), states) for danger in dangers(live, crd)
+        )
+        return CrdChange(component, name, reaches, owners(mapping_at(live, "metadata"), component))
 
 
 class _Objects:

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from sparkrig.apply.waiting import GONE, unready
 from sparkrig.kube.client import KubeApi
+from sparkrig.models.json import mappings_at, name_of
 from sparkrig.models.objects import Judgement, ObjectRef, Readiness
 from sparkrig.plan.crds.drift import CRDS
 from sparkrig.plan.survey import CRD
@@ -45,7 +46,7 @@ class Serving:
         Raises:
             OperationError: its names are taken, or it is not served in time.
         """
-        name = str(crd["metadata"]["name"])
+        name = name_of(crd)
         served: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting[name] = _Waiting(crd, served, time.monotonic())
         if self._asking is None or self._asking.done():
@@ -119,7 +120,7 @@ def _wanted(crds: Sequence[Mapping[str, Any]]) -> Wanted:
         for version in spec["versions"]:
             if version.get("served"):
                 path = f"/apis/{spec['group']}/{version['name']}"
-                found.setdefault(path, {})[spec["names"]["plural"]] = str(crd["metadata"]["name"])
+                found.setdefault(path, {})[spec["names"]["plural"]] = name_of(crd)
     return found
 
 
@@ -128,7 +129,7 @@ def _unserved(api: KubeApi, wanted: Wanted) -> Wanted:
     left = {}
     for path, resources in wanted.items():
         answer = api.get(path, missing_ok=True) or {}
-        there = {resource["name"] for resource in answer.get("resources") or ()}
+        there = {resource["name"] for resource in mappings_at(answer, "resources")}
         if lacking := {plural: name for plural, name in resources.items() if plural not in there}:
             left[path] = lacking
     return left

@@ -8,6 +8,7 @@ from typing import Any
 from sparkrig.defaults import LABEL_REVISION, LABEL_STACK, SYSTEM_NAMESPACE
 from sparkrig.history.store import History
 from sparkrig.kube.client import KubeApi
+from sparkrig.models.json import labels_of
 from sparkrig.models.objects import ObjectRef
 from sparkrig.models.release import ReleaseState
 from sparkrig.models.state import ObservedState
@@ -53,7 +54,7 @@ def _others(api: KubeApi, stack: str) -> dict[str, tuple[tuple[ReleaseState, ...
     secrets = f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/secrets"
     items = api.list(secrets, label_selector=LABEL_REVISION, metadata_only=True)
     found = {}
-    for other in sorted({item["metadata"]["labels"].get(LABEL_STACK, stack) for item in items} - {stack}):
+    for other in sorted({labels_of(item).get(LABEL_STACK, stack) for item in items} - {stack}):
         last, pending, _ = History(api, other).newest()
         found[other] = (last.after if last else (), pending is not None)
     return found

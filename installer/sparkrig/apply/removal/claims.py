@@ -11,6 +11,7 @@ from typing import Any
 
 from sparkrig.defaults import LABEL_STACK
 from sparkrig.kube.client import KubeApi
+from sparkrig.models.json import name_of, namespace_of
 from sparkrig.models.objects import ObjectRef
 from sparkrig.models.release import ReleaseState
 from sparkrig.plan.removal import foreign_releases
@@ -25,8 +26,8 @@ def claims_of(
     """Volume claims of the releases, and those in the stack's namespaces that no Helm release of others shares."""
     named = {(ref.namespace, ref.name) for s in states for ref in s.inventory if ref.kind == CLAIM}
     spaces = {name for name, found in contents.items() if not foreign_releases(found, stack)}
-    items = (item["metadata"] for item in api.list("/api/v1/persistentvolumeclaims", metadata_only=True))
-    places = sorted((item["namespace"], item["name"]) for item in items)
+    items = api.list("/api/v1/persistentvolumeclaims", metadata_only=True)
+    places = sorted((namespace_of(item), name_of(item)) for item in items)
     return tuple(ObjectRef("", "v1", CLAIM, *p) for p in places if p in named or p[0] in spaces)
 
 
@@ -89,7 +90,7 @@ def _named(pod: Mapping[str, Any]) -> Sequence[str]:
         if claim := volume.get("persistentVolumeClaim"):
             names.append(str(claim["claimName"]))
         elif "ephemeral" in volume:
-            names.append(f"{pod['metadata']['name']}-{volume['name']}")
+            names.append(f"{name_of(pod)}-{volume['name']}")
     return names
 
 
@@ -98,4 +99,4 @@ def _phase(pod: Mapping[str, Any]) -> str:
 
 
 def _ref(pod: Mapping[str, Any]) -> ObjectRef:
-    return ObjectRef("", "v1", "Pod", pod["metadata"]["namespace"], pod["metadata"]["name"])
+    return ObjectRef("", "v1", "Pod", namespace_of(pod), name_of(pod))

@@ -20,6 +20,7 @@ from sparkrig.history.store import History
 from sparkrig.kube.client import KubeApi, ResourceInfo
 from sparkrig.kube.errors import ApiError, NotFoundApi
 from sparkrig.models.component import RunningRule
+from sparkrig.models.json import dig, mapping_at, mappings_at, name_of, namespace_of
 from sparkrig.models.objects import ObjectRef
 from sparkrig.models.release import ReleaseState
 from sparkrig.models.state import ObservedState
@@ -110,9 +111,9 @@ def _running(api: KubeApi, info: ResourceInfo, rule: RunningRule) -> Running:
     except SparkrigError as error:  # it serves to warn, and must not be a reason to remove nothing
         return Running(info.kind, (), rule.without, crd, error.message)
     refs = (
-        ObjectRef(info.group, info.version, info.kind, i["metadata"].get("namespace", ""), i["metadata"]["name"])
+        ObjectRef(info.group, info.version, info.kind, namespace_of(i), name_of(i))
         for i in items
-        if at_work(i, rule) and not i["metadata"].get("deletionTimestamp")
+        if at_work(i, rule) and not dig(i, "metadata", "deletionTimestamp")
     )
     return Running(info.kind, tuple(sorted(refs)), rule.without, crd)
 
@@ -145,7 +146,7 @@ def contents_of(api: KubeApi, namespace: str) -> tuple[Content, ...]:
         except ApiError as error:  # 405: made by POST only, such as an access review
             return [] if error.status == _METHOD_NOT_ALLOWED else unknown
         return [
-            Content(ObjectRef(info.group, info.version, info.kind, namespace, i["metadata"]["name"]), i["metadata"])
+            Content(ObjectRef(info.group, info.version, info.kind, namespace, name_of(i)), mapping_at(i, "metadata"))
             for i in items
         ]
 
@@ -182,10 +183,8 @@ def custom_resources(api: KubeApi, crds: Iterable[str], *, if_readable: bool = F
             raise
         found[name] = tuple(
             Content(
-                ObjectRef(
-                    group, info.version, info.kind, item["metadata"].get("namespace", ""), item["metadata"]["name"]
-                ),
-                item["metadata"],
+                ObjectRef(group, info.version, info.kind, namespace_of(item), name_of(item)),
+                mapping_at(item, "metadata"),
             )
             for item in items
         )
@@ -212,11 +211,11 @@ def _callbacks(api: KubeApi, api_services: Items) -> dict[ObjectRef, frozenset[t
     found = {}
     for kind in ("ValidatingWebhookConfiguration", "MutatingWebhookConfiguration"):
         for item in api.list(f"{ADMISSION}/{kind.lower()}s"):
-            services = [(hook.get("clientConfig") or {}).get("service") for hook in item.get("webhooks") or ()]
-            ref = ObjectRef("admissionregistration.k8s.io", "v1", kind, "", item["metadata"]["name"])
+            services = [mapping_at(hook, "clientConfig", "service") for hook in mappings_at(item, "webhooks")]
+            ref = ObjectRef("admissionregistration.k8s.io", "v1", kind, "", name_of(item))
             found[ref] = _named(services)
     for service in api_services:
-        ref = ObjectRef("apiregistration.k8s.io", "v1", "APIService", "", service["metadata"]["name"])
+        ref = ObjectRef("apiregistration.k8s.io", "v1", "APIService", "", name_of(service))
         found[ref] = _named([(service.get("spec") or {}).get("service")])
     return found
 
@@ -271,7 +270,7 @@ def _exposed(manifest: str) -> list[str]:
     if f"kind: {CRD[2]}" not in manifest:
         return []
     crds = [item for item in objects(manifest) if item.get("kind") == CRD[2]]
-    return [i["metadata"]["name"] for i in crds if (i["metadata"].get("annotations") or {}).get(KEEP) != KEPT]
+    return [name_of(i) for i in crds if dig(i, "metadata", "annotations", KEEP) != KEPT]
 
 
 def _hooks(stored: Stored) -> tuple[ObjectRef, ...]:
@@ -288,7 +287,5 @@ def _hook_ref(hook: Mapping[str, Any], namespace: str) -> ObjectRef | None:
     for item in load_plain_all(str(hook.get("manifest") or ""), "hook"):
         if isinstance(item, Mapping) and item.get("kind"):
             group, _, version = str(item.get("apiVersion", "")).rpartition("/")
-            metadata = item.get("metadata") or {}
-            place = str(metadata.get("namespace") or namespace)
-            return ObjectRef(group, version, str(item["kind"]), place, str(metadata.get("name")))
+            return ObjectRef(group, version, str(item["kind"]), namespace_of(item) or namespace, name_of(item))
     return None

@@ -16,6 +16,7 @@ from sparkrig.helm.storage.releases import list_releases, list_revisions
 from sparkrig.history.lock import Lock
 from sparkrig.kube.client import KindNotServed, KubeApi
 from sparkrig.kube.errors import NotFoundApi
+from sparkrig.models.json import dig, name_of
 from sparkrig.models.objects import ObjectRef
 from sparkrig.models.operation import VacateNamespace
 from sparkrig.plan.diff.changes import GONE
@@ -104,7 +105,7 @@ def vacate(api: KubeApi, stack: str, operation: VacateNamespace, say: Say, owner
     found = api.get(path, missing_ok=True)
     if found is None:
         return ""
-    if not found["metadata"].get("deletionTimestamp"):
+    if not dig(found, "metadata", "deletionTimestamp"):
         if why := _still_used(api, stack, operation, say):
             return why
         if operation.keep_history:
@@ -156,10 +157,10 @@ def make_namespace(api: KubeApi, stack: str, manifest: Mapping[str, Any], say: S
     Raises:
         OperationError: the earlier one does not go.
     """
-    name = manifest["metadata"]["name"]
+    name = name_of(manifest)
     path = f"/api/v1/namespaces/{name}"
     deadline = time.monotonic() + NAMESPACE_GONE_S
-    while (found := api.get(path, missing_ok=True)) is not None and found["metadata"].get("deletionTimestamp"):
+    while (found := api.get(path, missing_ok=True)) is not None and dig(found, "metadata", "deletionTimestamp"):
         if time.monotonic() >= deadline:
             raise OperationError(
                 f"namespace {name} is being deleted and does not go",
@@ -200,7 +201,7 @@ def purge_history(api: KubeApi, stack: str) -> tuple[str, ...]:
         api.delete(secret.path)
     home = f"/api/v1/namespaces/{SYSTEM_NAMESPACE}"
     for item in api.list(f"{home}/secrets", label_selector=f"{LABEL_STACK}={stack}", metadata_only=True):
-        api.delete(f"{home}/secrets/{item['metadata']['name']}")
+        api.delete(f"{home}/secrets/{name_of(item)}")
     api.delete(f"/apis/coordination.k8s.io/v1/namespaces/{SYSTEM_NAMESPACE}/leases/sparkrig.{stack}")
     rest = [c for c in contents_of(api, SYSTEM_NAMESPACE) if c.ref.kind in ("Lease", "Secret")]
     if rest or foreign(contents_of(api, SYSTEM_NAMESPACE), stack, ()):
@@ -228,7 +229,7 @@ def _remaining(api: KubeApi, refs: Collection[ObjectRef]) -> list[tuple[ObjectRe
     for (group, version, kind, namespace), members in groups.items():
         try:
             collection = api.resource_of(group, version, kind).collection(namespace)
-            there = {item["metadata"]["name"]: item for item in api.list(collection, metadata_only=True)}
+            there = {name_of(item): item for item in api.list(collection, metadata_only=True)}
         except NotFoundApi:
             continue
         found += [(ref, there[ref.name]) for ref in members if ref.name in there]

@@ -15,6 +15,7 @@ from typing import Any
 from sparkrig.defaults import FIELD_MANAGER, LABEL_HELM_HISTORY, LABEL_STACK, SYSTEM_NAMESPACE
 from sparkrig.helm.storage.releases import ARCHIVE_LABELS, ARCHIVED_FROM, ARCHIVED_NAME, archived_name
 from sparkrig.kube.client import AlreadyExists, KubeApi
+from sparkrig.models.json import dig, name_of
 
 ARCHIVE = f"/api/v1/namespaces/{SYSTEM_NAMESPACE}/secrets"
 TYPE = "sparkrig.dev/helm-history"
@@ -37,12 +38,12 @@ def restore(api: KubeApi, stack: str, namespace: str) -> int:
     found = [
         item
         for item in api.list(ARCHIVE, label_selector=f"{LABEL_HELM_HISTORY},{LABEL_STACK}={stack}")
-        if (item["metadata"].get("annotations") or {}).get(ARCHIVED_FROM) == namespace
+        if dig(item, "metadata", "annotations", ARCHIVED_FROM) == namespace
     ]
     for item in found:
         with contextlib.suppress(AlreadyExists):  # put back by a run that was killed before it deleted the copy
             api.create(f"/api/v1/namespaces/{namespace}/secrets", _restored(item, namespace))
-        api.delete(f"{ARCHIVE}/{item['metadata']['name']}")
+        api.delete(f"{ARCHIVE}/{name_of(item)}")
     return len(found)
 
 

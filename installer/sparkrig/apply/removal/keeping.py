@@ -6,11 +6,12 @@ last when it is taken back: a run that dies between the two leaves a release tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from sparkrig.defaults import LABEL_FORMER, LABEL_STACK
 from sparkrig.kube.client import KubeApi
 from sparkrig.kube.errors import Conflict, NotFoundApi
+from sparkrig.models.json import dig, labels_of, name_of
 from sparkrig.models.operation import ClaimRelease, KeepRelease
 from sparkrig.plan.keeping import secret_places
 from sparkrig.secrets.cluster import SecretBook
@@ -38,11 +39,11 @@ def _release_secrets(api: KubeApi, stack: str, operation: KeepRelease | ClaimRel
     """Paths of Helm's Secrets of a release that are or were the stack's, the newest first."""
     path = f"/api/v1/namespaces/{operation.namespace}/secrets"
     found = api.list(path, label_selector=f"owner=helm,name={operation.release}", metadata_only=True)
-    ours = [item["metadata"] for item in found if stack in _owners(item["metadata"]["labels"])]
-    return [f"{path}/{m['name']}" for m in sorted(ours, key=lambda m: -int(m["labels"]["version"]))]
+    ours = [item for item in found if stack in _owners(labels_of(item))]
+    return [f"{path}/{name_of(item)}" for item in sorted(ours, key=lambda item: -int(labels_of(item)["version"]))]
 
 
-def _owners(labels: dict[str, str]) -> tuple[str | None, ...]:
+def _owners(labels: Mapping[str, str]) -> tuple[str | None, ...]:
     return labels.get(LABEL_STACK), labels.get(LABEL_FORMER)
 
 
@@ -57,12 +58,11 @@ def _relabel(api: KubeApi, path: str, changes: dict[str, tuple[str | None, str |
     """Changes labels from one value to another where they have the one; what is gone stays gone."""
     wanted = {name: new for name, (_, new) in changes.items()}
     while (found := api.get(path, missing_ok=True)) is not None:
-        metadata = found["metadata"]
-        labels = metadata.get("labels") or {}
+        labels, version = labels_of(found), dig(found, "metadata", "resourceVersion")
         if any(labels.get(name) != old for name, (old, _) in changes.items()):
             return
         try:  # the version makes sure that it is still what was looked at
-            api.patch(path, {"metadata": {"resourceVersion": metadata["resourceVersion"], "labels": wanted}})
+            api.patch(path, {"metadata": {"resourceVersion": version, "labels": wanted}})
             return
         except NotFoundApi:
             return

@@ -11,6 +11,7 @@ from sparkrig.defaults import API_CONNECTIONS
 from sparkrig.errors import SparkrigError
 from sparkrig.kube.client import KubeApi
 from sparkrig.kube.errors import ApiError, NotFoundApi
+from sparkrig.models.json import mapping_at, name_of
 from sparkrig.models.objects import ObjectRef
 from sparkrig.plan.crds.drift import CRDS
 from sparkrig.plan.crds.safety import strategy
@@ -56,7 +57,7 @@ def explain_namespace(api: KubeApi, found: Mapping[str, Any], owner: Callable[[O
     """Lines about a namespace that was deleted and is still there; best effort."""
     from sparkrig.apply.removal.contents import contents_of
 
-    name = found["metadata"]["name"]
+    name = name_of(found)
     conditions = (found.get("status") or {}).get("conditions") or ()
     lines = [str(c.get("message")) for c in conditions if c.get("type") in _TELLING and c.get("status") == "True"]
     if any("DiscoveryFailure" in str(c.get("type")) and c.get("status") == "True" for c in conditions):
@@ -102,12 +103,12 @@ def unreadable(api: KubeApi) -> list[str]:
     Kubernetes looks through every kind before it lets a namespace go, whoever brought the kind.
     """
     try:
-        crds = [crd for crd in api.list(CRDS) if strategy(crd["spec"]) == "Webhook"]
+        crds = [crd for crd in api.list(CRDS) if strategy(mapping_at(crd, "spec")) == "Webhook"]
     except SparkrigError:
         return []
 
     def look(crd: Mapping[str, Any]) -> list[str]:
-        spec, name = crd["spec"], crd["metadata"]["name"]
+        spec, name = crd["spec"], name_of(crd)
         for version in (v["name"] for v in spec["versions"] if v.get("served")):
             path = f"/apis/{spec['group']}/{version}/{spec['names']['plural']}"
             try:

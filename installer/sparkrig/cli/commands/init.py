@@ -12,6 +12,7 @@ import typer
 
 from sparkrig.cli.options import CatalogOption
 from sparkrig.cli.prompt import err, out
+from sparkrig.models.json import mapping_at, number_at, text_at
 
 
 class Profile(enum.StrEnum):
@@ -83,8 +84,8 @@ def _check_name(name: str) -> None:
 
     from sparkrig.stack.file import stack_schema
 
-    schema = stack_schema()["properties"]["metadata"]["properties"]["name"]
-    if not re.fullmatch(schema["pattern"], name) or len(name) > schema["maxLength"]:
+    schema = mapping_at(stack_schema(), "properties", "metadata", "properties", "name")
+    if not re.fullmatch(text_at(schema, "pattern"), name) or len(name) > number_at(schema, "maxLength"):
         raise typer.BadParameter(
             f"'{name}' is no name of a stack: {schema['x-pattern']}, {schema['maxLength']} characters at most"
         )

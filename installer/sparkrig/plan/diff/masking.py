@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from sparkrig.models.json import mapping_at
 from sparkrig.plan.diff.changes import ABSENT
 from sparkrig.plan.diff.fields import Difference, Path, comparable, is_secret, value_at, with_value
 from sparkrig.stack.explain.secrets import conceal
@@ -22,12 +23,12 @@ def masked_object(item: Mapping[str, Any]) -> dict[str, Any]:
     if is_secret(item):
         data = dict.fromkeys(shown.get("data") or {}, MASKED)
         return {**shown, "data": data} if data else shown
-    return with_texts_covered(_masked(conceal((), shown)), MASKED)  # type: ignore[no-any-return]
+    return dict(mapping_at(with_texts_covered(_masked(conceal((), shown)), MASKED)))
 
 
 def masked_values(values: Mapping[str, Any], schema: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Chart values as they may be shown; a schema may name further secrets."""
-    return with_texts_covered(_masked(conceal((), values, schema)), MASKED)  # type: ignore[no-any-return]
+    return dict(mapping_at(with_texts_covered(_masked(conceal((), values, schema)), MASKED)))
 
 
 def shown_differences(
