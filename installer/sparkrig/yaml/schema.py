@@ -11,26 +11,21 @@ Codes: ``unknown-key``, ``missing-key``, ``wrong-type``, ``not-allowed-value``, 
 from __future__ import annotations
 
 import difflib
-import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from sparkrig.models.json import JsonObject, JsonValue, dig, mapping_at, sequence_at, texts_at
 from sparkrig.models.problem import Position, Problem, Severity
-from sparkrig.yaml.formats import FORMATS
 from sparkrig.yaml.misreading import misreading
 from sparkrig.yaml.nodes import ListNode, MapNode, Node, Path, ScalarNode, find, place, show_path, to_python
 from sparkrig.yaml.phrases import Failure, describe, expected_type, found, path_text, phrase
 from sparkrig.yaml.setflag import is_flag
+from sparkrig.yaml.validator import errors
 
 MAX_SUGGESTIONS: Final = 100
 """Unknown keys that are compared with the known ones in one check; comparing costs a millisecond each."""
 
-if TYPE_CHECKING:
-    from jsonschema import FormatChecker, ValidationError
-
-_VALIDATORS: dict[int, tuple[JsonObject, Any]] = {}
 _INTO_INSTANCE = frozenset(
     {
         "properties",
@@ -68,7 +63,7 @@ def check(node: Node, schema: JsonObject, subject: str, *, written: Node | None 
     checker = _Checker(node, schema, subject, written)
     problems: list[Problem] = []
     try:
-        for error in _validator(schema).iter_errors(to_python(node)):
+        for error in errors(schema, to_python(node)):
             problems.extend(checker.problems(error))
     except (
         jsonschema.exceptions.SchemaError,
@@ -333,55 +328,6 @@ class _Checker:
         if where is None and not position.file:
             return Problem(Severity.ERROR, code, message, None, self.subject, label, hint)
         return Problem(Severity.ERROR, code, message, position, where, label, hint)
-
-
-def _validator(schema: JsonObject) -> Any:
-    """A validator, cached by the schema object. No reference is ever fetched."""
-    cached = _VALIDATORS.get(id(schema))
-    if cached is not None and cached[0] is schema:
-        return cached[1]
-    from jsonschema import Draft7Validator, validators
-    from jsonschema_specifications import REGISTRY  # type: ignore[import-untyped]
-
-    base = validators.validator_for(schema, default=Draft7Validator)
-    extend: Any = validators.extend
-    kind = extend(base, {"uniqueItems": _unique_items})
-    validator = kind(schema, registry=REGISTRY, format_checker=_format_checker())
-    if len(_VALIDATORS) > 256:
-        _VALIDATORS.clear()
-    _VALIDATORS[id(schema)] = (schema, validator)
-    return validator
-
-
-@functools.cache
-def _format_checker() -> FormatChecker:
-    """Knows our formats only: what draft 7 and upstream's schemas call a format is not asserted."""
-    from jsonschema import FormatChecker
-
-    checker = FormatChecker(formats=())
-    for name, known in FORMATS.items():
-        checker.checks(name)(lambda value, accepts=known.accepts: not isinstance(value, str) or accepts(value))
-    return checker
-
-
-def _unique_items(
-    validator: object,  # noqa: ARG001
-    wanted: JsonValue,
-    instance: JsonValue,
-    schema: JsonValue,  # noqa: ARG001
-) -> Iterator[ValidationError]:
-    """One error for each item that is in the list already; linear, where jsonschema's own compares all pairs."""
-    import json
-
-    from jsonschema import ValidationError
-
-    if not wanted or not isinstance(instance, list):
-        return
-    first: dict[str, int] = {}
-    for index, item in enumerate(instance):
-        same = first.setdefault(json.dumps(item, sort_keys=True), index)
-        if same != index:
-            yield ValidationError(f"the same as item [{same}]", path=[index], instance=item)
 
 
 def _wrong_at_root(error: Failure) -> bool:
