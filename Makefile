@@ -90,6 +90,10 @@ lint: $(VENV)/.developing ## Formatting, lint, types, import layers, news fragme
 	@$(BIN)/python scripts/prose.py
 	@$(BIN)/zensical build --strict --clean
 
+.PHONY: measure
+measure: ## Sizes of files and functions, Any and comments with a reason per 1,000 lines
+	@$(PYTHON) scripts/measure.py
+
 .PHONY: docs
 docs: $(VENV)/.installed ## Generated pages: values from the schemas, commands from the program, packages, pictures, navigation of the site
 	@$(BIN)/python scripts/reference.py
