@@ -2,7 +2,7 @@
 
 A revision records the digest of each CRD. The content lies beside the revisions in ``sparkrig-system``, in Secrets of
 type ``sparkrig.dev/crds``: one set for each release and content, split when large, so that revisions with the same CRDs
-share one. JsonValue machine can then return to a revision, whether or not it still has that chart.
+share one. Any machine can then return to a revision, whether or not it still has that chart.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from sparkrig.defaults import LABEL_STACK, SECRET_PART_BYTES, SYSTEM_NAMESPACE
 from sparkrig.errors import OperationError
 from sparkrig.history.store import PARTS, SECRETS
 from sparkrig.kube.client import KubeApi
-from sparkrig.models.json import JsonDict, JsonObject, annotations_of, labels_of, name_of, text_at
+from sparkrig.models.json import JsonDict, JsonObject, annotations_of, labels_of, name_of, text_map_at
 from sparkrig.models.release import ReleaseState
 from sparkrig.plan.crds.drift import DIGEST
 
@@ -67,7 +67,7 @@ class CrdStore:
                 raise ValueError("it does not exist")
             parts = int(annotations_of(found).get(PARTS, "1"))
             rest = [self._api.get(f"{SECRETS}/{self._name(key, part)}") for part in range(2, parts + 1)]
-            texts = [text_at(secret, "data", "crds") for secret in (found, *rest) if secret]
+            texts = [text_map_at(secret, "data")["crds"] for secret in (found, *rest) if secret]
             data = b"".join(base64.b64decode(text, validate=True) for text in texts)
             crds: list[JsonDict] = json.loads(gzip.decompress(data))
         except (ValueError, KeyError, TypeError, EOFError, OSError, binascii.Error) as error:

@@ -16,7 +16,7 @@ from sparkrig.defaults import API_CONNECTIONS, FIELD_MANAGER, LABEL_FORMER, LABE
 from sparkrig.errors import InvalidInput, OperationError, Refused
 from sparkrig.kube.client import KubeApi
 from sparkrig.kube.errors import AlreadyExists
-from sparkrig.models.json import JsonDict, JsonObject, annotations_of, labels_of, name_of, namespace_of, text_at
+from sparkrig.models.json import JsonDict, JsonObject, annotations_of, labels_of, name_of, namespace_of, text_map_at
 from sparkrig.models.problem import Problem
 from sparkrig.models.secret import DesiredSecret, SecretSpec
 from sparkrig.secrets.objects import FINGERPRINT, content, fingerprint, manifest, unavailable
@@ -133,7 +133,7 @@ class SecretBook:
 
     def _key(self) -> bytes | None:
         found = self._api.get(_path(SYSTEM_NAMESPACE, self._key_name), missing_ok=True)
-        return base64.b64decode(text_at(found, "data", _KEY)) if found else None
+        return base64.b64decode(text_map_at(found, "data")[_KEY]) if found else None
 
     def _make_key(self) -> bytes:
         made = secrets.token_bytes(_KEY_BYTES)

@@ -1,7 +1,7 @@
 """Which Secrets a stack wants, and where. Pure; references only, never values.
 
 A pull secret that ``global.imagePullSecrets`` names goes wherever the stack has pods: the namespaces
-of its components and those that their charts make. JsonValue other Secret goes to the components that the
+of its components and those that their charts make. Any other Secret goes to the components that the
 stack file names for it, and nowhere else.
 """
 
