@@ -91,21 +91,19 @@ def _copy_archives(mirror: Path, to: Path, newer: bool) -> None:
 
 def _releases(arguments: tuple[str, ...], root: Path, target: str) -> tuple[Release, ...]:
     """What sparkrig makes of it, as the other tools get it: chart, merged values, needs."""
-    from sparkrig.cli.request import request
+    from sparkrig.cli.options import StackOptions
     from sparkrig.commands import workflows
     from sparkrig.commands.session import Session
 
     options = dict(zip(arguments[::2], arguments[1::2], strict=True))
     mirror, stand_ins = options.get("--chart-mirror"), options.get("--stand-ins")
-    asked = request(
-        Path(options["--file"]),
-        target,
-        None,
-        [Path(mirror)] if mirror else None,
-        Path(stand_ins) if stand_ins else None,
-        None,
-        [options["--set"]] if "--set" in options else None,
-    )
+    asked = StackOptions(
+        file=Path(options["--file"]),
+        target=target,
+        mirror=[Path(mirror)] if mirror else None,
+        stand_ins=Path(stand_ins) if stand_ins else None,
+        sets=[options["--set"]] if "--set" in options else None,
+    ).request()
     with _data(root), Session(asked) as session:
         resolved, _ = workflows.resolve_for_cluster(session)
         by_name = {desired.component: desired for desired in resolved.releases}

@@ -16,33 +16,23 @@ import typer
 
 import sparkrig
 from sparkrig import interrupts
+from sparkrig.cli.groups import grouped
 from sparkrig.cli.prompt import show_error
+from sparkrig.cli.sections import SectionedCommand, SectionedGroup
 from sparkrig.errors import ExitCode, OperationError, SparkrigError
 
 USAGE_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
 """typer carries its own click and does not export this class by name."""
 
-COMMANDS: Final = (
-    "init",
-    "validate",
-    "explain",
-    "render",
-    "lock",
-    "plan",
-    "up",
-    "verify",
-    "doctor",
-    "status",
-    "open",
-    "history",
-    "diff",
-    "rollback",
-    "down",
-    "help",
-)
-"""Commands in the order of the help, each a module of this package with ``register``."""
+SECTIONS: Final = {
+    "Start": ("init", "validate", "lock", "doctor", "help"),
+    "Change": ("plan", "up", "rollback", "down"),
+    "Look": ("status", "verify", "open", "history", "diff", "explain", "render"),
+}
+"""Commands in the sections and the order of the help, each a module with a function of that name."""
+COMMANDS: Final = tuple(name for names in SECTIONS.values() for name in names)
 GROUPS: Final = ("cluster", "tools", "schema")
-"""Groups of commands, each a module of this package with an ``app`` of its own."""
+"""Groups of commands, each a module with an ``app`` of its own."""
 CHANGING: Final = frozenset({"up", "rollback", "down"})
 """Commands whose purpose is not their output."""
 GARBAGE: Final = 100_000
@@ -60,7 +50,7 @@ def _version(wanted: bool) -> None:
 
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and end.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
 ) -> None:
     del version
@@ -70,22 +60,25 @@ def command_line(names: Sequence[str] = (*COMMANDS, *GROUPS)) -> Any:
     """The command line with these commands and groups, ready to be called with ``args``."""
     app = typer.Typer(
         name="sparkrig",
-        help="Turns a Kubernetes cluster, or an empty machine, into a working Spark, GPU and ML platform, "
-        "and upgrades, verifies and rolls back the whole stack as one unit.",
+        cls=SectionedGroup,
+        help="Install a working Spark, GPU and ML platform on a Kubernetes cluster or an empty machine. Verify, "
+        "upgrade and roll back the whole stack as one unit.",
         no_args_is_help=True,
         context_settings={"help_option_names": ["-h", "--help"]},
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
-        epilog="Exit codes: 0 done, 1 failed, 2 changes (plan --detailed-exitcode), 3 invalid input, 4 refused before "
-        "any write, 5 locked, 6 restored, 7 not restored, 64 usage, 130 interrupted.",
+        epilog="Exit codes: 0 success, 1 failure, 2 changes (plan --detailed-exitcode), 3 invalid input, 4 refused "
+        "before any write, 5 locked, 6 failed and restored, 7 failed and not restored, 64 usage, 130 interrupted.",
     )
     app.callback()(_root)
+    section = {name: title for title, commands in SECTIONS.items() for name in commands}
     for name in names:
         module = import_module(f"sparkrig.cli.commands.{name}")
         if name in GROUPS:
-            app.add_typer(module.app, name=name)
+            app.add_typer(module.app, name=name, rich_help_panel="Clusters and tools")
         else:
-            module.register(app)
+            function = getattr(module, name, None) or getattr(module, f"{name}_")  # open_ and help_ are also built in
+            app.command(name, cls=SectionedCommand, rich_help_panel=section[name])(grouped(function))
     return typer.main.get_command(app)
 
 

@@ -77,7 +77,7 @@ def revisions(ctx: typer.Context, incomplete: str) -> list[Offer]:
 
     wanted = Request(stack_file=Path(ctx.params.get("file") or "stack.yaml"), target=ctx.params.get("target"))
     with contextlib.suppress(SparkrigError, OSError), Session(wanted) as session:
-        infos = session.history(session.stack_name(ctx.params.get("stack"))).infos()
+        infos = session.history(session.stack_name(ctx.params.get("name"))).infos()
         return [(str(i.number), str(i.status)) for i in reversed(infos) if str(i.number).startswith(incomplete)]
     return []
 

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from sparkrig.cli.prompt import out
 
 if TYPE_CHECKING:
     from sparkrig.plan.diff.revisions import StackChange
-
-DriftOption = Annotated[
-    bool, typer.Option("--drift", help="Also compare the live objects with what was recorded, field by field.")
-]
 
 
 def drift_text(found: StackChange | None, cluster: str) -> str:

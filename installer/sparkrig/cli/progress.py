@@ -6,9 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Final
-
-import typer
+from typing import TYPE_CHECKING, Final
 
 from sparkrig.output.terminal import Terminal, detect
 
@@ -17,23 +15,6 @@ if TYPE_CHECKING:
 
 HEARTBEAT_S: Final = 30.0
 CLEAR: Final = "\r\x1b[K"
-_quiet = False
-
-
-def silence(quiet: bool) -> None:
-    """What ``--quiet`` does: this command shows no progress; results and errors remain."""
-    global _quiet  # noqa: PLW0603 - one a command line, read where its lines are written
-    _quiet = quiet
-
-
-def is_quiet() -> bool:
-    """Whether progress is wanted nowhere."""
-    return _quiet
-
-
-QuietOption = Annotated[
-    bool, typer.Option("--quiet", "-q", callback=silence, help="Print results and errors only, no progress.")
-]
 
 
 class StepLines:
@@ -64,8 +45,8 @@ class StepLines:
         self._said = now
 
 
-def step_lines() -> Progress:
-    """Where this run says how far its long steps are: stderr, or nowhere."""
-    if is_quiet():
+def step_lines(*, quiet: bool = False) -> Progress:
+    """Return what reports the progress of long steps: on stderr, or nowhere."""
+    if quiet:
         return lambda _line: None
     return StepLines(detect(sys.stderr, os.environ))

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from sparkrig.cli.options import Output
-from sparkrig.cli.progress import is_quiet, step_lines
+from sparkrig.cli.options import Format, OutputOptions
+from sparkrig.cli.progress import step_lines
 from sparkrig.errors import InvalidInput, SparkrigError
 from sparkrig.output.terminal import Terminal, detect
 
@@ -39,11 +39,21 @@ def print_json(document: dict[str, Any]) -> None:
     out().write(json.dumps(document, indent=2, ensure_ascii=False, sort_keys=False) + "\n")
 
 
+def print_result(output: OutputOptions, as_json: Callable[[], dict[str, Any]], as_text: Callable[..., str]) -> None:
+    """Print a result in the format that was asked for; ``as_text`` takes ``color`` and ``width`` of the terminal."""
+    if output.format is Format.JSON:
+        print_json(as_json())
+    else:
+        terminal = out()
+        terminal.write(as_text(color=terminal.color, width=terminal.width))
+
+
 class Person:
     """Implements ``workflows.Dialogue``."""
 
-    def __init__(self, *, yes: bool, cluster: str, kubernetes: Callable[[], str | None]) -> None:
+    def __init__(self, *, yes: bool, quiet: bool, cluster: str, kubernetes: Callable[[], str | None]) -> None:
         self._yes = yes
+        self._quiet = quiet
         self._cluster = cluster
         self._kubernetes = kubernetes
         self._say: Callable[[str], None] | None = None
@@ -79,7 +89,7 @@ class Person:
         """Live lines on a terminal, one line an event elsewhere."""
         from sparkrig.output.progress import make_progress
 
-        if is_quiet():
+        if self._quiet:
             yield lambda _event: None
             return
         with make_progress(plan, err()) as progress:
@@ -91,40 +101,35 @@ class Person:
 
 
 @contextmanager
-def session_for(request: Request, output: Output = Output.TEXT) -> Iterator[Session]:
-    """A session whose errors are shown with the lines of the files they are in.
+def session_for(request: Request, output: OutputOptions) -> Iterator[Session]:
+    """Open a session that shows its errors with the lines of the files they are in.
 
     Raises:
         typer.Exit: with the error's exit code, after it was shown.
     """
     from sparkrig.commands.session import Session
 
-    with Session(request, on_progress=step_lines()) as session:
+    with Session(request, on_progress=step_lines(quiet=output.quiet)) as session:
         try:
             yield session
         except InvalidInput as error:
-            show_problems(error, session.sources, output)
-            raise typer.Exit(int(error.exit_code)) from error
+            as_json = output.format is Format.JSON
+            raise typer.Exit(show_error(error, as_json=as_json, sources=session.sources)) from error
 
 
-def show_problems(error: InvalidInput, sources: Mapping[str, str], output: Output) -> None:
-    """Every problem on stderr like a compiler, or one JSON document on stdout."""
-    from sparkrig.output.errors import error_json, error_text
+def show_error(error: SparkrigError, *, as_json: bool = False, sources: Mapping[str, str] | None = None) -> int:
+    """Print an error to stderr, or as JSON to stdout. Returns its exit code.
 
-    if output is Output.JSON:
-        print_json(error_json(error))
-        return
-    terminal = err()
-    terminal.write(error_text(error, terminal.color, width=terminal.width, sources=sources))
-
-
-def show_error(error: SparkrigError, *, as_json: bool = False) -> int:
-    """Shows any other error and returns its exit code."""
+    Args:
+        error: the error, with all its problems.
+        as_json: print a JSON document.
+        sources: texts of the files whose lines are shown with the problems.
+    """
     from sparkrig.output.errors import error_json, error_text
 
     if as_json:
         print_json(error_json(error))
     else:
         terminal = err()
-        terminal.write(error_text(error, terminal.color, width=terminal.width))
+        terminal.write(error_text(error, terminal.color, width=terminal.width, sources=sources))
     return int(error.exit_code)

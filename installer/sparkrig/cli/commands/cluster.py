@@ -2,77 +2,84 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from sparkrig.cli.options import Output, OutputOption, TargetOption
-from sparkrig.cli.progress import QuietOption, step_lines
-from sparkrig.cli.prompt import out, print_json
+from sparkrig.cli.groups import Only, grouped
+from sparkrig.cli.options import FormatOnly, QuietOnly, StackOptions
+from sparkrig.cli.progress import step_lines
+from sparkrig.cli.prompt import out, print_result
 
-app = typer.Typer(help="Clusters that sparkrig makes: create, list, delete, kubeconfig, mark.", no_args_is_help=True)
+app = typer.Typer(help="Create, list, delete and mark local clusters.", no_args_is_help=True)
 
-MadeOption = Annotated[
-    str, typer.Option("--on", metavar="PROVIDER[:NAME]", help="sim[:NAME] or kind[:NAME].", show_default=True)
+LocalCluster = Annotated[
+    str, typer.Option("--on", metavar="PROVIDER[:NAME]", help="The cluster: sim[:NAME] or kind[:NAME].")
 ]
 
 
 @app.command("create")
+@grouped
 def create(
-    target: MadeOption = "sim",
-    nodes: Annotated[int | None, typer.Option("--nodes", min=0, help="sim: nodes without GPUs. Default 2.")] = None,
-    gpu_nodes: Annotated[
-        int | None, typer.Option("--gpu-nodes", min=0, help="sim: nodes with GPUs. Default 2.")
+    target: LocalCluster = "sim",
+    nodes: Annotated[
+        int | None, typer.Option("--nodes", min=0, help="sim: the number of nodes without GPUs. Default: 2.")
     ] = None,
-    gpus: Annotated[int | None, typer.Option("--gpus", min=1, help="sim: GPUs on each of them. Default 8.")] = None,
+    gpu_nodes: Annotated[
+        int | None, typer.Option("--gpu-nodes", min=0, help="sim: the number of nodes with GPUs. Default: 2.")
+    ] = None,
+    gpus: Annotated[
+        int | None, typer.Option("--gpus", min=1, help="sim: the number of GPUs on each node with GPUs. Default: 8.")
+    ] = None,
     webhooks: Annotated[
-        bool | None, typer.Option("--webhooks", help="sim: run admission webhooks (simulated pods serve none).")
+        bool | None,
+        typer.Option("--webhooks", help="sim: enable admission webhooks; simulated pods do not answer their calls."),
     ] = None,
     audit: Annotated[
-        bool | None, typer.Option("--audit", help="sim: write every API request to the cluster's logs/audit.log.")
+        bool | None, typer.Option("--audit", help="sim: log all API requests to logs/audit.log of the cluster.")
     ] = None,
     stages: Annotated[
-        list[Path] | None, typer.Option("--stages", metavar="FILE", help="sim: further KWOK Stages. Repeatable.")
+        list[Path] | None,
+        typer.Option("--stages", metavar="FILE", help="sim: a file with additional KWOK Stages. Repeatable."),
     ] = None,
-    quiet: QuietOption = False,
+    *,
+    output: QuietOnly,
 ) -> None:
-    """Create a cluster, or start the one there is; does nothing when it runs."""
+    """Create a cluster, or start an existing one."""
     from sparkrig.clusters import ensure, parse_target, sim
     from sparkrig.clusters.sim.state import SimOptions
 
-    del quiet  # its callback has seen to it
+    progress = step_lines(quiet=output.quiet)
     wanted = parse_target(target)
-    asked = {"cpu_nodes": nodes, "gpu_nodes": gpu_nodes, "gpus_per_node": gpus, "webhooks": webhooks, "audit": audit}
-    given: dict[str, Any] = {key: value for key, value in asked.items() if value is not None}
+    settings = {"cpu_nodes": nodes, "gpu_nodes": gpu_nodes, "gpus_per_node": gpus, "webhooks": webhooks, "audit": audit}
+    given: dict[str, Any] = {key: value for key, value in settings.items() if value is not None}
     if stages:
         given["stages"] = tuple(stages)
     if wanted.provider != "sim" and given:
         raise typer.BadParameter(f"{', '.join(sorted(given))}: for --on sim only")
     if wanted.provider == "sim" and given:
-        handle = sim.create(wanted.name or "sparkrig", SimOptions(**given), on_progress=step_lines())
+        handle = sim.create(wanted.name or "sparkrig", SimOptions(**given), on_progress=progress)
     else:
-        handle = ensure(wanted, on_progress=step_lines())
+        handle = ensure(wanted, on_progress=progress)
     out().write(f"{handle.provider}:{handle.name} is ready; use it with --on {handle.provider}:{handle.name}\n")
 
 
 @app.command("list")
-def list_(output: OutputOption = Output.TEXT) -> None:
-    """List the clusters that sparkrig made on this machine."""
+@grouped
+def list_(*, output: FormatOnly) -> None:
+    """List the clusters that sparkrig created on this machine."""
     from sparkrig.clusters import list_clusters
     from sparkrig.output.cluster import clusters_json, clusters_text
 
     clusters = list_clusters()
-    if output is Output.JSON:
-        print_json(clusters_json(clusters))
-        return
-    terminal = out()
-    terminal.write(clusters_text(clusters, color=terminal.color, width=terminal.width))
+    print_result(output, partial(clusters_json, clusters), partial(clusters_text, clusters))
 
 
 @app.command("delete")
-def delete(target: MadeOption = "sim") -> None:
-    """Delete a cluster with everything in it; leaves no process and no file behind."""
+def delete(target: LocalCluster = "sim") -> None:
+    """Delete a cluster with all its data, processes and files."""
     from sparkrig.clusters import kind, parse_target, sim
 
     wanted = parse_target(target)
@@ -84,8 +91,8 @@ def delete(target: MadeOption = "sim") -> None:
 
 
 @app.command("kubeconfig")
-def kubeconfig(target: MadeOption = "sim") -> None:
-    """Print the path of a cluster's kubeconfig file, e.g. for KUBECONFIG."""
+def kubeconfig(target: LocalCluster = "sim") -> None:
+    """Print the path of the kubeconfig file of a cluster."""
     from sparkrig.clusters import kind, parse_target, sim
 
     wanted = parse_target(target)
@@ -97,23 +104,25 @@ def kubeconfig(target: MadeOption = "sim") -> None:
 
 
 @app.command("mark")
+@grouped
 def mark(
-    target: TargetOption = None,
     test: Annotated[
-        bool | None, typer.Option("--test/--no-test", help="A cluster for tests: stand-ins are allowed there.")
+        bool | None, typer.Option("--test/--no-test", help="Allow test charts (--stand-ins) on this cluster.")
     ] = None,
     charts: Annotated[
-        str | None, typer.Option("--charts", metavar="upstream|stand-ins", help="What `make up` installs there.")
+        str | None, typer.Option("--charts", metavar="upstream|stand-ins", help="The charts that `make up` installs.")
     ] = None,
+    *,
+    stack: Annotated[StackOptions, Only("target")],
 ) -> None:
-    """Show, or set, what a cluster is for."""
+    """Show or set the purpose of a cluster."""
     from sparkrig.clusters import connect, parse_target
     from sparkrig.clusters.mark import read_mark, write_mark
     from sparkrig.kube.client import KubeApi
 
     if charts not in (None, "upstream", "stand-ins"):
         raise typer.BadParameter(f"--charts is '{charts}', expected upstream or stand-ins")
-    api = KubeApi(connect(parse_target(target)))
+    api = KubeApi(connect(parse_target(stack.target)))
     if test is None and charts is None:
         found = read_mark(api)
     else:

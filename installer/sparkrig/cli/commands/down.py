@@ -2,80 +2,41 @@
 
 from __future__ import annotations
 
-import time
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sparkrig.cli.commands.up import finish
-from sparkrig.cli.options import (
-    AllowDisruptionOption,
-    CatalogOption,
-    MessageOption,
-    Output,
-    OutputOption,
-    StackFileOption,
-    StackNameOption,
-    TargetOption,
-    TimingsOption,
-    TraceOption,
-    WaitLockOption,
-    YesOption,
-    seconds,
-)
-from sparkrig.cli.progress import QuietOption
-from sparkrig.cli.prompt import Person, session_for
-from sparkrig.cli.request import request
-from sparkrig.cli.timings import timed
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command("down")(down)
+from sparkrig.cli.change import run_change
+from sparkrig.cli.groups import Only
+from sparkrig.cli.options import ChangeOptions, DeployedStack, OutputOptions
 
 
 def down(
-    file: StackFileOption = Path("stack.yaml"),
-    stack: StackNameOption = None,
-    target: TargetOption = None,
-    catalog: CatalogOption = None,
-    message: MessageOption = "",
-    allow_disruption: AllowDisruptionOption = None,
     purge: Annotated[
         str | None,
         typer.Option(
             "--purge",
             metavar="WHAT",
-            help="Remove data too: crds (with all their custom resources), claims (volumes), namespaces (with all "
-            "that is in them), nodes (labels and annotations that the stack's programs left there), history (no "
-            "rollback any more), or all. Comma-separated.",
+            help="Also delete data: crds (with all their custom resources), claims (with their volumes), namespaces "
+            "(with everything in them), nodes (labels and annotations that components left on nodes), history (no "
+            "rollback afterwards), or all. Comma-separated.",
         ),
     ] = None,
-    wait_lock: WaitLockOption = "0",
-    yes: YesOption = False,
-    quiet: QuietOption = False,
-    timings: TimingsOption = False,
-    trace: TraceOption = None,
-    output: OutputOption = Output.TEXT,
+    *,
+    stack: DeployedStack,
+    change: Annotated[ChangeOptions, Only("message allow_disruption wait_lock yes timings trace")],
+    output: OutputOptions,
 ) -> None:
-    """Remove the stack's releases, dependents first. Keeps CRDs, custom resources and users' data without --purge."""
-    del quiet  # its callback has seen to it
+    """Uninstall the stack, dependents first. Keeps CRDs, custom resources and user data unless --purge names them."""
     from sparkrig.commands import workflows
-    from sparkrig.commands.transaction import Options
 
-    options = Options(
-        message=message,
-        wait_lock_s=seconds(wait_lock),
-        allow_disruption=tuple(allow_disruption or ()),
-        purge=purged(purge),
+    options = change.options(purge=purged(purge))
+    run_change(
+        stack.request(),
+        change,
+        output,
+        lambda session, person: workflows.down(session, session.stack_name(stack.name), options, person),
     )
-    with timed(timings, trace):
-        started = time.monotonic()
-        with session_for(request(file, target, catalog), output) as session:
-            person = Person(yes=yes, cluster=session.handle.name, kubernetes=lambda: session.facts.kubernetes)
-            outcome = workflows.down(session, session.stack_name(stack), options, person)
-        finish(outcome, output, time.monotonic() - started)
 
 
 def purged(text: str | None) -> tuple[str, ...]:

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sparkrig.cli.completion import value_paths
-from sparkrig.cli.options import (
-    CatalogOption,
-    MirrorOption,
-    Output,
-    OutputOption,
-    SetOption,
-    StackFileOption,
-    StandInsOption,
-    TargetOption,
-    ValuesOption,
-)
-from sparkrig.cli.prompt import err, out, print_json, session_for
-from sparkrig.cli.request import request
+from sparkrig.cli.options import Format, FormatOnly, OutputOptions, SourceStack
+from sparkrig.cli.prompt import err, print_result, session_for
 
 if TYPE_CHECKING:
     from sparkrig.commands.session import Session
@@ -32,43 +21,30 @@ if TYPE_CHECKING:
     from sparkrig.yaml.merge import Layer
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command("explain")(explain)
-
-
 def explain(
     path: Annotated[
         str | None,
         typer.Argument(
             metavar="COMPONENT[.PATH]",
-            help="A value such as web.replicas (a dot inside a key is written '\\.', a list item [0]), "
-            "or a component: then everything you changed in it.",
+            help="A value such as web.replicas, or a component to list everything you changed in it. In a path, write "
+            "a dot inside a key as '\\.' and a list item as [0].",
             autocompletion=value_paths,
         ),
     ] = None,
     unset: Annotated[
-        bool, typer.Option("--unset", help="Find values that repeat what is there without them; they could be deleted.")
+        bool, typer.Option("--unset", help="List values that only repeat their default; you can delete them.")
     ] = False,
-    file: StackFileOption = Path("stack.yaml"),
-    target: TargetOption = None,
-    catalog: CatalogOption = None,
-    mirror: MirrorOption = None,
-    stand_ins: StandInsOption = None,
-    values: ValuesOption = None,
-    sets: SetOption = None,
-    output: OutputOption = Output.TEXT,
+    *,
+    stack: SourceStack,
+    output: FormatOnly,
 ) -> None:
-    """Show where a value comes from: what set it, what that beat, and what the value means. Writes nothing."""
+    """Show where a value comes from and what it means. Lists each setting that it overrides. Writes nothing."""
     from sparkrig.models.problem import Commands
 
     if path is None and not unset:
         raise typer.BadParameter("name a value such as web.replicas, or a component; or ask with --unset")
     name = path.partition(".")[0].partition("[")[0] if path else ""
-    with session_for(
-        request(file, target, catalog, mirror, stand_ins, values, sets, commands=Commands.NONE, install_tools=False),
-        output,
-    ) as session:
+    with session_for(stack.request(commands=Commands.NONE, install_tools=False), output) as session:
         prepared, facts = _prepare(session)
         if unset:
             _redundant(session, prepared, facts, name, output)
@@ -94,7 +70,9 @@ def _prepare(session: Session) -> tuple[Prepared, ClusterFacts]:
     return prepared, facts
 
 
-def _value(session: Session, prepared: Prepared, facts: ClusterFacts, name: str, below: str, output: Output) -> None:
+def _value(
+    session: Session, prepared: Prepared, facts: ClusterFacts, name: str, below: str, output: OutputOptions
+) -> None:
     from sparkrig.output.explain import explanation_json, explanation_text
     from sparkrig.stack.explain.layers import explain as explain_value
     from sparkrig.stack.explain.layers import read_steps
@@ -107,29 +85,25 @@ def _value(session: Session, prepared: Prepared, facts: ClusterFacts, name: str,
         raise typer.BadParameter(str(error)) from None
     require_known(subject, steps)
     found = explain_value(subject, steps)
-    if output is Output.JSON:
-        print_json(explanation_json(found))
-    else:
-        terminal = out()
-        why = prepared.choices[name]
-        state = "" if why.on else f"{name} is {why.why}"
-        terminal.write(explanation_text(found, off=state, color=terminal.color, width=terminal.width))
+    why = prepared.choices[name]
+    state = "" if why.on else f"{name} is {why.why}"
+    print_result(output, partial(explanation_json, found), partial(explanation_text, found, off=state))
 
 
-def _overrides(session: Session, prepared: Prepared, facts: ClusterFacts, name: str, output: Output) -> None:
+def _overrides(session: Session, prepared: Prepared, facts: ClusterFacts, name: str, output: OutputOptions) -> None:
     from sparkrig.output.explain import overrides_json, overrides_text
     from sparkrig.stack.explain.overrides import overrides
 
     subject = _subject(session, prepared, facts, name)
     found, choice = overrides(subject), prepared.choices[name]
-    if output is Output.JSON:
-        print_json(overrides_json(subject, found, choice.on, choice.why))
-    else:
-        terminal = out()
-        terminal.write(overrides_text(subject, found, choice.why, color=terminal.color, width=terminal.width))
+    print_result(
+        output,
+        partial(overrides_json, subject, found, choice.on, choice.why),
+        partial(overrides_text, subject, found, choice.why),
+    )
 
 
-def _redundant(session: Session, prepared: Prepared, facts: ClusterFacts, name: str, output: Output) -> None:
+def _redundant(session: Session, prepared: Prepared, facts: ClusterFacts, name: str, output: OutputOptions) -> None:
     from sparkrig.output.explain import redundant_json, redundant_text
     from sparkrig.stack.explain.overrides import redundant
 
@@ -137,11 +111,9 @@ def _redundant(session: Session, prepared: Prepared, facts: ClusterFacts, name: 
     subjects = [_subject(session, prepared, facts, each) for each in names]
     found = [one for subject in subjects for one in redundant(subject)]
     unseen = {s.name: s.defaults.note for s in subjects if s.defaults.note and not s.own_chart}
-    if output is Output.JSON:
-        print_json(redundant_json(session.stack_file.name, found, unseen))
-    else:
-        terminal = out()
-        terminal.write(redundant_text(found, color=terminal.color, width=terminal.width))
+    as_json = partial(redundant_json, session.stack_file.name, found, unseen)
+    print_result(output, as_json, partial(redundant_text, found))
+    if output.format is Format.TEXT:
         for component, note in unseen.items():
             err().write(f"not compared with the chart's own defaults: {component}: {note}\n")
 

@@ -14,18 +14,13 @@ from sparkrig.cli.prompt import out
 from sparkrig.errors import NotFound
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command("help")(help_)
-
-
 def help_(
     topic: Annotated[
         str | None,
-        typer.Argument(metavar="TOPIC", help="A page; without it, the list of pages.", autocompletion=topics),
+        typer.Argument(metavar="TOPIC", help="The page to show. Default: the list of pages.", autocompletion=topics),
     ] = None,
 ) -> None:
-    """Show a page of the documentation: a topic such as stack-file or checks, or a component."""
+    """Show a page of the documentation. TOPIC is a page such as stack-file, or a component."""
     terminal = out()
     if topic is None:
         found = pages()

@@ -3,35 +3,20 @@
 from __future__ import annotations
 
 import datetime
-from pathlib import Path
+from functools import partial
+from typing import Annotated
 
-import typer
-
-from sparkrig.cli.options import Output, OutputOption, StackFileOption, StackNameOption, TargetOption
-from sparkrig.cli.prompt import out, print_json, session_for
-from sparkrig.cli.request import request
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command("history")(history)
+from sparkrig.cli.groups import Only
+from sparkrig.cli.options import FormatOnly, StackOptions
+from sparkrig.cli.prompt import print_result, session_for
 
 
-def history(
-    file: StackFileOption = Path("stack.yaml"),
-    stack: StackNameOption = None,
-    target: TargetOption = None,
-    output: OutputOption = Output.TEXT,
-) -> None:
-    """List the recorded revisions of the stack: when, who, what, how it went."""
+def history(*, stack: Annotated[StackOptions, Only("file name target")], output: FormatOnly) -> None:
+    """List the recorded revisions of the stack. Shows date, user, change and result of each."""
     from sparkrig.output.history import history_json, history_text
 
-    with session_for(request(file, target), output) as session:
-        name = session.stack_name(stack)
+    with session_for(stack.request(), output) as session:
+        name = session.stack_name(stack.name)
         revisions = session.history(name).all()
-    if output is Output.JSON:
-        print_json(history_json(name, revisions))
-        return
-    terminal = out()
     now = datetime.datetime.now(datetime.UTC)
-    terminal.write(history_text(name, revisions, now, color=terminal.color, width=terminal.width))
+    print_result(output, partial(history_json, name, revisions), partial(history_text, name, revisions, now))

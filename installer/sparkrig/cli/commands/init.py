@@ -10,13 +10,14 @@ from typing import Annotated
 
 import typer
 
-from sparkrig.cli.options import CatalogOption
+from sparkrig.cli.groups import Only
+from sparkrig.cli.options import StackOptions
 from sparkrig.cli.prompt import err, out
 from sparkrig.models.json import mapping_at, number_at, text_at
 
 
 class Profile(enum.StrEnum):
-    """The profiles of the catalogue."""
+    """The profiles of the catalog."""
 
     MINIMAL = "minimal"
     STANDARD = "standard"
@@ -24,32 +25,28 @@ class Profile(enum.StrEnum):
     HA = "ha"
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command("init")(init)
-
-
 def init(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="The stack file to write.")] = Path("stack.yaml"),
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="The stack file to create.")] = Path("stack.yaml"),
     profile: Annotated[
         Profile, typer.Option("--profile", help="The set of defaults to start from.")
     ] = Profile.STANDARD,
-    name: Annotated[str, typer.Option("--name", metavar="NAME", help="Name of the stack.")] = "lab",
+    name: Annotated[str, typer.Option("--name", metavar="NAME", help="The name of the stack.")] = "lab",
     schema: Annotated[
         str | None,
         typer.Option(
             "--schema",
             metavar="PATH|URL",
-            help="The schema that editors shall use. Default: one is written beside the stack file.",
+            help="The schema for editors to use. Default: a schema written next to the stack file.",
         ),
     ] = None,
     everything: Annotated[
-        bool, typer.Option("--all", help="Write every documented value, not only the common ones.")
+        bool, typer.Option("--all", help="Include all documented values, not only the common ones.")
     ] = False,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
-    catalog: CatalogOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite existing files.")] = False,
+    *,
+    stack: Annotated[StackOptions, Only("catalog")],
 ) -> None:
-    """Write a stack file in which everything is explained, and the schema for your editor."""
+    """Create a commented stack file, and its schema for editors."""
     from sparkrig.catalog.load import load_catalog
     from sparkrig.errors import NotFound, Refused
     from sparkrig.stack.compose_schema import compose
@@ -58,7 +55,7 @@ def init(
 
     _check_name(name)
     beside = file.with_suffix(".schema.json")
-    loaded = load_catalog((data_dir("charts"), *(catalog or ())))
+    loaded = load_catalog((data_dir("charts"), *(stack.catalog or ())))
     text = stack_template(loaded, name, profile.value, schema or beside.name, everything=everything)
     writes = {file: text}
     if schema is None:

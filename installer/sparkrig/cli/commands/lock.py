@@ -2,34 +2,18 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sparkrig.cli.completion import components
-from sparkrig.cli.options import (
-    CatalogOption,
-    MirrorOption,
-    Output,
-    OutputOption,
-    RunCommandsOption,
-    StackFileOption,
-    StandInsOption,
-    allowed_commands,
-)
-from sparkrig.cli.progress import QuietOption
+from sparkrig.cli.groups import Only
+from sparkrig.cli.options import Format, OutputOptions, StackOptions
 from sparkrig.cli.prompt import out, print_json, session_for
-from sparkrig.cli.request import request
 
 if TYPE_CHECKING:
     from sparkrig.commands.lock import Locking
     from sparkrig.stack.lockfile import LockChange, LockedChart
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command("lock")(lock)
 
 
 def lock(
@@ -37,36 +21,26 @@ def lock(
         list[str] | None,
         typer.Argument(metavar="COMPONENT", help="With --upgrade: only these components.", autocompletion=components),
     ] = None,
-    file: StackFileOption = Path("stack.yaml"),
-    catalog: CatalogOption = None,
-    mirror: MirrorOption = None,
-    stand_ins: StandInsOption = None,
     upgrade: Annotated[
-        bool, typer.Option("--upgrade", help="Ask the sources again, and take charts that changed.")
+        bool, typer.Option("--upgrade", help="Query the chart sources and lock charts that have changed there.")
     ] = False,
     check: Annotated[
-        bool, typer.Option("--check", help="Write nothing; exit 3 when the lock is not what the stack asks for.")
+        bool, typer.Option("--check", help="Write nothing. Exit with code 3 if the lock file is out of date.")
     ] = False,
-    run_commands: RunCommandsOption = False,
-    quiet: QuietOption = False,
-    output: OutputOption = Output.TEXT,
+    *,
+    stack: Annotated[StackOptions, Only("file catalog mirror stand_ins run_commands")],
+    output: OutputOptions,
 ) -> None:
-    """Write down beside the stack file exactly which charts it uses; every other command keeps to it."""
-    del quiet  # its callback has seen to it
+    """Record the exact charts of the stack in a lock file. All other commands then use these charts."""
     from sparkrig.commands import lock as locking
 
     if components and not upgrade:
         raise typer.BadParameter("components are named with --upgrade; without it all of the stack is locked")
     if upgrade and check:
         raise typer.BadParameter("--check writes nothing and --upgrade does: give one of them")
-    with session_for(
-        request(
-            file, None, catalog, mirror, stand_ins, commands=allowed_commands(run_commands), install_tools=not check
-        ),
-        output,
-    ) as session:
+    with session_for(stack.request(install_tools=not check), output) as session:
         done = locking.lock(session, upgrade=tuple(components or ()) if upgrade else None, check=check)
-    if output is Output.JSON:
+    if output.format is Format.JSON:
         print_json(_json(done))
     else:
         out().write(_text(done))

@@ -5,15 +5,13 @@ from __future__ import annotations
 import signal
 import sys
 import threading
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sparkrig.cli.completion import components
-from sparkrig.cli.options import CatalogOption, Output, OutputOption, StackFileOption, StackNameOption, TargetOption
+from sparkrig.cli.options import DeployedStack, Format, FormatOnly
 from sparkrig.cli.prompt import err, out, print_json, session_for
-from sparkrig.cli.request import request
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -22,48 +20,45 @@ if TYPE_CHECKING:
     from sparkrig.commands.session import Session
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command("open")(open_component)
-
-
-def open_component(
-    component: Annotated[str, typer.Argument(metavar="COMPONENT", help="What to open.", autocompletion=components)],
-    file: StackFileOption = Path("stack.yaml"),
-    stack: StackNameOption = None,
-    target: TargetOption = None,
-    catalog: CatalogOption = None,
-    only_print: Annotated[bool, typer.Option("--print", help="Print the URL; start no browser.")] = False,
+def open_(
+    component: Annotated[
+        str, typer.Argument(metavar="COMPONENT", help="The component to open.", autocompletion=components)
+    ],
+    only_print: Annotated[bool, typer.Option("--print", help="Print the URL without opening a browser.")] = False,
     credentials: Annotated[
-        bool, typer.Option("--credentials", help="Also print the first user's name and password.")
+        bool, typer.Option("--credentials", help="Also print the user name and password of the first user.")
     ] = False,
     forward: Annotated[
-        bool, typer.Option("--forward", help="By a port-forward, also where there is an address.")
+        bool, typer.Option("--forward", help="Use a port-forward even if the component has an address.")
     ] = False,
     port: Annotated[
         int,
-        typer.Option("--port", metavar="PORT", min=0, max=65535, help="Local port of a port-forward; 0 is any."),
+        typer.Option(
+            "--port", metavar="PORT", min=0, max=65535, help="The local port of a port-forward; 0 for any free port."
+        ),
     ] = 0,
-    output: OutputOption = Output.TEXT,
+    *,
+    stack: DeployedStack,
+    output: FormatOnly,
 ) -> None:
-    """Print where a component is reached, and open it in a browser. A port-forward is held until Ctrl-C."""
+    """Print the URL of a component and open it in a browser. A port-forward runs until interrupted (Ctrl-C)."""
     from sparkrig.commands.open import find_way, read_login
 
-    with session_for(request(file, target, catalog), output) as session:
-        name = session.stack_name(stack)
+    with session_for(stack.request(), output) as session:
+        name = session.stack_name(stack.name)
         way = find_way(session, name, component, forward_only=forward)
         login = read_login(session, name, component) if credentials else None
         browse = not only_print and out().live
         if way.forward is None:
-            _show(way, way.url or "", login, output, browse)
+            _show(way, way.url or "", login, output.format, browse)
             if session.facts.simulated:
                 err().write("simulated: no pod behind this address answers\n")
         else:
-            _hold(session, way, way.forward, login, output, browse, port)
+            _hold(session, way, way.forward, login, output.format, browse, port)
 
 
 def _hold(
-    session: Session, way: Way, forward: Forward, login: Login | None, output: Output, browse: bool, port: int
+    session: Session, way: Way, forward: Forward, login: Login | None, output: Format, browse: bool, port: int
 ) -> None:
     from sparkrig.kube.portforward import LocalForward, pod_behind
 
@@ -92,8 +87,8 @@ def _hold(
             signal.signal(number, handler)
 
 
-def _show(way: Way, url: str, login: Login | None, output: Output, browse: bool) -> None:
-    if output is Output.JSON:
+def _show(way: Way, url: str, login: Login | None, output: Format, browse: bool) -> None:
+    if output is Format.JSON:
         document = {"apiVersion": "sparkrig.dev/v1", "kind": "Address", "url": url, "how": way.how, "note": way.note}
         print_json(document | ({"username": login.username, "password": login.password} if login else {}))
     else:

@@ -9,70 +9,44 @@ from typing import Annotated
 import typer
 
 from sparkrig.cli.completion import components
-from sparkrig.cli.options import (
-    CatalogOption,
-    MirrorOption,
-    Output,
-    OutputOption,
-    RunCommandsOption,
-    SetOption,
-    StackFileOption,
-    StandInsOption,
-    TargetOption,
-    ValuesOption,
-    allowed_commands,
-)
-from sparkrig.cli.progress import QuietOption
+from sparkrig.cli.groups import Only
+from sparkrig.cli.options import Format, OutputOptions, StackOptions
 from sparkrig.cli.prompt import out, print_json, session_for
-from sparkrig.cli.request import request
 from sparkrig.errors import NotFound
 
 MARKER = ".sparkrig-render"
-"""Says that a folder is ours to clear."""
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command("render")(render)
+"""Marks a directory that sparkrig may clear."""
 
 
 def render(
     components: Annotated[
         list[str] | None, typer.Argument(metavar="COMPONENT", help="Only these components.", autocompletion=components)
     ] = None,
-    file: StackFileOption = Path("stack.yaml"),
-    target: TargetOption = None,
-    catalog: CatalogOption = None,
-    mirror: MirrorOption = None,
-    stand_ins: StandInsOption = None,
-    values: ValuesOption = None,
-    sets: SetOption = None,
-    crds: Annotated[bool, typer.Option("--crds", help="Also the CRDs that sparkrig applies before a chart.")] = False,
+    crds: Annotated[
+        bool, typer.Option("--crds", help="Include the CRDs that sparkrig applies before a chart.")
+    ] = False,
     output_dir: Annotated[
         Path | None,
         typer.Option(
             "--output-dir",
             metavar="DIR",
-            help="Write one file an object, COMPONENT/KIND-NAMESPACE-NAME.yaml, CRDs too.",
+            help="Write one file for each object, COMPONENT/KIND-NAMESPACE-NAME.yaml, including CRDs.",
         ),
     ] = None,
-    run_commands: RunCommandsOption = False,
-    quiet: QuietOption = False,
-    output: OutputOption = Output.TEXT,
+    *,
+    stack: Annotated[StackOptions, Only("file target catalog mirror stand_ins values sets run_commands")],
+    output: OutputOptions,
 ) -> None:
-    """Print the manifests that up would install, and name what differs from one rendering to the next."""
-    del quiet  # its callback has seen to it
+    """Print the manifests that `up` would install. Names the fields that differ between two renderings."""
     from sparkrig.commands import render as rendering
     from sparkrig.output.rendering import rendering_files, rendering_json, rendering_text
 
-    with session_for(
-        request(file, target, catalog, mirror, stand_ins, values, sets, commands=allowed_commands(run_commands)), output
-    ) as session:
+    with session_for(stack.request(), output) as session:
         rendered = rendering.render(session, tuple(components or ()))
     if output_dir is not None:
         count = write_files(output_dir, rendering_files(rendered, crds=True))
         out().write(f"{count} objects written to {output_dir}\n")
-    elif output is Output.JSON:
+    elif output.format is Format.JSON:
         print_json(rendering_json(rendered, crds=crds))
     else:
         out().write(rendering_text(rendered, crds=crds))

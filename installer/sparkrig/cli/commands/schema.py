@@ -6,20 +6,22 @@ from typing import Annotated
 
 import typer
 
-from sparkrig.cli.options import CatalogOption
+from sparkrig.cli.groups import Only, grouped
+from sparkrig.cli.options import StackOptions
 from sparkrig.cli.prompt import print_json
 
-app = typer.Typer(help="JSON Schemas, for editors and for programs that read what sparkrig prints.")
+app = typer.Typer(help="Print JSON Schemas for editors and for other programs.")
 
 
 @app.command("stack")
-def stack(catalog: CatalogOption = None) -> None:
-    """Print the schema of the stack file, with the values of every component."""
+@grouped
+def stack(*, stack: Annotated[StackOptions, Only("catalog")]) -> None:
+    """Print the schema of the stack file, including component values."""
     from sparkrig.catalog.load import load_catalog
     from sparkrig.stack.compose_schema import compose
     from sparkrig.tools.data import data_dir
 
-    print_json(compose(load_catalog((data_dir("charts"), *(catalog or ())))))
+    print_json(compose(load_catalog((data_dir("charts"), *(stack.catalog or ())))))
 
 
 @app.command("component")
@@ -34,10 +36,10 @@ def component() -> None:
 @app.command("output")
 def output(
     kind: Annotated[
-        str | None, typer.Argument(metavar="KIND", help="Only one kind of document, e.g. Plan; default: all.")
+        str | None, typer.Argument(metavar="KIND", help="A kind of document, e.g. Plan. Default: all kinds.")
     ] = None,
 ) -> None:
-    """Print the schema of the JSON documents that commands print with --output json."""
+    """Print the schema of the documents printed with --output json."""
     from sparkrig.output.json_schema import kinds, output_schema
 
     if kind is not None and kind not in kinds():

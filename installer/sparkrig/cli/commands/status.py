@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import datetime
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from sparkrig.cli.drift import drift_text, with_drift
-from sparkrig.cli.options import CatalogOption, Output, OutputOption, StackFileOption, StackNameOption, TargetOption
+from sparkrig.cli.options import DeployedStack, Format, FormatOnly
 from sparkrig.cli.prompt import out, print_json, session_for
-from sparkrig.cli.request import request
 from sparkrig.defaults import WATCH_STATUS_S
 from sparkrig.errors import ExitCode
 
@@ -22,40 +20,32 @@ if TYPE_CHECKING:
     from sparkrig.plan.diff.revisions import StackChange
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command("status")(status)
-
-
 def status(
-    file: StackFileOption = Path("stack.yaml"),
-    stack: StackNameOption = None,
-    target: TargetOption = None,
-    catalog: CatalogOption = None,
     drift: Annotated[
         bool | None,
         typer.Option(
             "--drift/--no-drift",
-            help="Show which fields of live objects are not as recorded, one by one; or do not look. "
-            "Default: count them.",
+            help="Show each field of live objects that differs from what was recorded, or do not compare. "
+            "Default: show the number of differences.",
             show_default=False,
         ),
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")] = False,
-    output: OutputOption = Output.TEXT,
+    watch: Annotated[bool, typer.Option("--watch", help="Repeat until interrupted (Ctrl-C).")] = False,
+    *,
+    stack: DeployedStack,
+    output: FormatOnly,
 ) -> None:
-    """Show what is deployed and how it is. Exit 1 when something is missing or not ready."""
-    asked = request(file, target, catalog)
-    with session_for(asked, output) as session:
-        name = session.stack_name(stack)
+    """Show the state of the deployed stack. Exits with code 1 if anything is missing or not ready."""
+    with session_for(stack.request(), output) as session:
+        name = session.stack_name(stack.name)
         found, drifted = _look(session, name, look=drift is not False)
     try:  # from the first line on: who reads it may end the watch at once
-        shown = _show(found, output, None, details=drift is True, drifted=drifted)
+        shown = _show(found, output.format, None, details=drift is True, drifted=drifted)
         while watch:
             time.sleep(WATCH_STATUS_S)
-            with session_for(asked, output) as session:  # a new one: what it reads once may have changed
+            with session_for(stack.request(), output) as session:  # a new one: what it reads once may have changed
                 found, drifted = _look(session, name, look=drift is not False)
-            shown = _show(found, output, shown, details=drift is True, drifted=drifted)
+            shown = _show(found, output.format, shown, details=drift is True, drifted=drifted)
     except KeyboardInterrupt:
         raise typer.Exit(int(ExitCode.OK if found.ok else ExitCode.FAILED)) from None
     if not found.ok:
@@ -71,7 +61,7 @@ def _look(session: Session, name: str, *, look: bool) -> tuple[StackStatus, Stac
 
 def _show(
     found: StackStatus,
-    output: Output,
+    output: Format,
     before: dict[str, Any] | None,
     *,
     details: bool = False,
@@ -87,7 +77,7 @@ def _show(
     document = with_drift(document, drifted, found.cluster) if details else document
     if not terminal.live and document == before:
         return document
-    if output is Output.JSON:
+    if output is Format.JSON:
         print_json(document)
         return document
     now = datetime.datetime.now(datetime.UTC)

@@ -4,32 +4,20 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sparkrig.cli.options import (
-    CHARTS,
-    CLUSTER,
-    CatalogOption,
-    MirrorOption,
-    SetOption,
-    StackFileOption,
-    StandInsOption,
-    TargetOption,
-    ValuesOption,
-)
+from sparkrig.cli.options import OutputOptions, SourceStack
 from sparkrig.cli.progress import step_lines
 from sparkrig.cli.prompt import err, out, print_json
-from sparkrig.cli.request import request
 from sparkrig.errors import ExitCode
 
 if TYPE_CHECKING:
     from sparkrig.commands.validate import Validation
 
 
-class Format(enum.StrEnum):
+class Report(enum.StrEnum):
     """How the problems are printed."""
 
     TEXT = "text"
@@ -37,52 +25,38 @@ class Format(enum.StrEnum):
     SARIF = "sarif"
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command("validate")(validate)
-
-
 def validate(
-    file: StackFileOption = Path("stack.yaml"),
-    target: TargetOption = None,
-    catalog: CatalogOption = None,
-    mirror: MirrorOption = None,
-    stand_ins: StandInsOption = None,
-    values: ValuesOption = None,
-    sets: SetOption = None,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Warnings are errors, and so is a chart that could not be checked.")
+        bool, typer.Option("--strict", help="Treat warnings and charts that cannot be checked as errors.")
     ] = False,
     render: Annotated[
         bool,
         typer.Option(
-            "--render/--no-render",
-            help="Render the charts and check the objects against Kubernetes' schemas.",
-            rich_help_panel=CHARTS,
+            "--render/--no-render", help="Render the charts and check the objects against Kubernetes schemas."
         ),
     ] = True,
     require_render: Annotated[
         bool,
-        typer.Option(
-            "--require-render",
-            help="Fail where helm or a chart is missing, so that something was not rendered; for CI.",
-            rich_help_panel=CHARTS,
-        ),
+        typer.Option("--require-render", help="For CI: fail if a chart is not rendered because it or Helm is missing."),
     ] = False,
     kubernetes: Annotated[
         str | None,
         typer.Option(
             "--kubernetes",
             metavar="VERSION",
-            help="The version of Kubernetes to check for, e.g. 1.37. Default: the cluster's, else the newest known.",
-            rich_help_panel=CLUSTER,
+            help="The Kubernetes version to check for, e.g. 1.37. Default: the version of the cluster, or the newest "
+            "known version.",
         ),
     ] = None,
-    output: Annotated[Format, typer.Option("--output", "-o", help="How to print the result.")] = Format.TEXT,
+    report: Annotated[
+        Report, typer.Option("--output", "-o", help="The format of the result.", rich_help_panel=OutputOptions.SECTION)
+    ] = Report.TEXT,
+    *,
+    stack: SourceStack,
 ) -> None:
-    """Check the stack file, every value and what the charts make of them; all problems at once, each with its place.
+    """Check the stack file, its values and the rendered charts. Reports all problems at once, each with its location.
 
-    Writes nothing, runs no command of the stack file, and fetches no helm: without one nothing is rendered.
+    Writes nothing, runs no commands from the stack file and does not download Helm: without Helm, no chart is rendered.
     """
     from sparkrig.commands import validate as validation
     from sparkrig.commands.session import Session
@@ -93,25 +67,25 @@ def validate(
         raise typer.BadParameter("--require-render and --no-render exclude each other")
     if kubernetes is not None and minor(kubernetes) is None:
         raise typer.BadParameter(f"'{kubernetes}' is no version of Kubernetes; write one such as 1.37")
-    asked = request(file, target, catalog, mirror, stand_ins, values, sets, commands=Commands.NONE, install_tools=False)
-    with Session(asked, on_progress=step_lines()) as session:
+    request = stack.request(commands=Commands.NONE, install_tools=False)
+    with Session(request, on_progress=step_lines()) as session:
         result = validation.validate(session, render=render, kubernetes=kubernetes)
         if strict:
             result = result.strict()
         elif require_render:
             result = result.complete()
-        _show(result, session.sources, validation.counted_files(session), output)
+        _show(result, session.sources, validation.counted_files(session), report)
     if not result.ok:
         raise typer.Exit(int(ExitCode.INVALID))
 
 
-def _show(result: Validation, sources: Mapping[str, str], files: int, output: Format) -> None:
-    if output is Format.SARIF:
+def _show(result: Validation, sources: Mapping[str, str], files: int, report: Report) -> None:
+    if report is Report.SARIF:
         from sparkrig.output.sarif import to_sarif
 
         print_json(to_sarif(result.problems, not_checked=_skipped(result)))
         return
-    if output is Format.JSON:
+    if report is Report.JSON:
         from sparkrig.output.document import document
         from sparkrig.output.problems import to_json
 

@@ -5,16 +5,14 @@ from __future__ import annotations
 import enum
 import sys
 import time
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from sparkrig.cli.completion import components
-from sparkrig.cli.options import CatalogOption, Output, StackFileOption, StackNameOption, TargetOption
-from sparkrig.cli.progress import QuietOption, is_quiet
+from sparkrig.cli.options import DeployedStack, Format, OutputOptions, QuietOnly
 from sparkrig.cli.prompt import err, out, print_json, session_for
-from sparkrig.cli.request import request
 from sparkrig.defaults import WATCH_VERIFY_S
 from sparkrig.errors import ExitCode
 
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
     from sparkrig.models.check import CheckResult, VerifyResult
 
 
-class Form(enum.StrEnum):
+class Report(enum.StrEnum):
     """How the results are printed."""
 
     TEXT = "text"
@@ -32,41 +30,37 @@ class Form(enum.StrEnum):
     JUNIT = "junit"
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command("verify")(verify)
-
-
 def verify(
-    file: StackFileOption = Path("stack.yaml"),
-    stack: StackNameOption = None,
-    target: TargetOption = None,
-    catalog: CatalogOption = None,
     only: Annotated[
         list[str] | None,
         typer.Option(
             "--only",
             metavar="NAME",
-            help="Only the checks of this component, of this name or kind, or COMPONENT/CHECK. Repeatable.",
+            help="Run only checks with this component, name or kind, or COMPONENT/CHECK. Repeatable.",
             autocompletion=components,
         ),
     ] = None,
-    fast: Annotated[bool, typer.Option("--fast", help="Only checks that read objects.")] = False,
-    deep: Annotated[bool, typer.Option("--deep", help="Also checks that make objects and wait for them.")] = False,
+    fast: Annotated[bool, typer.Option("--fast", help="Run only checks that read objects.")] = False,
+    deep: Annotated[
+        bool, typer.Option("--deep", help="Also run checks that create objects and wait for them.")
+    ] = False,
     require: Annotated[
         list[str] | None,
         typer.Option(
             "--require",
             metavar="NAME",
-            help="What must not be skipped: names as for --only, or all. Skipped, it fails the run. Repeatable.",
+            help="Fail if these checks are skipped: a name as for --only, or all. Repeatable.",
         ),
     ] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Ask again and again, until Ctrl-C.")] = False,
-    quiet: QuietOption = False,
-    output: Annotated[Form, typer.Option("--output", "-o", help="How to print the result.")] = Form.TEXT,
+    watch: Annotated[bool, typer.Option("--watch", help="Repeat until interrupted (Ctrl-C).")] = False,
+    report: Annotated[
+        Report, typer.Option("--output", "-o", help="The format of the result.", rich_help_panel=OutputOptions.SECTION)
+    ] = Report.TEXT,
+    *,
+    stack: DeployedStack,
+    output: QuietOnly,
 ) -> None:
-    """Ask whether the deployed stack works. Exit 1 when a check fails, or an expected one was skipped."""
-    del quiet  # its callback has seen to it
+    """Check that the deployed stack works. Exits with code 1 if a check fails or a required check is skipped."""
     if fast and deep:
         raise typer.BadParameter("--fast and --deep exclude each other")
     from sparkrig.checks.kinds.base import Depth
@@ -74,41 +68,42 @@ def verify(
 
     depth = Depth.FAST if fast else Depth.DEEP if deep else Depth.NORMAL
     selection = Selection(only=tuple(only or ()), require=tuple(require or ()), depth=depth)
-    with session_for(request(file, target, catalog), Output.JSON if output is Form.JSON else Output.TEXT) as session:
-        name = session.stack_name(stack)
-        result = _round(session, name, selection, output)
+    errors = replace(output, format=Format.JSON if report is Report.JSON else Format.TEXT)
+    with session_for(stack.request(), errors) as session:
+        name = session.stack_name(stack.name)
+        result = _round(session, name, selection, report, output.quiet)
         while watch and not result.interrupted:
             try:
                 time.sleep(WATCH_VERIFY_S)
             except KeyboardInterrupt:
                 break
-            result = _round(session, name, selection, output)
+            result = _round(session, name, selection, report, output.quiet)
     if result.interrupted:
         raise typer.Exit(int(ExitCode.INTERRUPTED))
     if not result.ok:
         raise typer.Exit(int(ExitCode.FAILED))
 
 
-def _round(session: Session, stack: str, selection: Selection, output: Form) -> VerifyResult:
+def _round(session: Session, stack: str, selection: Selection, report: Report, quiet: bool) -> VerifyResult:
     from sparkrig.commands import workflows
 
-    counter = _Counter()
+    counter = _Counter(quiet=quiet)
     try:
         result = workflows.verify(session, stack, selection, counter)
     finally:
         counter.clear()
-    _show(result, output)
+    _show(result, report)
     return result
 
 
-def _show(result: VerifyResult, output: Form) -> None:
+def _show(result: VerifyResult, report: Report) -> None:
     from sparkrig.output.checks import checks_json, checks_junit, checks_text
 
-    if output is Form.JSON:
+    if report is Report.JSON:
         print_json(checks_json(result))
         return
     terminal = out()
-    if output is Form.JUNIT:
+    if report is Report.JUNIT:
         terminal.write(checks_junit(result))
     else:
         terminal.write(checks_text(result, color=terminal.color, width=terminal.width))
@@ -117,9 +112,9 @@ def _show(result: VerifyResult, output: Form) -> None:
 class _Counter:
     """How far the run is: one line on a terminal, nothing elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool) -> None:
         self._terminal = err()
-        self._live = self._terminal.live and not is_quiet()
+        self._live = self._terminal.live and not quiet
 
     def __call__(self, result: CheckResult, done: int, total: int) -> None:
         if self._live:
