@@ -32,7 +32,7 @@ def explain(
         ),
     ] = None,
     unset: Annotated[
-        bool, typer.Option("--unset", help="List values that only repeat their default; you can delete them.")
+        bool, typer.Option("--unset", help="List values that equal what applies without them; you can delete them.")
     ] = False,
     *,
     stack: SourceStack,

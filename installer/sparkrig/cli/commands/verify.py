@@ -60,7 +60,7 @@ def verify(
     stack: DeployedStack,
     output: QuietOnly,
 ) -> None:
-    """Check that the deployed stack works. Exits with code 1 if a check fails or a required check is skipped."""
+    """Check that the deployed stack works. Exits with code 1 if a check fails or an expected check is skipped."""
     if fast and deep:
         raise typer.BadParameter("--fast and --deep exclude each other")
     from sparkrig.checks.kinds.base import Depth
