@@ -148,7 +148,7 @@ def test_secrets_given_by_flags_are_not_in_the_file_and_are_given_again(world: W
     secret = ("--set", "a.adminPassword=hunter2")
     assert world.run("plan", "--out", "x.plan", *secret).code == 0
     assert "hunter2" not in (world.folder / "x.plan").read_text()
-    refused(carry_out(world), "--set a.adminPassword=…", "give every --set of the plan again")
+    refused(carry_out(world), "--set a.adminPassword=…", "repeat every --set option of the plan")
     refused(carry_out(world, "--set", "a.adminPassword=other"), "install/a: digest changed")
     assert carry_out(world, *secret).code == 0
     assert text_of(world, api, "a") == "hunter2"

@@ -234,5 +234,5 @@ def seconds(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value < 1e9:
-        raise typer.BadParameter(f"'{text}' is no duration; write 90s, 5m or 1h")
+        raise typer.BadParameter(f"'{text}' is not a duration; use a form such as 90s, 5m or 1h")
     return value * units[unit]

@@ -81,7 +81,7 @@ class Person:
         if self._yes:
             return True
         if not sys.stdin.isatty():
-            raise typer.BadParameter("nobody can be asked here: stdin is no terminal; --yes goes on without asking")
+            raise typer.BadParameter("cannot prompt: stdin is not a terminal. Use --yes to skip the confirmation.")
         return typer.confirm("Apply?" if plan.action != "down" else "Remove?", default=False, err=True)
 
     @contextmanager

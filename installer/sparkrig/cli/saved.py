@@ -22,9 +22,9 @@ def saved_stack(saved: SavedPlan, given: StackOptions) -> StackOptions:
     asked = saved.asked
     if asked.withheld and not given.sets:
         raise Refused(
-            "the plan was made with values that look like secrets, which are not in its file",
+            "the plan file does not contain values that look like secrets",
             detail=[f"--set {path}=…" for path in asked.withheld],
-            hint="give every --set of the plan again",
+            hint="repeat every --set option of the plan",
         )
     return replace(
         given,

@@ -188,7 +188,7 @@ def test_another_repository_is_refused(alone: World, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
-    [(("lock", "a"), "--upgrade"), (("lock", "--upgrade", "--check"), "give one of them")],
+    [(("lock", "a"), "--upgrade"), (("lock", "--upgrade", "--check"), "exclude each other")],
 )
 def test_flags_that_do_not_go_together(alone: World, arguments: tuple[str, ...], said: str) -> None:
     component(alone, "a")

@@ -208,7 +208,7 @@ def test_the_command_writes_both_files_and_overwrites_neither(tmp_path: Path) ->
     (tmp_path / "my.yaml").write_text("mine\n", encoding="utf-8")
     again = run(tmp_path, "init", "my.yaml")
     assert again.returncode == 4
-    assert "my.yaml and my.schema.json are there already" in again.stderr
+    assert "my.yaml and my.schema.json already exist" in again.stderr
     assert (tmp_path / "my.yaml").read_text(encoding="utf-8") == "mine\n"
     (tmp_path / "my.yaml").unlink()
     half = run(tmp_path, "init", "my.yaml")
@@ -231,7 +231,7 @@ def test_a_given_schema_is_named_and_none_is_written(tmp_path: Path) -> None:
     ("arguments", "code", "says"),
     [
         (("--name", "My Stack"), 64, "lower-case letters, digits and dashes"),
-        (("--name", "a" * 41), 64, "40 characters at most"),
+        (("--name", "a" * 41), 64, "at most 40 characters"),
         (("--profile", "large"), 64, "large"),
         (("nowhere/stack.yaml",), 3, "nowhere/stack.yaml cannot be written"),
     ],

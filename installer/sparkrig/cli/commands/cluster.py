@@ -58,7 +58,7 @@ def create(
     if stages:
         given["stages"] = tuple(stages)
     if wanted.provider != "sim" and given:
-        raise typer.BadParameter(f"{', '.join(sorted(given))}: for --on sim only")
+        raise typer.BadParameter(f"{', '.join(sorted(given))}: only for --on sim")
     if wanted.provider == "sim" and given:
         handle = sim.create(wanted.name or "sparkrig", SimOptions(**given), on_progress=progress)
     else:
@@ -85,7 +85,9 @@ def delete(target: LocalCluster = "sim") -> None:
     wanted = parse_target(target)
     name = wanted.name or ""
     if wanted.provider == "context":
-        raise typer.BadParameter("sparkrig deletes only what it made: --on sim[:NAME] or --on kind[:NAME]")
+        raise typer.BadParameter(
+            "sparkrig deletes only clusters that it created; use --on sim[:NAME] or --on kind[:NAME]"
+        )
     gone = sim.delete(name, on_progress=step_lines()) if wanted.provider == "sim" else kind.delete(name)
     out().write(f"{wanted} is deleted\n" if gone else f"there is no {wanted}\n")
 
@@ -98,7 +100,7 @@ def kubeconfig(target: LocalCluster = "sim") -> None:
     wanted = parse_target(target)
     name = wanted.name or ""
     if wanted.provider == "context":
-        raise typer.BadParameter("a context has the kubeconfig that names it")
+        raise typer.BadParameter("a context is already in a kubeconfig file; use --on sim[:NAME] or --on kind[:NAME]")
     path = sim.kubeconfig_path(name) if wanted.provider == "sim" else kind.kubeconfig_file(name)
     out().write(f"{path}\n")
 

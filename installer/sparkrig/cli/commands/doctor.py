@@ -45,7 +45,7 @@ def doctor(
                 print_json({"apiVersion": "v1", "kind": "List", "items": list(roles)})
             else:
                 out().write(roles_text(roles))
-                err().write("the namespaces of the Roles must exist; bind each to who runs sparkrig\n")
+                err().write("the namespaces of the Roles must exist; bind each Role to the user that runs sparkrig\n")
             return
         report = preflight.diagnose(session, with_stack=with_stack)
     print_result(output, partial(doctor_json, report), partial(doctor_text, report))

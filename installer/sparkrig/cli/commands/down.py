@@ -49,8 +49,10 @@ def purged(text: str | None) -> tuple[str, ...]:
 
     words = [word.strip() for word in (text or "").split(",") if word.strip()]
     if text is not None and not words:
-        raise typer.BadParameter(f"--purge names nothing; one or more of {', '.join(PURGEABLE)}, or all")
+        raise typer.BadParameter(f"--purge is empty; use one or more of {', '.join(PURGEABLE)}, or all")
     unknown = [word for word in words if word not in (*PURGEABLE, "all")]
     if unknown:
-        raise typer.BadParameter(f"--purge does not know {', '.join(unknown)}; it knows {', '.join(PURGEABLE)} and all")
+        raise typer.BadParameter(
+            f"--purge: unknown {', '.join(unknown)}; use one or more of {', '.join(PURGEABLE)}, or all"
+        )
     return tuple(name for name in PURGEABLE if name in words or "all" in words)

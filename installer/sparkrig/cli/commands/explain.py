@@ -42,7 +42,7 @@ def explain(
     from sparkrig.models.problem import Commands
 
     if path is None and not unset:
-        raise typer.BadParameter("name a value such as web.replicas, or a component; or ask with --unset")
+        raise typer.BadParameter("name a value such as web.replicas or a component, or use --unset")
     name = path.partition(".")[0].partition("[")[0] if path else ""
     with session_for(stack.request(commands=Commands.NONE, install_tools=False), output) as session:
         prepared, facts = _prepare(session)

@@ -62,18 +62,18 @@ def init(
         writes[beside] = json.dumps(compose(loaded), indent=2, ensure_ascii=False) + "\n"
     taken = [str(path) for path in writes if os.path.lexists(path)]
     if taken and not force:
-        raise Refused(f"{' and '.join(taken)} {'is' if len(taken) == 1 else 'are'} there already",
-                      hint="name another file, or overwrite with --force")  # fmt: skip
+        raise Refused(f"{' and '.join(taken)} already {'exists' if len(taken) == 1 else 'exist'}",
+                      hint="use another file name, or overwrite with --force")  # fmt: skip
     for path, content in writes.items():
         try:
             path.write_text(content, encoding="utf-8")
         except OSError as error:
             raise NotFound(
-                f"{path} cannot be written: {error.strerror}", hint="name a file in a folder of yours"
+                f"{path} cannot be written: {error.strerror}", hint="use a file in a directory that you can write to"
             ) from error
     out().write(f"{file}\n")
     again = "" if file == Path("stack.yaml") else f" -f {file}"
-    err().write(f"next: change {file}, then sparkrig validate{again}\n")
+    err().write(f"next: edit {file}, then run sparkrig validate{again}\n")
 
 
 def _check_name(name: str) -> None:
@@ -84,5 +84,5 @@ def _check_name(name: str) -> None:
     schema = mapping_at(stack_schema(), "properties", "metadata", "properties", "name")
     if not re.fullmatch(text_at(schema, "pattern"), name) or len(name) > number_at(schema, "maxLength"):
         raise typer.BadParameter(
-            f"'{name}' is no name of a stack: {schema['x-pattern']}, {schema['maxLength']} characters at most"
+            f"'{name}' is not a valid stack name: {schema['x-pattern']}, at most {schema['maxLength']} characters"
         )

@@ -35,9 +35,9 @@ def lock(
     from sparkrig.commands import lock as locking
 
     if components and not upgrade:
-        raise typer.BadParameter("components are named with --upgrade; without it all of the stack is locked")
+        raise typer.BadParameter("COMPONENT needs --upgrade; without it, the whole stack is locked")
     if upgrade and check:
-        raise typer.BadParameter("--check writes nothing and --upgrade does: give one of them")
+        raise typer.BadParameter("--check and --upgrade exclude each other: --check writes nothing")
     with session_for(stack.request(install_tools=not check), output) as session:
         done = locking.lock(session, upgrade=tuple(components or ()) if upgrade else None, check=check)
     if output.format is Format.JSON:

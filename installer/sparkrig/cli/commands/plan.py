@@ -43,7 +43,7 @@ def plan(
         drifted = drift_of(session, made.stack) if drift else None
     if out_file is not None:
         write_plan(saved, out_file)
-        err().write(f"saved; carry it out with: sparkrig up {out_file}\n")
+        err().write(f"plan saved; apply it with: sparkrig up {out_file}\n")
 
     def as_json() -> dict[str, Any]:
         document = plan_json(made, cluster=cluster, kubernetes=kubernetes)

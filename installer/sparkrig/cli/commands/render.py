@@ -64,8 +64,8 @@ def write_files(folder: Path, files: Mapping[str, str]) -> int:
     try:
         if folder.exists() and any(folder.iterdir()) and not marker.exists():
             raise NotFound(
-                f"{folder} is not empty, and what is in it is no earlier rendering",
-                hint="give --output-dir a new or an empty folder: what is no longer rendered is removed from it",
+                f"{folder} is not empty and was not written by `render`",
+                hint="use a new or empty directory: `render` deletes files that are no longer rendered",
             )
         folder.mkdir(parents=True, exist_ok=True)
         marker.touch()

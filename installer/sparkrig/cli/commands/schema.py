@@ -43,5 +43,5 @@ def output(
     from sparkrig.output.json_schema import kinds, output_schema
 
     if kind is not None and kind not in kinds():
-        raise typer.BadParameter(f"there is no kind '{kind}'; there are {', '.join(kinds())}")
+        raise typer.BadParameter(f"there is no kind '{kind}'; use one of {', '.join(kinds())}")
     print_json(output_schema(kind))

@@ -66,7 +66,7 @@ def validate(
     if require_render and not render:
         raise typer.BadParameter("--require-render and --no-render exclude each other")
     if kubernetes is not None and minor(kubernetes) is None:
-        raise typer.BadParameter(f"'{kubernetes}' is no version of Kubernetes; write one such as 1.37")
+        raise typer.BadParameter(f"'{kubernetes}' is not a Kubernetes version; use a form such as 1.37")
     request = stack.request(commands=Commands.NONE, install_tools=False)
     with Session(request, on_progress=step_lines()) as session:
         result = validation.validate(session, render=render, kubernetes=kubernetes)
@@ -109,7 +109,7 @@ def _show(result: Validation, sources: Mapping[str, str], files: int, report: Re
     for line in _skipped(result):
         terminal.write(f"skipped: {line}\n")
     for line in result.unseen:
-        terminal.write(f"not looked at: {line}\n")
+        terminal.write(f"skipped: {line}\n")
     components = len(result.components) or None
     terminal.write(f"{summary(result.problems, files=files, components=components)}, {took(result.seconds)}\n")
     if result.ok and result.partial:
