@@ -101,9 +101,9 @@ def test_a_stack_at_rest_is_compared_without_its_releases(up: World, api: KubeAp
 def release_reads(world: World) -> int:
     """How many whole releases of Helm a ``status`` reads."""
     code = (
-        "import sys\nfrom sparkrig import comparing\nfrom sparkrig.cli.app import run\n"
-        "reads, read = [], comparing._read\n"
-        "comparing._read = lambda *of: reads.append(1) or read(*of)\n"
+        "import sys\nfrom sparkrig.commands import diff\nfrom sparkrig.cli.app import run\n"
+        "reads, read = [], diff._read\n"
+        "diff._read = lambda *of: reads.append(1) or read(*of)\n"
         f"run(['status', '-o', 'json', '--on', {world.target!r}])\nsys.stderr.write(str(len(reads)))"
     )
     return int(said_by(world, code))
@@ -125,14 +125,16 @@ def said_by(world: World, code: str) -> str:
 @pytest.mark.parametrize("arguments", [("--no-drift", "-o", "json"), ()])
 def test_a_whole_status_imports_nothing_that_changes_a_cluster(up: World, arguments: tuple[str, ...]) -> None:
     """What its half second is made of; tests/unit/cli/test_startup.py says the same of what comes before a request."""
-    ours = ["apply.executor", "apply.operator", "change", "doctor", "helm.client", "plan.build", "verify"]
-    ours += ["comparing", "helm", "plan"] if "--no-drift" in arguments else []
-    loaded = modules_of(up, "status", *arguments) & (HEAVY | {f"sparkrig.{name}" for name in (*ours, "workflows")})
+    ours = ["apply.executor", "apply.operations", "checks", "commands.doctor", "commands.transaction"]
+    ours += ["commands.workflows", "helm.client", "plan.build", "preflight"]
+    ours += ["commands.diff", "helm.process", "plan"] if "--no-drift" in arguments else []
+    loaded = modules_of(up, "status", *arguments) & (HEAVY | {f"sparkrig.{name}" for name in ours})
     assert not loaded
 
 
 def test_an_up_with_nothing_to_do_imports_nothing_that_does_it(up: World) -> None:
-    ours = ["apply.crd_review", "apply.executor", "apply.operator", "doctor", "helm.command", "saving", "verify.checks"]
+    ours = ["apply.crds.review", "apply.executor", "apply.operations", "checks.kinds", "commands.doctor"]
+    ours += ["commands.plan_file", "helm.process"]
     loaded = modules_of(up, "up", "-o", "json") & (HEAVY | {f"sparkrig.{name}" for name in ours})
     assert not loaded
 

@@ -28,10 +28,13 @@ def up(
     """Install or upgrade what the stack file describes. Waits until it is ready."""
     from sparkrig.cli.saved import saved_stack
     from sparkrig.commands import workflows
-    from sparkrig.commands.plan_file import read_plan
     from sparkrig.models.problem import Commands
 
-    saved = read_plan(saved_plan) if saved_plan else None
+    saved = None
+    if saved_plan:
+        from sparkrig.commands.plan_file import read_plan
+
+        saved = read_plan(saved_plan)
     options = change.options()
     if saved:
         stack = saved_stack(saved, stack)
