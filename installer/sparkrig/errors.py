@@ -23,6 +23,7 @@ class ExitCode(enum.IntEnum):
     RESTORED = 6
     NOT_RESTORED = 7
     USAGE = 64
+    INTERNAL = 70
     INTERRUPTED = 130
 
 
@@ -95,6 +96,12 @@ class Locked(SparkrigError):
     """Another run holds the stack's lock."""
 
     exit_code = ExitCode.LOCKED
+
+
+class InternalError(SparkrigError):
+    """A bug in sparkrig: an exception that nothing expected."""
+
+    exit_code = ExitCode.INTERNAL
 
 
 class Interrupted(SparkrigError):

@@ -7,7 +7,7 @@ import zlib
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from sparkrig.clusters.sim.state import state_dir
+from sparkrig.tools import state_dir
 
 HERE = Path(__file__).parent
 

@@ -10,7 +10,7 @@ import functools
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
-from sparkrig import timeline
+from sparkrig import log, timeline
 from sparkrig.apply import ending
 from sparkrig.apply.turns import Turns
 from sparkrig.defaults import WORKERS
@@ -187,11 +187,20 @@ class Executor:
 
         def tell(status: OperationStatus, message: str) -> None:
             seconds = time.monotonic() - started
+            log.debug("progress", operation=operation.id, status=status.value, message=message)
             self._listener(Event(operation.component, operation.id, status, message, seconds))
 
         def end(status: OperationStatus, *why: Explanation, state: ReleaseState | None = None) -> OperationResult:
             tell(status, why[0].message if why else "")
-            return OperationResult(operation, status, time.monotonic() - started, why, state)
+            result = OperationResult(operation, status, time.monotonic() - started, why, state)
+            log.info(
+                "operation",
+                operation=operation.id,
+                status=status.value,
+                seconds=result.seconds,
+                message=result.message,
+            )
+            return result
 
         tell(OperationStatus.RUNNING, operation.reason)
         try:
@@ -231,6 +240,7 @@ class Executor:
     def _skipped(self, operation: Operation, results: dict[str, OperationResult]) -> OperationResult:
         blocked = [n for n in operation.needs if n in results and results[n].status is not OperationStatus.DONE]
         why = f"{blocked[0]} did not succeed" if blocked else self.stop.reason or "not started"
+        log.info("operation", operation=operation.id, status=OperationStatus.SKIPPED.value, message=why)
         self._listener(Event(operation.component, operation.id, OperationStatus.SKIPPED, why, 0.0))
         return OperationResult(operation, OperationStatus.SKIPPED, 0.0, (Explanation(why),))
 
@@ -249,6 +259,7 @@ def _outcome(task: asyncio.Task[OperationResult], operation: Operation) -> Opera
     if error is None:
         return task.result()
     # A defect of ours must not lose what the other operations did: it is recorded like a failure.
+    log.bug(error, operation.id)
     defect = Explanation(f"{type(error).__name__}: {error}")
     return OperationResult(operation, OperationStatus.FAILED, 0.0, (defect,))
 

@@ -11,7 +11,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sparkrig import timeline
+from sparkrig import log, timeline
 from sparkrig.catalog.references import Scope, Unknown
 from sparkrig.checks.kinds import KINDS
 from sparkrig.checks.kinds.base import (
@@ -73,6 +73,8 @@ def run_checks(
 
     def keep(place: int, result: CheckResult) -> None:
         results[place] = result
+        name = f"{result.component}/{result.name}"
+        log.info("check", check=name, status=result.status.value, seconds=result.seconds, message=result.message)
         on_result(result, len(results), len(taken))
 
     try:
@@ -149,6 +151,8 @@ class _Run:
             # Its connections are closed under a check that is being ended: whatever it says then is no answer.
             ended = self.cancelled.is_set()
             status, message = (CheckStatus.SKIP, INTERRUPTED) if ended else (CheckStatus.FAIL, _reason(error))
+            if not ended and not isinstance(error, NotYet | Wrong | Unknown | SparkrigError):
+                log.bug(error, f"{subject.component}/{spec.name}")
             if isinstance(error, Wrong) and spec.gate:
                 self._hopeless.add(subject.component)
         return self._result(subject, spec, status, message, time.monotonic() - started, expected)

@@ -16,10 +16,11 @@ import typer
 
 import sparkrig
 from sparkrig import interrupts
+from sparkrig.cli import logs
 from sparkrig.cli.groups import grouped
 from sparkrig.cli.prompt import show_error
 from sparkrig.cli.sections import SectionedCommand, SectionedGroup
-from sparkrig.errors import ExitCode, OperationError, SparkrigError
+from sparkrig.errors import ExitCode, InternalError, OperationError, SparkrigError
 
 USAGE_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
 """typer carries its own click and does not export this class by name."""
@@ -52,8 +53,11 @@ def _root(
     version: Annotated[
         bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
     ] = False,
+    verbose: logs.VerboseOption = 0,
+    log_file: logs.LogFileOption = None,
+    log_format: logs.LogFormatOption = None,
 ) -> None:
-    del version
+    del version, verbose, log_file, log_format  # their callbacks have seen to them
 
 
 def command_line(names: Sequence[str] = (*COMMANDS, *GROUPS)) -> Any:
@@ -68,7 +72,8 @@ def command_line(names: Sequence[str] = (*COMMANDS, *GROUPS)) -> Any:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         epilog="Exit codes: 0 success, 1 failure, 2 changes (plan --detailed-exitcode), 3 invalid input, 4 refused "
-        "before any write, 5 locked, 6 failed and restored, 7 failed and not restored, 64 usage, 130 interrupted.",
+        "before any write, 5 locked, 6 failed and restored, 7 failed and not restored, 64 usage, "
+        "70 a bug in sparkrig, 130 interrupted.",
     )
     app.callback()(_root)
     section = {name: title for title, commands in SECTIONS.items() for name in commands}
@@ -79,7 +84,7 @@ def command_line(names: Sequence[str] = (*COMMANDS, *GROUPS)) -> Any:
         else:
             function = getattr(module, name, None) or getattr(module, f"{name}_")  # open_ and help_ are also built in
             app.command(name, cls=SectionedCommand, rich_help_panel=section[name])(grouped(function))
-    return typer.main.get_command(app)
+    return logs.attach(typer.main.get_command(app))
 
 
 def needed(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[str, ...]:
@@ -88,7 +93,7 @@ def needed(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[st
     Each costs a few milliseconds to make ready; a person who presses TAB waits for them.
     """
     everything = (*COMMANDS, *GROUPS)
-    first = arguments[0] if arguments else ""
+    first = next(iter(logs.words(arguments)), "")
     if COMPLETION in environment:
         words = environment.get("COMP_WORDS", "").split()
         # The word that the cursor is in may be the beginning of another.
@@ -97,9 +102,25 @@ def needed(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[st
 
 
 def run(arguments: list[str] | None = None) -> int:
-    """Runs one command line and returns its exit code; never a traceback for a user's mistake."""
+    """Runs one command line and returns its exit code; never a traceback, its place is the log."""
     arguments = sys.argv[1:] if arguments is None else arguments
     interrupts.begin(False)
+    logs.start(arguments)
+    code = int(ExitCode.INTERNAL)
+    try:
+        code = _run(arguments)
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(ExitCode.OK if end.code is None else ExitCode.FAILED)
+        raise
+    except Exception as error:
+        _show_bug(logs.report(error), as_json=_wants_json(arguments))
+    finally:
+        logs.end(code)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    changing = bool(CHANGING.intersection(logs.words(arguments)[:1]))
     try:
         command = command_line(needed(arguments, os.environ))
         code = command(args=arguments, prog_name="sparkrig", standalone_mode=False)
@@ -109,6 +130,7 @@ def run(arguments: list[str] | None = None) -> int:
         error.show()
         return int(ExitCode.USAGE)
     except SparkrigError as error:
+        logs.tell(error)
         return show_error(error, as_json=_wants_json(arguments))
     except (KeyboardInterrupt, typer.Abort):
         _say_interrupted(arguments)
@@ -116,15 +138,24 @@ def run(arguments: list[str] | None = None) -> int:
     except BrokenPipeError:
         # The reader went away (sparkrig ... | head): what it read was right. A change that was not made is no success.
         sys.stderr.close()
-        return int(ExitCode.INTERRUPTED if CHANGING.intersection(arguments[:1]) else ExitCode.OK)
+        return int(ExitCode.INTERRUPTED if changing else ExitCode.OK)
     except SystemExit as end:
         # typer ends the program by itself when the reader of its output is gone.
-        if CHANGING.intersection(arguments[:1]) and isinstance(end.__context__, BrokenPipeError):
+        if changing and isinstance(end.__context__, BrokenPipeError):
             return int(ExitCode.INTERRUPTED)
         raise
     except OSError as error:
-        return show_error(_unusable(error), as_json=_wants_json(arguments))
+        told = _unusable(error)
+        logs.tell(told)
+        return show_error(told, as_json=_wants_json(arguments))
     return int(code or ExitCode.OK)
+
+
+def _show_bug(error: InternalError, *, as_json: bool) -> None:
+    with contextlib.suppress(OSError, ValueError):  # the reader may be gone
+        sys.stderr.write(logs.lines(error))
+        if as_json:
+            show_error(error, as_json=True)
 
 
 def _unusable(error: OSError) -> SparkrigError:
@@ -144,7 +175,7 @@ def _say_interrupted(arguments: Sequence[str]) -> None:
     """What ended the run, and that nothing was changed where that is certain."""
     name = interrupts.ended_by()
     words = "interrupted" if name in ("", interrupts.NAMES[signal.SIGINT]) else f"interrupted by {name}"
-    certain = not interrupts.begun() and not set(arguments[:1]) & {"cluster", "tools", "lock"}
+    certain = not interrupts.begun() and not set(logs.words(arguments)[:1]) & {"cluster", "tools", "lock"}
     with contextlib.suppress(OSError):  # the terminal may be gone
         sys.stderr.write(f"{words}; nothing was changed\n" if certain else f"{words}\n")
 

@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from sparkrig.clusters.info import ClusterInfo
-from sparkrig.clusters.sim.state import check_name, state_dir
+from sparkrig.clusters.sim.state import check_name
 from sparkrig.defaults import KIND_CREATE_TIMEOUT_S, KIND_ENGINE_TIMEOUT_S, KIND_QUERY_TIMEOUT_S
 from sparkrig.errors import NotFound, OperationError, ToolError
 from sparkrig.models.cluster import ClusterHandle
-from sparkrig.tools import Progress, ToolSettings, find
+from sparkrig.tools import Progress, ToolSettings, find, state_dir
 from sparkrig.tools.model import quiet
 
 ENGINES = ("docker", "podman", "nerdctl")

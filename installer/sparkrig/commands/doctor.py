@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from sparkrig.commands.run_log import keep_findings
 from sparkrig.commands.session import Session
 from sparkrig.defaults import PROBE_TIMEOUT_S
 from sparkrig.errors import Refused, SparkrigError
@@ -81,6 +82,7 @@ def diagnose(session: Session, *, with_stack: bool) -> Report:
     started = time.monotonic()
     case, findings = _case(session) if with_stack else _bare(session)
     found = [*findings, *examine(case), *_rights(session, case), *_sources(session, case)]
+    keep_findings(found)
     return Report(
         cluster=session.handle.name,
         kubernetes=case.survey.kubernetes,
@@ -122,6 +124,7 @@ def refuse_unfit(
     known = {(finding.code, finding.subject) for finding in findings}
     said = judged(session.api, rehearsed, {desired.component: desired for desired in wanted})
     found = in_order([*findings, *(f for f in said if f.code != "dead-webhook" or (f.code, f.subject) not in known)])
+    keep_findings(found)
     for finding in found:
         if finding.level is Level.WARN or (finding.level is Level.FAIL and finding.code in accept):
             note(f"{finding.level}: {line(finding)}")

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
 import sparkrig
-from sparkrig import interrupts, timeline
+from sparkrig import interrupts, log, timeline
+from sparkrig.commands.run_log import keep_decisions
 from sparkrig.commands.session import Session
 from sparkrig.defaults import HISTORY_MAX
 from sparkrig.errors import Interrupted, Locked, Refused, SparkrigError
@@ -184,6 +185,8 @@ class _Recorded:
         untouched = self._stop.lost is not None and not self._stop.began
         if not result.ok and not result.interrupted and not untouched:
             outcome = self._return(outcome, revision, good, operator)
+        back, ended = outcome.restored_to, _status(outcome).value
+        log.info("revision", revision=revision.number, status=ended, returned_to=back, stopped=outcome.stopped)
         with timeline.span("phase", "finish the revision"):
             unrecorded = self._record(history, revision, outcome)
         if untouched:
@@ -265,6 +268,7 @@ class _Recorded:
             plan, obstacles = restorable(self._session.api, plan, leaving)
             if obstacles:
                 raise Refused("the return was not begun:", detail=obstacles)
+            keep_decisions(plan)
             self._go_on()
             restored = self._execute(plan, operator)
             restored = self._checked(plan, restored, everything=False)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparkrig import interrupts, timeline
 from sparkrig.commands.chart_defaults import chart_defaults
+from sparkrig.commands.run_log import keep_decisions
 from sparkrig.commands.session import Session
 from sparkrig.commands.transaction import Dialogue, Options, Outcome, Source, changes_cluster, run
 from sparkrig.errors import NotFound, Refused
@@ -315,6 +316,7 @@ def _with_disturbances(
     session: Session, made: Plan, purge: tuple[str, ...] = ()
 ) -> tuple[Plan, tuple[Disturbance, ...]]:
     """The plan with what it does to CRDs, disturbs and leaves behind; pods are listed only where they are needed."""
+    keep_decisions(made)
     if made.empty:
         return made, ()
     made = session.crd_review.reviewed(made)
@@ -372,16 +374,14 @@ def _rollback_target(session: Session, stack: str, number: int | None) -> Revisi
         listed = ", ".join(map(str, choices)) or "none"
         raise NotFound(f"stack {stack} has no revision {wanted} to return to", hint=f"offered: {listed}")
     target = history.read(info)
-    foreign = foreign_returns(target, session.observe(stack))
-    if foreign:
+    if foreign := foreign_returns(target, session.observe(stack)):
         raise Refused(
             f"revision {wanted} cannot be restored: what it had belongs to somebody else by now",
             detail=foreign,
             hint="check out the stack file of that time, switch those components off, and run up",
         )
     there = (*list_revisions(session.api, stack), *list_revisions(session.api, stack, former=True))
-    gone = missing_helm_revisions(target, helm_revisions(there))
-    if gone:
+    if gone := missing_helm_revisions(target, helm_revisions(there)):
         raise Refused(
             f"revision {wanted} cannot be restored: Helm no longer has the revisions it recorded",
             detail=[f"{s.component}: Helm revision {s.helm_revision} of {s.namespace}/{s.release}" for s in gone],

@@ -15,10 +15,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
-import logging
 import os
 import shlex
 import signal
+import time
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,7 +28,7 @@ from weakref import WeakKeyDictionary
 from pyhelm3 import Command
 from pyhelm3 import errors as pyhelm3_errors
 
-from sparkrig import defaults, timeline
+from sparkrig import defaults, log, timeline
 from sparkrig.errors import ToolError
 from sparkrig.helm.errors import HelmTimeout, classify
 from sparkrig.tools.lifeline import tied
@@ -36,7 +36,6 @@ from sparkrig.tools.lifeline import tied
 Failed = pyhelm3_errors.Error
 """Raised for a helm that ended with a status other than 0."""
 
-_LOG = logging.getLogger(__name__)
 _slots_of: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Semaphore] = WeakKeyDictionary()
 _SECRET_FLAGS = frozenset({"--kube-token", "--password", "--set", "--set-string", "--set-json", "--set-literal"})
 _ERROR_CLASSES: Mapping[str, type[pyhelm3_errors.Error]] = {
@@ -121,7 +120,9 @@ class HelmCommand(Command):
             return await self._started(argv, str(command[0]), input)
 
     async def _started(self, argv: list[str], verb: str, data: bytes | None) -> bytes:
-        _LOG.info("run: %s", redact(argv))
+        shown = redact(argv)
+        log.debug("helm-begin", command=shown)
+        began = time.monotonic()
         try:
             process = await asyncio.create_subprocess_exec(
                 *tied(argv),
@@ -144,6 +145,7 @@ class HelmCommand(Command):
                 stdout, stderr = await self._finish(process, data)
         finally:
             self.counter.running.discard(process.pid)
+            log.info("helm", command=shown, exit_code=process.returncode, seconds=time.monotonic() - began)
         if process.returncode != 0:
             error_class = _ERROR_CLASSES.get(classify(stderr.decode(errors="replace")), pyhelm3_errors.Error)
             raise error_class(process.returncode or 0, stdout, stderr)

@@ -30,6 +30,7 @@ from sparkrig.errors import SparkrigError
 from sparkrig.kube.connection import Endpoint
 from sparkrig.kube.errors import ConnectionLost, OutcomeUnknown, translate
 from sparkrig.kube.no_answer import explained, is_permanent, never_sent
+from sparkrig.kube.request_log import answered, sent_again
 from sparkrig.models.json import JsonDict, JsonValue
 
 if TYPE_CHECKING:
@@ -62,6 +63,10 @@ class Request:
     def target(self) -> str:
         """Path and query."""
         return f"{self.path}?{urlencode(self.params)}" if self.params else self.path
+
+
+FIRST = Request("GET", "/version")
+"""The smallest question, which everybody may ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +159,17 @@ class Transport:
         while True:
             left = deadline - time.monotonic()
             try:
-                answer = self._once(Request("GET", "/version"), left)
+                answer = self._once(FIRST, left)
                 pause = answer.retry_after_s or _backoff(attempt)
                 if answer.status < 500 or time.monotonic() + pause > deadline:
                     return result.put(answer)
+                sent_again(FIRST, answer, attempt, pause)
             except urllib3.exceptions.HTTPError as error:
                 pause = _backoff(attempt)
                 # Refused means nobody listens: a second and a third try catch a restart, more would only bore.
                 if is_permanent(error) or attempt >= 2 or time.monotonic() + pause > deadline:
                     return result.put(Unreachable(*explained(self.endpoint, error)))
+                sent_again(FIRST, error, attempt, pause)
             except SparkrigError as error:
                 return result.put(error)
             except Exception as error:
@@ -196,15 +203,18 @@ class Transport:
                 last = time.monotonic() + pause > min(began + max(API_OUTAGE_S, 0.0), deadline)
                 if last or self._silent() or not _may_resend(request, error):
                     raise self._lost(request, error) from error
+                sent_again(request, error, attempt, pause)
             else:
                 if answer.good:
                     return answer.body
                 if answer.status == 401 and not renewed and self.endpoint.tokens.renew(used):
                     renewed = True
+                    sent_again(request, answer, attempt, 0.0)
                     continue
                 pause = _asked_for(answer) if answer.retry_after_s is not None else _backoff(attempt)
                 if time.monotonic() + pause > deadline or not self._again(request, answer, attempt, began):
                     raise self.error(request, answer)
+                sent_again(request, answer, attempt, pause)
             time.sleep(pause)
             attempt += 1
 
@@ -226,11 +236,10 @@ class Transport:
         """
         import urllib3
 
-        request = Request("GET", "/version")
         try:
-            response = self._raw(request, self.endpoint.pool, API_CONNECT_TIMEOUT_S, API_READ_TIMEOUT_S, stream=False)
+            response = self._raw(FIRST, self.endpoint.pool, API_CONNECT_TIMEOUT_S, API_READ_TIMEOUT_S, stream=False)
         except urllib3.exceptions.HTTPError as error:
-            raise self._lost(request, error) from error
+            raise self._lost(FIRST, error) from error
         return response.headers.get("Date")
 
     def open_stream(self, request: Request, read_timeout_s: float) -> urllib3.BaseHTTPResponse:
@@ -305,10 +314,12 @@ class Transport:
                 redirect=False,
                 retries=False,
             )
-        except urllib3.exceptions.HTTPError:
+        except urllib3.exceptions.HTTPError as error:
+            answered(request, began, error)
             self.failed_at = time.monotonic()
             self._silent_since = self._silent_since or began
             raise
+        answered(request, began, response.status)
         self._silent_since = None
         if stamp := response.headers.get("Date"):
             self._heard = (stamp, time.monotonic())

@@ -12,6 +12,7 @@ from sparkrig.output.document import document
 from sparkrig.output.problems import render, summary, to_json
 from sparkrig.output.terminal import Style
 from sparkrig.output.text import clean, indent, joined, wrap
+from sparkrig.yaml.secret_names import without_addresses
 
 
 def error_text(
@@ -25,13 +26,13 @@ def error_text(
     if isinstance(error, InvalidInput) and error.problems:
         return f"{render(error.problems, sources or {}, color).rstrip()}\n\n{summary(error.problems)}\n"
     style = Style(color)
-    first, *rest = clean(error.message).splitlines() or [""]
+    first, *rest = _shown(error.message).splitlines() or [""]
     head, *more = wrap(f"error: {first or type(error).__name__}", width)
     lines = [style.bad("error:") + head.removeprefix("error:"), *(f"  {line}" for line in more)]
     lines += [line for text in rest for line in indent(text, 2, width)]
-    lines += [style.dim(line) for text in error.detail for line in indent(text, 4, width)]
+    lines += [style.dim(line) for text in error.detail for line in indent(without_addresses(text), 4, width)]
     if error.hint:
-        hint, *others = clean(error.hint).splitlines()
+        hint, *others = _shown(error.hint).splitlines()
         lines += [style.strong(line) for line in wrap(f"next: {hint}", width)]
         lines += [style.strong(line) for text in others for line in indent(text, 6, width)]
     return joined(lines)
@@ -50,11 +51,16 @@ def error_json(error: SparkrigError) -> dict[str, Any]:
         "Error",
         error=_kebab(type(error).__name__),
         exitCode=int(error.exit_code),
-        message=error.message,
-        detail=list(error.detail),
-        next=error.hint,
+        message=without_addresses(error.message),
+        detail=[without_addresses(text) for text in error.detail],
+        next=without_addresses(error.hint) if error.hint else error.hint,
         problems=to_json(error.problems) if isinstance(error, InvalidInput) else [],
     )
+
+
+def _shown(text: str) -> str:
+    """Without control characters, and without credentials: an address is repeated as its owner wrote it."""
+    return clean(without_addresses(text))
 
 
 def _kebab(name: str) -> str:

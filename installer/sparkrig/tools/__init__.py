@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sparkrig.tools.data import data_dir
     from sparkrig.tools.finding import find, install, list_tools
-    from sparkrig.tools.model import Origin, Progress, Tool, ToolSettings, ToolStatus, Update, cache_dir
+    from sparkrig.tools.model import Origin, Progress, Tool, ToolSettings, ToolStatus, Update, cache_dir, state_dir
 
 __all__ = [
     "Origin",
@@ -22,6 +22,7 @@ __all__ = [
     "find",
     "install",
     "list_tools",
+    "state_dir",
 ]
 
 _HOMES = {"data_dir": "data", "find": "finding", "install": "finding", "list_tools": "finding"}

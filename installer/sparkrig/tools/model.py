@@ -168,6 +168,16 @@ def cache_dir() -> Path:
     return Path(platformdirs.user_cache_dir("sparkrig", appauthor=False))
 
 
+def state_dir() -> Path:
+    """Return the folder for what must survive; ``SPARKRIG_STATE_DIR`` names another."""
+    override = os.environ.get("SPARKRIG_STATE_DIR")
+    if override:
+        return Path(override).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_state_dir("sparkrig", appauthor=False))
+
+
 def host_platform() -> str:
     """Return Go's words for this machine, e.g. ``linux-amd64``."""
     machine = platform.machine().lower()

@@ -121,9 +121,9 @@ def test_help_lists_commands_in_sections(capsys: pytest.CaptureFixture[str], mon
 @pytest.mark.parametrize(
     ("command", "titles"),
     [
-        ("plan", ["Options", "Stack and cluster", "Change", "Output"]),
-        ("up", ["Arguments", "Options", "Stack and cluster", "Change", "Output"]),
-        ("init", ["Arguments", "Options", "Stack and cluster"]),
+        ("plan", ["Options", "Stack and cluster", "Change", "Output", "Log"]),
+        ("up", ["Arguments", "Options", "Stack and cluster", "Change", "Output", "Log"]),
+        ("init", ["Arguments", "Options", "Stack and cluster", "Log"]),
     ],
 )
 def test_help_lists_options_in_sections(

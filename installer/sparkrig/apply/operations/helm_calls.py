@@ -9,6 +9,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
+from sparkrig import log
 from sparkrig.apply.clearing import clear_the_way
 from sparkrig.apply.failures import explained, last_attempt, old_hooks
 from sparkrig.apply.operations.context import Context, Say
@@ -35,6 +36,7 @@ async def with_help(context: Context, operation: HelmWrite, say: Say, call: Call
         old = await asyncio.to_thread(old_hooks, api, attempt) if attempt and error.code == "failed" else ()
         if not old:
             raise await asyncio.to_thread(explained, api, attempt, error) from error
+    log.info("retry", operation=operation.id, reason="an object of an earlier hook was in the way")
     await clear_the_way(api, context.waiter, replace(operation, recreated=(), leftovers=old), say)
     await recover(api, operation.release, operation.namespace, wanted=True)
     try:
@@ -62,6 +64,7 @@ async def over_an_outage(
         if not away or not await asyncio.to_thread(is_back, api, say):
             raise
     await recover_release(context, operation, say)
+    log.info("retry", operation=operation.id, reason="the API server was away")
     say("helm once more: the API server was away")
     return await call()
 
@@ -79,6 +82,7 @@ async def _until_schemas_are_known(
         except HelmError as error:
             if error.code != "schema":
                 raise
+        log.info("retry", operation=operation.id, reason="an admission policy does not know the schema of a new CRD")
         say("helm once more: the API server reads the schemas of new CRDs")
         await asyncio.sleep(SCHEMA_REFRESH_S)
         await recover_release(context, operation, say)

@@ -7,7 +7,6 @@ is ours, ``kubeconfigs/<name>.yaml`` is for the user, ``locks/``. All of it read
 from __future__ import annotations
 
 import json
-import os
 import random
 import socket
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +18,7 @@ from typing import Literal
 from sparkrig.defaults import SIM_LOCK_TIMEOUT_S
 from sparkrig.errors import InvalidInput, OperationError
 from sparkrig.models.problem import Problem, Severity
-from sparkrig.tools import Progress
+from sparkrig.tools import Progress, state_dir
 
 PORT_NAMES = ("apiserver", "etcd", "etcd-peer", "controller-manager", "scheduler", "kwok")
 PORT_RANGE = range(20000, 30000)
@@ -56,16 +55,6 @@ class Record:
     ports: Mapping[str, int]
     binaries: Mapping[str, str]
     """Tool name -> path of the binary that runs."""
-
-
-def state_dir() -> Path:
-    """Return the folder for what must survive; ``SPARKRIG_STATE_DIR`` names another."""
-    override = os.environ.get("SPARKRIG_STATE_DIR")
-    if override:
-        return Path(override).expanduser().absolute()
-    import platformdirs
-
-    return Path(platformdirs.user_state_dir("sparkrig", appauthor=False))
 
 
 def home() -> Path:
