@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any, Final
 
 HEAD: Final = """\
@@ -11,14 +11,16 @@ HEAD: Final = """\
 # Command reference
 
 Every command of `sparkrig` with its arguments and options, as shown by `--help`. See also [Exit codes](exit-codes.md).
-[Tools](tools.md) describes the environment variables.
+[Tools](tools.md) describes the environment variables, [Log](logging.md) the log of a command.
 """
+ANYWHERE: Final = "`-v`, `--log-file` and `--log-format` can also follow the name of a command."
 TYPE: Final = re.compile(r" <(?:str|path|int|list\[str\])>$")
 """What typer appends to an argument; the description says more."""
 
 
 def page() -> str:
     """The page as Markdown."""
+    from sparkrig.cli import logs
     from sparkrig.cli.app import command_line
 
     root = command_line()
@@ -28,9 +30,9 @@ def page() -> str:
     for name, command, _ in commands:
         purpose = _prose((command.help or "").strip().split("\n\n")[0])
         lines.append(f"| [`{name}`](#{name.replace(' ', '-')}) | {purpose} |")
-    lines += ["", "## Options of the program", "", *_table(root, context)]
+    lines += ["", "## Options of the program", "", *_table(root, context), "", ANYWHERE]
     for name, command, own in commands:
-        lines += ["", *_section(name, command, own)]
+        lines += ["", *_section(name, command, own, logs.NAMES)]
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
@@ -44,7 +46,7 @@ def _commands(group: Any, context: Any) -> Iterator[tuple[str, Any, Any]]:
             yield own.command_path, command, own
 
 
-def _section(name: str, command: Any, context: Any) -> Iterator[str]:
+def _section(name: str, command: Any, context: Any, shared: Collection[str]) -> Iterator[str]:
     yield f"## {name}"
     yield ""
     for paragraph in (command.help or "").strip().split("\n\n"):
@@ -54,11 +56,13 @@ def _section(name: str, command: Any, context: Any) -> Iterator[str]:
     yield command.get_usage(context).removeprefix("Usage: ")
     yield "```"
     yield ""
-    yield from _table(command, context)
+    yield from _table(command, context, shared)
 
 
-def _table(command: Any, context: Any) -> Iterator[str]:
-    records = [parameter.get_help_record(context) for parameter in command.get_params(context)]
+def _table(command: Any, context: Any, shared: Collection[str] = ()) -> Iterator[str]:
+    """Arguments and options but those in ``shared``, which the program's own table has."""
+    parameters = [parameter for parameter in command.get_params(context) if parameter.name not in shared]
+    records = [parameter.get_help_record(context) for parameter in parameters]
     # Arguments before options, as in --help.
     shown = sorted((record for record in records if record), key=lambda record: record[0].startswith("-"))
     yield "| argument or option | description |"

@@ -26,6 +26,7 @@ SECTIONS: Final[Mapping[str, tuple[str, ...]]] = {
         "crds.md",
         "removal.md",
         "problems.md",
+        "logging.md",
         "exit-codes.md",
     ),
     "Command reference": ("cli.md",),

@@ -244,7 +244,7 @@ def test_nothing_that_is_produced_holds_a_secret(
             ("up", "--yes"), ("status", "--output", "json"), ("history", "--output", "json"),
             ("up", "--yes", "--set", "app.tag=2", "--output", "json"),
         ):  # fmt: skip
-            done = planted.run(*arguments)
+            done = planted.run("-vv", *arguments)
             assert done.code == 0, done.err + done.out
             texts += [done.out, done.err]
     assert any(b"upgrade" in line and b"--install" in line for line in lines)
