@@ -16,6 +16,7 @@ from sparkrig.errors import AccessDenied, SparkrigError
 from sparkrig.kube.client import KindNotServed, KubeApi
 from sparkrig.kube.discovery import ResourceInfo
 from sparkrig.models.json import JsonDict, JsonObject, dig, mappings_at, name_of, texts_at
+from sparkrig.plan.crds.drift import CRDS
 from sparkrig.preflight.data import Kind, Rights, Rule, Survey
 from sparkrig.preflight.rights import Need
 
@@ -72,7 +73,7 @@ def _lister(api: KubeApi, path: str) -> Callable[[], list[JsonDict]]:
 
 
 def _crd_names(api: KubeApi) -> frozenset[str]:
-    items = api.list("/apis/apiextensions.k8s.io/v1/customresourcedefinitions", metadata_only=True)
+    items = api.list(CRDS, metadata_only=True)
     return frozenset(name_of(item) for item in items)
 
 

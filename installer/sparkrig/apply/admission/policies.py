@@ -12,8 +12,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from sparkrig.apply.admission.probes import Cluster, NotProbed, namespaces_of, read_cluster
-from sparkrig.defaults import API_READ_TIMEOUT_S, POLICY_REFRESH_S
+from sparkrig.apply.admission.probes import Cluster, NotProbed, dry_run, namespaces_of, read_cluster
+from sparkrig.defaults import POLICY_REFRESH_S
 from sparkrig.errors import AccessDenied, SparkrigError
 from sparkrig.helm.errors import UNKNOWN_SCHEMA
 from sparkrig.kube.client import KubeApi
@@ -27,6 +27,8 @@ from sparkrig.readiness.fields import progressing
 
 GROUP: Final = "admissionregistration.k8s.io"
 POLICY, BINDING = "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding"
+PLURAL: Final = "mutatingadmissionpolicies"
+VERSIONS: Final = ("v1", "v1beta1", "v1alpha1")
 KINDS: Final = (POLICY, BINDING, "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
 Object = Mapping[str, Any]
 
@@ -52,20 +54,18 @@ class Policies:
         """
         if self._newest and time.monotonic() < self._taken_up:
             return {self._newest: progressing("the API server takes up policies once a second")}
-        while not self._done:
-            try:
-                why = self._ask_all(within_s)
-            except (AccessDenied, NotProbed):
-                why = None
-            except ConnectionLost as error:
-                policy = ObjectRef(GROUP, "v1", POLICY, "", "*")
-                return {policy: progressing(f"does not answer yet: {error.message}")}
-            if why is not None:
-                return why
-            self._done = True
-        return {}
+        if self._done:
+            return {}
+        try:
+            refused = self._refused(within_s)
+        except (AccessDenied, NotProbed):
+            refused = {}
+        except ConnectionLost as error:
+            refused = {ObjectRef(GROUP, "v1", POLICY, "", "*"): progressing(f"does not answer yet: {error.message}")}
+        self._done = not refused
+        return refused
 
-    def _ask_all(self, within_s: float) -> dict[ObjectRef, Judgement] | None:
+    def _refused(self, within_s: float) -> dict[ObjectRef, Judgement]:
         cluster: Cluster | None = None
         version = self._version()
         for ref, hook in self._hooks(version) if version else ():
@@ -75,7 +75,7 @@ class Policies:
                 body = cluster.probe_of(hook, resource, namespace)
                 if body and (why := self._refusal(resource, body, within_s)):
                     return {ref: progressing(f"does not answer yet: {why}")}
-        return None
+        return {}
 
     def _kinds(self, cluster: Cluster, hook: Object, *, own: bool) -> list[ResourceInfo]:
         """The custom kinds to ask about: those that the release brings, and all of a policy that it brings."""
@@ -89,13 +89,15 @@ class Policies:
 
     def _version(self) -> str:
         """The version in which the API server has such policies; empty where it has none."""
-        served = (info.version for info in self._api.discovery.fresh() if (info.group, info.kind) == (GROUP, POLICY))
-        return next(served, "")
+        if (GROUP, PLURAL) not in self._api.discovery.plurals():  # as first read: kinds of its own do not come and go
+            return ""
+        served = self._api.discovery.served()
+        return next((version for version in VERSIONS if (GROUP, version, POLICY) in served), "")
 
     def _hooks(self, version: str) -> Iterator[tuple[ObjectRef, Object]]:
         """Each policy that is bound and must succeed, with what it is asked about in the form of a webhook."""
         root = f"/apis/{GROUP}/{version}"
-        policies = {name_of(item): item for item in self._api.list(f"{root}/mutatingadmissionpolicies")}
+        policies = {name_of(item): item for item in self._api.list(f"{root}/{PLURAL}")}
         for binding in self._api.list(f"{root}/mutatingadmissionpolicybindings") if policies else ():
             name = text_at(binding, "spec", "policyName")
             spec = mapping_at(policies.get(name), "spec")
@@ -108,10 +110,8 @@ class Policies:
 
     def _refusal(self, resource: ResourceInfo, body: Object, within_s: float) -> str:
         """What the API server says of an object whose schema it has not read yet; empty for every other answer."""
-        path = resource.collection(body["metadata"].get("namespace", ""))
-        limit = min(API_READ_TIMEOUT_S, max(1.0, within_s))
         try:
-            self._api.request("POST", path, body=dict(body), params={"dryRun": "All"}, timeout_s=limit)
+            dry_run(self._api, resource, body, within_s)
         except ConnectionLost:
             raise
         except SparkrigError as error:

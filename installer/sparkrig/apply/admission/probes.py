@@ -5,18 +5,19 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
+from sparkrig.defaults import API_READ_TIMEOUT_S
 from sparkrig.errors import AccessDenied
 from sparkrig.kube.client import KubeApi
 from sparkrig.kube.discovery import ResourceInfo
-from sparkrig.models.json import dig, labels_of, name_of
+from sparkrig.models.json import JsonObject, dig, labels_of, mapping_at, mappings_at, name_of, text_at
 from sparkrig.models.objects import ObjectRef
+from sparkrig.plan.crds.drift import CRDS
 from sparkrig.plan.server.webhook_probe import namespace_for, probe, resources_of
 from sparkrig.readiness import is_custom_group
 
 Object = Mapping[str, Any]
-CRDS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 class NotProbed(Exception):
@@ -58,18 +59,8 @@ class Cluster:
 
     def kinds_of(self, crd: str) -> list[ResourceInfo]:
         """What a CRD serves; from the CRD itself, since discovery may lag behind one that is new."""
-        spec = (self._crd(crd) or {}).get("spec") or {}
-        return [
-            ResourceInfo(
-                spec["group"],
-                version["name"],
-                spec["names"]["kind"],
-                spec["names"]["plural"],
-                spec.get("scope") == "Namespaced",
-            )
-            for version in spec.get("versions") or ()
-            if version.get("served")
-        ]
+        spec = mapping_at(self._crd(crd), "spec")
+        return [kind_of(spec, version) for version in mappings_at(spec, "versions") if version.get("served")]
 
     def _crd(self, name: str) -> Object | None:
         """A CRD; None where there is none that can be read."""
@@ -85,6 +76,26 @@ class Cluster:
         versions = ((self._crd(f"{resource.plural}.{resource.group}") or {}).get("spec") or {}).get("versions") or ()
         found = next((v for v in versions if v.get("name") == resource.version and v.get("served")), None)
         return None if found is None else (found.get("schema") or {}).get("openAPIV3Schema") or {}
+
+
+def kind_of(spec: JsonObject, version: JsonObject) -> ResourceInfo:
+    """What a version of a CRD defines; ``spec`` is the CRD's."""
+    kind, plural = text_at(spec, "names", "kind"), text_at(spec, "names", "plural")
+    namespaced = spec.get("scope") == "Namespaced"
+    return ResourceInfo(text_at(spec, "group"), text_at(version, "name"), kind, plural, namespaced)
+
+
+def dry_run(
+    api: KubeApi, resource: ResourceInfo, body: Object, within_s: float, longest_s: float = API_READ_TIMEOUT_S
+) -> None:
+    """Creates an object in a dry run, which stores nothing, in at most the shorter of the two times.
+
+    Raises:
+        SparkrigError: what the API server said, or that it did not answer in time.
+    """
+    path = resource.collection(text_at(body, "metadata", "namespace"))
+    limit = min(longest_s, max(1.0, within_s))
+    api.request("POST", path, body=dict(body), params={"dryRun": "All"}, timeout_s=limit)
 
 
 def read_cluster(api: KubeApi, preferred: Sequence[str]) -> Cluster:

@@ -11,14 +11,14 @@ import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-from sparkrig.apply.admission.probes import CRDS, Cluster, NotProbed, namespaces_of, read_cluster
-from sparkrig.defaults import API_READ_TIMEOUT_S, WEBHOOK_ANSWER_S
+from sparkrig.apply.admission.probes import Cluster, NotProbed, dry_run, kind_of, namespaces_of, read_cluster
+from sparkrig.defaults import WEBHOOK_ANSWER_S
 from sparkrig.errors import AccessDenied, SparkrigError
 from sparkrig.kube.client import KubeApi
-from sparkrig.kube.discovery import ResourceInfo
 from sparkrig.kube.errors import ApiError, ConnectionLost, Invalid
-from sparkrig.models.json import mapping_at, mappings_at, text_at
+from sparkrig.models.json import mapping_at, mappings_at
 from sparkrig.models.objects import Judgement, ObjectRef
+from sparkrig.plan.crds.drift import CRDS
 from sparkrig.plan.crds.safety import strategy
 from sparkrig.plan.server.webhook_probe import answered, probe, unanswered, why_not
 from sparkrig.plan.server.webhooks import dead_service, pod_port, reach
@@ -110,14 +110,12 @@ class Webhooks:
             return f"cannot answer: {why}"
         if client.get("service") and not client.get("caBundle"):
             return "has no CA yet"
-        kind, plural = text_at(spec, "names", "kind"), text_at(spec, "names", "plural")
-        schema, namespaced = mapping_at(other, "schema", "openAPIV3Schema"), spec.get("scope") == "Namespaced"
-        info = ResourceInfo(text_at(spec, "group"), text_at(other, "name"), kind, plural, namespaced)
+        info, schema = kind_of(spec, other), mapping_at(other, "schema", "openAPIV3Schema")
         body = probe({}, info, "default", f"sparkrig-probe-{secrets.token_hex(4)}", schema)
-        limit = min(API_READ_TIMEOUT_S, max(1.0, within_s))
+        if body is None:  # no object can be made up: nothing tells
+            return ""
         try:
-            path = info.collection("default")
-            self._api.request("POST", path, body=body, params={"dryRun": "All"}, timeout_s=limit)
+            dry_run(self._api, info, body, within_s)
         except ConnectionLost:
             raise
         except SparkrigError as error:  # what else refuses it says nothing of the webhook
@@ -164,10 +162,9 @@ class Webhooks:
         if why := why_not(hook):
             raise NotProbed(why)
         resource, body = cluster.probe_for(hook)
-        collection = resource.collection(body["metadata"].get("namespace", ""))
-        limit = min(float(hook.get("timeoutSeconds") or WEBHOOK_ANSWER_S) + 1.0, max(1.0, within_s))
+        longest_s = float(hook.get("timeoutSeconds") or WEBHOOK_ANSWER_S) + 1.0
         try:
-            self._api.request("POST", collection, body=body, params={"dryRun": "All"}, timeout_s=limit)
+            dry_run(self._api, resource, body, within_s, longest_s)
         except ConnectionLost:
             raise
         except ApiError as error:

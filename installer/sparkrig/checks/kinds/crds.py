@@ -8,10 +8,9 @@ from sparkrig.checks.kinds.base import Context, Depth, Kind, NotYet, Wrong, no_n
 from sparkrig.kube.client import KubeApi
 from sparkrig.models.json import mapping_at, mappings_at, name_of, sequence_at, texts_at
 from sparkrig.models.objects import Readiness
-from sparkrig.plan.crds.drift import find_drift
+from sparkrig.plan.crds.drift import CRDS, find_drift
 from sparkrig.readiness import judge
 
-PATH = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 CRD = "crd:"
 
 
@@ -48,7 +47,7 @@ def _served(api: KubeApi, groups: Iterable[str]) -> set[str]:
 
 
 def _lacks(api: KubeApi, name: str) -> str:
-    item = api.get(f"{PATH}/{name}", missing_ok=True)
+    item = api.get(f"{CRDS}/{name}", missing_ok=True)
     if item is None:
         return " does not exist"
     verdict = judge(item)
@@ -59,7 +58,7 @@ def _changed(context: Context) -> list[str]:
     """The component's CRDs that exist and are not as sparkrig applied them, each with what became of it."""
     if not context.subject.state.crd_digests:
         return []
-    there = {name_of(item): mapping_at(item, "metadata") for item in context.api.list(PATH, metadata_only=True)}
+    there = {name_of(item): mapping_at(item, "metadata") for item in context.api.list(CRDS, metadata_only=True)}
     states = [subject.state for subject in context.cluster.subjects]
     drift = find_drift(states, there, lambda _name: "").get(context.subject.component, ())
     return [f"{one.name} {one.why}" for one in drift if one.what == "changed"]
