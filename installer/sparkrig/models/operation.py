@@ -10,7 +10,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Literal, TypeAlias, assert_never
+from typing import ClassVar, Literal, TypeAlias
 
 from sparkrig.models.objects import ObjectRef
 from sparkrig.models.release import DesiredRelease, ReleaseState
@@ -352,11 +352,5 @@ def recorded_state(operation: Operation) -> ReleaseState | None:
     match operation:
         case CreateNamespace() | ApplySecret() | RemoveSecret() | DeleteObjects() | VacateNamespace():
             return None
-        case RecoverRelease() | ApplyCrds() | InstallRelease() | UpgradeRelease() | WaitReady() | ClaimRelease():
+        case _:  # a new kind without a state is an error of the type checker here
             return operation.state
-        case RestoreCrds() | RepairRelease() | RollbackRelease() | WaitRestored() | RestartPods():
-            return operation.state
-        case UninstallRelease() | KeepRelease():
-            return operation.state
-        case _:
-            assert_never(operation)

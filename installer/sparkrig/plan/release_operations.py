@@ -32,37 +32,41 @@ def create_namespace(desired: DesiredRelease) -> CreateNamespace:
     )
 
 
-class _Common(TypedDict):
-    """What every operation on a desired release has."""
+class OnRelease(TypedDict):
+    """What every operation on a release has, desired or recorded."""
 
     id: str
     component: str
     release: str
     namespace: str
     timeout_s: float
-    desired: DesiredRelease
 
 
-def _common(action: Action, desired: DesiredRelease) -> _Common:
+def on_release(action: Action, release: DesiredRelease | ReleaseState) -> OnRelease:
+    """What an operation takes over from its release."""
     return {
-        "id": f"{action}/{desired.component}",
-        "component": desired.component,
-        "release": desired.release,
-        "namespace": desired.namespace,
-        "timeout_s": desired.timeout_s,
-        "desired": desired,
+        "id": f"{action}/{release.component}",
+        "component": release.component,
+        "release": release.release,
+        "namespace": release.namespace,
+        "timeout_s": release.timeout_s,
     }
 
 
 def recover(desired: DesiredRelease, state: ReleaseState | None, found: ObservedRelease) -> RecoverRelease:
     """Recovers a release that a dead helm process left pending."""
-    common = _common(Action.RECOVER, desired)
-    return RecoverRelease(**common, reason=f"left {found.status}", state=state, helm_revision=found.revision)
+    return RecoverRelease(
+        **on_release(Action.RECOVER, desired),
+        desired=desired,
+        reason=f"left {found.status}",
+        state=state,
+        helm_revision=found.revision,
+    )
 
 
 def apply_crds(desired: DesiredRelease, reason: str, state: ReleaseState | None) -> ApplyCrds:
     """Applies the CRDs of the chart of a release."""
-    return ApplyCrds(**_common(Action.CRDS, desired), reason=reason, state=state)
+    return ApplyCrds(**on_release(Action.CRDS, desired), desired=desired, reason=reason, state=state)
 
 
 def change(
@@ -74,15 +78,18 @@ def change(
     reason: str,
 ) -> ChangeRelease:
     """What ``decide`` decided: only what is in the cluster is upgraded, only what is recorded is repaired."""
-    common = _common(action, desired)
+    common = on_release(action, desired)
     if action is Action.INSTALL or found is None:
-        revision = found.revision if found else None
-        return InstallRelease(**common, needs=needs, reason=reason, state=state, helm_revision=revision)
+        newest = found.revision if found else None
+        return InstallRelease(**common, desired=desired, needs=needs, reason=reason, state=state, helm_revision=newest)
+    revision = found.revision
     if action is Action.UPGRADE or state is None:
-        return UpgradeRelease(**common, needs=needs, reason=reason, state=state, helm_revision=found.revision)
-    return RepairRelease(**common, needs=needs, reason=reason, state=state, helm_revision=found.revision)
+        return UpgradeRelease(
+            **common, desired=desired, needs=needs, reason=reason, state=state, helm_revision=revision
+        )
+    return RepairRelease(**common, desired=desired, needs=needs, reason=reason, state=state, helm_revision=revision)
 
 
 def wait_ready(desired: DesiredRelease, needs: tuple[str, ...], reason: str, state: ReleaseState | None) -> WaitReady:
     """Waits until a release is ready."""
-    return WaitReady(**_common(Action.WAIT, desired), needs=needs, reason=reason, state=state)
+    return WaitReady(**on_release(Action.WAIT, desired), desired=desired, needs=needs, reason=reason, state=state)

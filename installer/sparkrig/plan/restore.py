@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Literal, TypedDict
+from typing import Literal
 
 from sparkrig.models.operation import (
     Action,
@@ -40,6 +40,7 @@ from sparkrig.plan.keeping import (
     still_kept,
     taken_back,
 )
+from sparkrig.plan.release_operations import on_release
 from sparkrig.plan.secrets import as_started
 
 
@@ -155,11 +156,11 @@ def _return(
         before = (operations[0].id,)
     if found and found.status in PENDING:
         reason = f"left {found.status}"
-        common = _common(Action.RECOVER, state)
+        common = on_release(Action.RECOVER, state)
         operations.append(RecoverRelease(**common, reason=reason, state=state, helm_revision=state.helm_revision))
         before = (operations[0].id,)
     rollback = RollbackRelease(
-        **_common(Action.ROLLBACK, state),
+        **on_release(Action.ROLLBACK, state),
         needs=(*before, *after),
         reason=f"back to Helm revision {state.helm_revision}",
         state=state,
@@ -169,7 +170,7 @@ def _return(
 
 
 def _wait(state: ReleaseState, needs: tuple[str, ...], reason: str) -> WaitRestored:
-    return WaitRestored(**_common(Action.WAIT, state), needs=needs, reason=reason, state=state)
+    return WaitRestored(**on_release(Action.WAIT, state), needs=needs, reason=reason, state=state)
 
 
 def _namespace(state: ReleaseState, labels: Mapping[str, str], reason: str) -> CreateNamespace:
@@ -201,7 +202,7 @@ def _crds(state: ReleaseState, drift: Sequence[CrdDrift]) -> tuple[RestoreCrds, 
     recorded = [one for one in drift if one.name in state.crd_digests]
     if not recorded:
         return ()
-    return (RestoreCrds(**_common(Action.CRDS, state), reason="custom resource definitions first", state=state),)
+    return (RestoreCrds(**on_release(Action.CRDS, state), reason="custom resource definitions first", state=state),)
 
 
 def _crd_lines(state: ReleaseState, drift: Sequence[CrdDrift]) -> tuple[str, ...]:
@@ -212,26 +213,6 @@ def _crd_lines(state: ReleaseState, drift: Sequence[CrdDrift]) -> tuple[str, ...
     if not state.crd_digests and set(state.crds) - in_manifest:
         lines.append("CRDs stay as they are: that revision does not hold them")
     return tuple(lines[:1])
-
-
-class _Common(TypedDict):
-    """What every operation on a recorded release has."""
-
-    id: str
-    component: str
-    release: str
-    namespace: str
-    timeout_s: float
-
-
-def _common(action: Action, state: ReleaseState) -> _Common:
-    return {
-        "id": f"{action}/{state.component}",
-        "component": state.component,
-        "release": state.release,
-        "namespace": state.namespace,
-        "timeout_s": state.timeout_s,
-    }
 
 
 def _with_edges(operation: Operation, operations: Iterable[Operation], states: Iterable[ReleaseState]) -> Operation:
