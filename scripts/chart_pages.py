@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from between import replaced
+
 from sparkrig.catalog.catalog import PROFILES, Catalog
 from sparkrig.models.component import Component
 from sparkrig.stack.explain.schema import ABSENT, document, leaves
@@ -27,10 +29,8 @@ def chart_pages(catalog: Catalog, folder: Path) -> dict[str, str]:
     for name, component in catalog.components.items():
         file = folder / f"{name}.md"
         if file.exists() and BEGIN in (text := file.read_text(encoding="utf-8")):
-            before, _, rest = text.partition(BEGIN)
-            _, _, after = rest.partition(END)
             made = "\n".join(part(catalog, component))
-            found[file.name] = f"{before}{BEGIN}\n\n{made}\n{END}{after}"
+            found[file.name] = replaced(text, BEGIN, END, f"\n\n{made}\n")
     return found
 
 

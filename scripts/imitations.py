@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import yaml
+from between import replaced
 
 from sparkrig.catalog.catalog import Catalog
 
@@ -35,9 +36,7 @@ def filled(text: str, data: Mapping[str, Any], catalog: Catalog) -> str:
     tables = {"components": components(data, catalog), "imitations": imitations(data, catalog)}
     for table, lines in tables.items():
         begin, end = BEGIN.format(table=table), END.format(table=table)
-        before, _, rest = text.partition(begin)
-        _, _, after = rest.partition(end)
-        text = f"{before}{begin}\n\n" + "\n".join(lines) + f"\n\n{end}{after}"
+        text = replaced(text, begin, end, "\n\n" + "\n".join(lines) + "\n\n")
     return text
 
 

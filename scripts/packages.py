@@ -11,7 +11,9 @@ import re
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from between import replaced
 
 ROOT: Final = Path(__file__).parents[1]
 PACKAGE: Final = ROOT / "installer" / "sparkrig"
@@ -25,11 +27,16 @@ INDEPENDENT: Final = "|"
 """Between packages of one layer that must not import each other; others of one layer are separated by a colon."""
 
 
+def contracts() -> list[dict[str, Any]]:
+    """The contracts of import-linter in pyproject.toml."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    found: list[dict[str, Any]] = settings["tool"]["importlinter"]["contracts"]
+    return found
+
+
 def layers() -> list[tuple[str, ...]]:
     """The top-level packages and modules, the highest layer first."""
-    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    contracts = settings["tool"]["importlinter"]["contracts"]
-    found = [contract for contract in contracts if contract["type"] == "layers" and contract.get("exhaustive")]
+    found = [contract for contract in contracts() if contract["type"] == "layers" and contract.get("exhaustive")]
     if len(found) != 1:
         raise SystemExit(f"pyproject.toml has {len(found)} exhaustive layers contracts, expected one")
     return [tuple(name.strip() for name in re.split(r"[|:]", layer)) for layer in found[0]["layers"]]
@@ -37,9 +44,7 @@ def layers() -> list[tuple[str, ...]]:
 
 def independent() -> frozenset[str]:
     """The packages that must not import the others on their layer."""
-    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
-    contracts = tomllib.loads(text)["tool"]["importlinter"]["contracts"]
-    lines = [layer for contract in contracts for layer in contract.get("layers", ()) if INDEPENDENT in layer]
+    lines = [layer for contract in contracts() for layer in contract.get("layers", ()) if INDEPENDENT in layer]
     return frozenset(name.strip() for line in lines for name in line.split(INDEPENDENT))
 
 
@@ -80,12 +85,7 @@ def architecture() -> Iterator[str]:
 
 def filled(text: str, source: str, lines: Iterator[str]) -> str:
     """The page with the table between its two comments replaced."""
-    begin = BEGIN.format(source=source)
-    if text.count(begin) != 1 or END not in text.partition(begin)[2]:
-        raise SystemExit(f"a page lacks the comments around its generated table: {begin} ... {END}")
-    before, _, rest = text.partition(begin)
-    _, _, after = rest.partition(END)
-    return f"{before}{begin}\n\n" + "\n".join(lines) + f"\n\n{END}{after}"
+    return replaced(text, BEGIN.format(source=source), END, "\n\n" + "\n".join(lines) + "\n\n")
 
 
 def pages() -> dict[Path, str]:

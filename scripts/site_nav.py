@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from between import replaced
+
 ROOT: Final = Path(__file__).parents[1]
 DOCS: Final = ROOT / "docs"
 CONFIG: Final = ROOT / "zensical.toml"
@@ -44,9 +46,7 @@ FIRST: Final = ("tutorials/README.md", "tutorials/try-it.md", "tutorials/on-my-c
 
 def filled(text: str, made: Iterable[Path] = ()) -> str:
     """The configuration with the list of pages between its two comments; ``made`` are pages about to be written."""
-    before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    return f"{before}{BEGIN}\n{_nav(pages(made))}\n{END}{after}"
+    return replaced(text, BEGIN, END, f"\n{_nav(pages(made))}\n")
 
 
 def pages(made: Iterable[Path] = ()) -> list[str]:
